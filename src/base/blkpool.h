@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * blkpool.h: byte blocks in size classes (powers of two, 64 .. 65536), for stream bytes that must outlive their frame.
+ * A thin layer over one pool per class; same rules: per context, no locks, grows on demand, counted in the same account.
+ */
+#ifndef WEIR_BASE_BLKPOOL_H
+#define WEIR_BASE_BLKPOOL_H
+
+#include "base/pool.h"
+
+#define BLK_MIN_SHIFT 6
+#define BLK_CLASSES   11 /* 64 << 0 .. 64 << 10 */
+#define BLK_MAX       (64u << (BLK_CLASSES - 1))
+
+struct blkpool {
+    struct pool cls[BLK_CLASSES];
+};
+
+/* A block's name: class in the top 4 bits, index in the lower 28. 0: none. */
+typedef uint32_t blk_t;
+
+void blkpool_init(struct blkpool *b, struct memacct *acct);
+void blkpool_fini(struct blkpool *b);
+
+/* blk_alloc: a block of at least `len` bytes (1 .. BLK_MAX). => 0 when memory or account is exhausted. */
+blk_t blk_alloc(struct blkpool *b, uint32_t len);
+void blk_free(struct blkpool *b, blk_t blk);
+uint8_t *blk_ptr(const struct blkpool *b, blk_t blk);
+/* blk_size: usable bytes of the block. */
+uint32_t blk_size(blk_t blk);
+/* blkpool_used: blocks handed out, over all classes (tests want 0 at the end). */
+uint32_t blkpool_used(const struct blkpool *b);
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * reasons.h: why a frame, a segment or a flow was refused, dropped, or ended early. One line gives the enum, the
+ * counter's name, the text and the manual's row. Every refusal in the library names one of these.
+ */
+#ifndef WEIR_BASE_REASONS_H
+#define WEIR_BASE_REASONS_H
+
+#include <stdint.h>
+
+#define WEIR_REASONS(R)                                                                            \
+    R(NONE, "none", "nothing was refused")                                                         \
+    /* link layer */                                                                               \
+    R(LINK_TRUNCATED, "link-truncated", "frame ends inside its link-layer header")                 \
+    R(LINK_UNKNOWN, "link-unknown", "link type or ethertype that carries no IP")                   \
+    R(LINK_TOO_DEEP, "link-too-deep", "more tags or labels than are followed")                     \
+    R(PPPOE_BAD, "pppoe-bad", "PPPoE header with a bad version, code or length")                   \
+    R(MPLS_BAD, "mpls-bad", "MPLS label stack without a bottom, or no IP under it")                \
+    R(FILTERED, "filtered", "frame not selected by the input filter")                              \
+    /* network layer */                                                                            \
+    R(IP_TRUNCATED, "ip-truncated", "frame ends inside the IP header")                             \
+    R(IP_VERSION, "ip-version", "IP version is neither 4 nor 6, or contradicts the link layer")    \
+    R(IP_HDR_LEN, "ip-hdr-len", "IPv4 header length below 20 or beyond the total length")          \
+    R(IP_LEN, "ip-len", "IP total length shorter than its own headers")                            \
+    R(IP_CSUM, "ip-csum", "IPv4 header checksum is wrong")                                         \
+    R(IP6_EXT_TRUNCATED, "ip6-ext-truncated", "IPv6 extension header cut off")                     \
+    R(IP6_EXT_BAD, "ip6-ext-bad", "IPv6 extension headers too many or malformed")                  \
+    R(IP_FRAGMENT, "ip-fragment", "IP fragment, handed on as such")                                \
+    R(IP_NOT_TCP, "ip-not-tcp", "datagram carries another protocol than TCP")                      \
+    /* transport layer */                                                                          \
+    R(TCP_TRUNCATED, "tcp-truncated", "segment ends inside the TCP header")                        \
+    R(TCP_HDR_LEN, "tcp-hdr-len", "TCP data offset below 5 or beyond the segment")                 \
+    R(TCP_OPT_BAD, "tcp-opt-bad", "TCP option with an impossible length; the rest is ignored")     \
+    R(TCP_CSUM, "tcp-csum", "TCP checksum is wrong")                                               \
+    R(TCP_FLAGS, "tcp-flags", "TCP flags that no host sends together")                             \
+    /* connection */                                                                               \
+    R(ORPHAN, "orphan", "TCP segment that belongs to no flow")                                     \
+    R(SYN_FILTERED, "syn-filtered", "SYN that no listener's filter selects")                       \
+    R(RST_INVALID, "rst-invalid", "RST outside the window, or for a handshake that never was")     \
+    R(SYN_INVALID, "syn-invalid", "SYN inside a live connection")                                  \
+    R(SEG_OLD, "seg-old", "segment entirely before what the receiver has")                         \
+    R(SEG_ABOVE, "seg-above", "segment beyond the receiver's window")                              \
+    R(ACK_INVALID, "ack-invalid", "ACK of something never sent")                                   \
+    R(PAWS, "paws", "timestamp older than the connection's (RFC 7323)")                            \
+    R(BUF_FULL, "buf-full", "out-of-order limit of a stream reached")                              \
+    R(LATE, "late", "bytes that arrived for a hole already given up")                              \
+    R(STOPPED, "stopped", "flow whose monitoring was stopped")                                     \
+    /* memory and limits */                                                                        \
+    R(NO_FLOW_MEM, "no-flow-mem", "no room for another flow")                                      \
+    R(NO_SOCK, "no-sock", "no socket id left for another child")                                   \
+    R(NO_STREAM_MEM, "no-stream-mem", "no room to keep stream bytes")                              \
+    R(EVICTED, "evicted", "flow ended to make room for another")                                   \
+    /* verdicts and output */                                                                      \
+    R(APP_DROP, "app-drop", "dropped by the application")                                          \
+    R(ORPHAN_DROP, "orphan-drop", "orphan dropped because drop_orphans is set")                    \
+    R(KEY_TAKEN, "key-taken", "translated tuple belongs to another live flow")                     \
+    R(NO_OUTPUT, "no-output", "no output device for this frame")                                   \
+    R(OUT_FAILED, "out-failed", "output device refused the frame")
+
+enum reason {
+#define R(id, name, text) REASON_##id,
+    WEIR_REASONS(R)
+#undef R
+        REASON_CNT
+};
+
+/* reason_name: the counter's name, e.g. "ip-truncated". => a literal; "?" for a value that is none. */
+const char *reason_name(enum reason r);
+/* reason_text: one phrase for people. => a literal; "?" for a value that is none. */
+const char *reason_text(enum reason r);
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * csum.h: Internet checksums (RFC 1071), full and incremental (RFC 1624 eqn. 3).
+ */
+#ifndef WEIR_WIRE_CSUM_H
+#define WEIR_WIRE_CSUM_H
+
+#include "wire/seg.h"
+
+/* csum_add: one's complement sum of len bytes, added to `sum` (unfolded; a 64-bit accumulator in memory order). */
+uint64_t csum_add(uint64_t sum, const void *p, size_t len);
+/* csum_fold: => the 16-bit checksum to store, in memory (network) order. */
+uint16_t csum_fold(uint64_t sum);
+/* csum_update: new checksum field after `old_len` bytes at old became new_len bytes at new, both starting at an even offset. */
+uint16_t csum_update(uint16_t field, const void *old, size_t old_len, const void *new_, size_t new_len);
+
+/*
+ * csum_tcp_ok: is the TCP checksum right?
+ * => only for whole segments: a truncated or fragmented one answers false with *known = false.
+ */
+bool csum_tcp_ok(const struct seg *s, bool *known);
+/* csum_tcp_set, csum_ip_set: recompute in the frame; the IPv4 header checksum (no-op for IPv6), the TCP checksum. */
+void csum_tcp_set(const struct seg *s);
+void csum_ip_set(const struct seg *s);
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * decode.h: bytes to meaning. Pure: no state, no allocation; reads only [pb->data, pb->data + pb->len).
+ */
+#ifndef WEIR_WIRE_DECODE_H
+#define WEIR_WIRE_DECODE_H
+
+#include "wire/seg.h"
+
+/*
+ * decode: fill in *s from the frame.
+ * => returns s->reason: REASON_NONE when it is a TCP segment (level SEG_TCP); else why it is none. s is valid up to s->level.
+ * => follows Ethernet (802.3 LLC/SNAP too), up to 3 VLAN tags (802.1Q, 802.1ad, 0x9100), PPPoE session, MPLS (IPv4/IPv6
+ *    under it), Linux cooked v1/v2, raw IP (DLT_RAW 12 and 14 and LINKTYPE 101, DLT_IPV4, DLT_IPV6), NULL and LOOP.
+ * => IPv4 header checksum is checked (SEG_IPCSUM_BAD, no refusal here); the TCP checksum is not: see csum.h.
+ */
+enum reason decode(struct seg *s, struct pktbuf *pb);
+
+/*
+ * decode_tcp_options: the options of a TCP header, into s (flags, mss, wscale, sack, timestamps).
+ * => `len` bytes at p are readable. A bad length sets SEG_OPT_BAD and stops. A window scale above 14 counts as 14
+ *    (RFC 7323 2.3).
+ */
+void decode_tcp_options(struct seg *s, const uint8_t *p, uint32_t len);
+
+#endif

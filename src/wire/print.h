@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * print.h: a segment in one line, as tcpdump writes it:
+ *   "10.0.0.1.1234 > 10.0.0.2.80: Flags [P.], seq 1:101, ack 1, win 502, options [...], length 100"
+ */
+#ifndef WEIR_WIRE_PRINT_H
+#define WEIR_WIRE_PRINT_H
+
+#include "wire/seg.h"
+
+/* seg_print: write at most cap bytes with the ending 0. => length that a large enough buffer would have had. */
+int seg_print(char *out, size_t cap, const struct seg *s);
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * seg.h: what decode makes of a frame: checked once, in host order, so that nobody to the right of wire/ reads packet
+ * memory again.
+ *
+ * Lengths. Every layer states one: the frame (wire_len), PPPoE, IP, and what was captured. The smallest counts: Ethernet
+ * padding is no payload, a lying IP length does not reach beyond the frame. `plen` is the payload's length on the wire,
+ * `pcap` (<= plen) how much of it was captured.
+ */
+#ifndef WEIR_WIRE_SEG_H
+#define WEIR_WIRE_SEG_H
+
+#include "base/pktbuf.h"
+#include "base/reasons.h"
+
+#define SEG_MAX_VLANS 3
+#define SEG_MAX_SACK  4
+
+enum tcp_flag { TH_FIN_ = 1, TH_SYN_ = 2, TH_RST_ = 4, TH_PSH_ = 8, TH_ACK_ = 16, TH_URG_ = 32, TH_ECE_ = 64, TH_CWR_ = 128 };
+
+enum seg_flags {
+    SEG_IP6 = 1 << 0,
+    SEG_FRAG = 1 << 1,      /* an IP fragment (not an atomic one) */
+    SEG_FRAG_MORE = 1 << 2, /* more fragments follow */
+    SEG_TRUNC = 1 << 3,     /* captured less than the datagram's length */
+    SEG_TS = 1 << 4,        /* timestamps option */
+    SEG_SACKOK = 1 << 5,    /* SACK permitted */
+    SEG_WSCALE = 1 << 6,
+    SEG_MSS = 1 << 7,
+    SEG_TFO = 1 << 8,       /* fast open option (kind 34, or 254 with magic 0xF989) */
+    SEG_AUTH = 1 << 9,      /* TCP-AO or MD5 option */
+    SEG_OPT_BAD = 1 << 10,  /* options malformed; those before count */
+    SEG_IPCSUM_BAD = 1 << 11,
+    SEG_TUNNEL = 1 << 12,   /* reserved: decapsulated */
+};
+
+/* How far decode got. A lower value implies that nothing above it is filled in. */
+enum seg_level { SEG_LINK, SEG_IP, SEG_L4, SEG_TCP };
+
+struct seg {
+    struct pktbuf *pb;
+    uint8_t level;   /* enum seg_level */
+    uint8_t reason;  /* enum reason: why decode stopped below SEG_TCP (IP_NOT_TCP, IP_FRAGMENT, ...); NONE at SEG_TCP */
+    uint8_t l4proto; /* IP protocol number after extension headers */
+    uint8_t nvlan;
+    uint16_t vlan[SEG_MAX_VLANS]; /* outermost first, 12-bit VID */
+    uint16_t l3_off; /* offset of the IP header from pb->data */
+    uint16_t l4_off; /* offset of the transport header (of the fragment's payload for fragments) */
+    uint16_t ethertype;
+    uint32_t flags;  /* enum seg_flags */
+    uint32_t ip_len; /* datagram's length on the wire: IP header + everything it says, cut to the smallest layer */
+    uint8_t ttl;
+    uint8_t tos;
+    uint16_t frag_off; /* bytes */
+    uint32_t frag_id;
+
+    /* addresses in network order, 16 bytes each for IPv6, first 4 bytes for IPv4 */
+    union {
+        uint32_t v4;
+        uint8_t b[16];
+    } src, dst;
+
+    /* TCP (and ports for UDP at level SEG_L4) */
+    uint16_t sport, dport; /* network order */
+    uint32_t seq, ack;     /* host order */
+    uint16_t win, urp;     /* host order, as on the wire */
+    uint8_t tflags;        /* enum tcp_flag */
+    uint8_t hdr_len;       /* TCP header with options */
+    uint8_t wscale;
+    uint8_t nsack;
+    uint16_t mss;
+    uint16_t pay_off;      /* offset of payload from pb->data */
+    uint32_t plen;         /* payload bytes on the wire */
+    uint32_t pcap;         /* of them captured */
+    uint32_t tsval, tsecr;
+    struct {
+        uint32_t start, end;
+    } sack[SEG_MAX_SACK];
+};
+
+static inline const uint8_t *seg_payload(const struct seg *s)
+{
+    return s->pb->data + s->pay_off;
+}
+
+/* seg_slen: the segment's length in sequence space: payload + SYN + FIN (RFC 9293, SEG.LEN). */
+static inline uint32_t seg_slen(const struct seg *s)
+{
+    return s->plen + !!(s->tflags & TH_SYN_) + !!(s->tflags & TH_FIN_);
+}
+
+#endif
