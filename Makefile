@@ -1,0 +1,101 @@
+# The front door. Everything behind it is Meson and Ninja; `make help` lists the targets.
+#
+# Each target first sees that the Debian packages it needs are there (tools/deps.sh: silent when they are;
+# WEIR_NO_DEPS=1 skips that). Directories: build (release, what you install), build-test (ASan + UBSan, frames
+# poisoned), build-clang (clang, release), build-tsan (ThreadSanitizer).
+#
+#   PREFIX=/usr/local  DESTDIR=  where `make install` puts things
+#   WERROR=1                     compiler warnings are errors
+#   NINJAFLAGS=-j1               passed on to ninja
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+WERROR ?= 0
+NINJAFLAGS ?=
+CAPTURE ?= tests/traces/z-http-49-flows.pcap
+
+# The distribution's tools, whatever a python manager puts in front of them.
+MESON := $(firstword $(wildcard /usr/bin/meson) meson)
+NINJA := $(firstword $(wildcard /usr/bin/ninja) ninja) $(NINJAFLAGS)
+
+ifneq ($(filter 1 yes true,$(WERROR)),)
+  STRICT := -Dwerror=true
+else
+  STRICT := -Dwerror=false
+endif
+
+CONFIGURE := MESON="$(MESON)" tools/configure
+RELEASE := --prefix="$(abspath $(PREFIX))" -Dbuildtype=release -Dtests=disabled $(STRICT)
+CHECKED := -Dbuildtype=debug -Doptimization=1 -Db_sanitize=address,undefined -Db_lundef=false \
+	-Dpoison=true -Dapps=enabled -Dtests=enabled $(STRICT)
+CLANG := -Dbuildtype=release -Db_lundef=false -Dapps=enabled -Dtests=enabled -Dwerror=true
+TSAN := -Dbuildtype=debug -Doptimization=1 -Db_sanitize=thread -Db_lundef=false \
+	-Dapps=enabled -Dtests=enabled $(STRICT)
+
+.DEFAULT_GOAL := all
+.PHONY: all build help demo test check lint tidy bench install uninstall clean check-clang tsan \
+	deps deps-build deps-test deps-lint
+
+all: build
+
+help:
+	@echo 'make              build the optimised command: build/weir'
+	@echo 'make demo         build it and show the connections of a real capture (CAPTURE=FILE for yours)'
+	@echo 'make test         all tests under ASan and UBSan, then the lint checks; ends with "N passed, N failed"'
+	@echo 'make lint         format, layers, exports, manual pages, README, cppcheck, shellcheck'
+	@echo 'make tidy         clang-tidy over every source file'
+	@echo 'make check-clang  release build with clang, warnings are errors, and its tests'
+	@echo 'make tsan         the tests under ThreadSanitizer'
+	@echo 'make bench        the benchmarks, JSON lines'
+	@echo 'make install      into PREFIX ($(PREFIX)) below DESTDIR'
+	@echo 'make uninstall    take it away again'
+	@echo 'make clean        remove every build directory'
+
+deps: deps-test
+
+deps-build deps-test deps-lint: deps-%:
+	@tools/deps.sh $*
+
+build: deps-build
+	@$(CONFIGURE) build $(RELEASE)
+	@$(NINJA) -C build
+
+demo: build
+	@tools/demo build/weir $(CAPTURE)
+
+test check: deps-test
+	@$(CONFIGURE) build-test $(CHECKED)
+	@$(NINJA) -C build-test
+	@MESON="$(MESON)" tools/run-tests --lint build-test
+
+lint: deps-lint deps-build
+	@$(CONFIGURE) build $(RELEASE)
+	@$(NINJA) -C build
+	@tools/lint build
+
+tidy: deps-lint deps-test
+	@$(CONFIGURE) build-test $(CHECKED)
+	@tools/tidy build-test
+
+check-clang: deps-test
+	@CC=clang $(CONFIGURE) build-clang $(CLANG)
+	@$(NINJA) -C build-clang
+	@MESON="$(MESON)" tools/run-tests build-clang
+
+tsan: deps-test
+	@$(CONFIGURE) build-tsan $(TSAN)
+	@$(NINJA) -C build-tsan
+	@MESON="$(MESON)" tools/run-tests build-tsan
+
+bench: build
+	@$(MESON) test -C build --benchmark --verbose --num-processes 1
+
+install: build
+	@DESTDIR="$(DESTDIR)" $(MESON) install -C build --no-rebuild
+	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then ldconfig; fi
+
+uninstall:
+	@$(NINJA) -C build uninstall
+
+clean:
+	rm -rf build build-test build-clang build-tsan
