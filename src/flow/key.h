@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * key.h: what makes a flow the same flow: the ordered pair of endpoints, protocol and realm. Both directions of a connection
+ * give the same key; which endpoint a packet came from is told beside it.
+ *
+ * Order: endpoint 0 is the one with the smaller (address, port), compared as bytes in network order; equal endpoints (a host
+ * that talks to itself on one port) are legal, and the sender counts as endpoint 0.
+ */
+#ifndef WEIR_FLOW_KEY_H
+#define WEIR_FLOW_KEY_H
+
+#include "wire/seg.h"
+
+struct flow_key {
+    uint8_t addr[2][16]; /* network order; IPv4 in the first 4 bytes, the rest 0 */
+    uint16_t port[2];    /* network order */
+    uint32_t realm;
+    uint8_t proto;
+    uint8_t v6;
+    uint16_t zero;
+};
+
+/* key_of_seg: the key of a decoded TCP or UDP segment. => 0 or 1: the endpoint that sent it. */
+int key_of_seg(struct flow_key *k, const struct seg *s);
+
+/* key_make: from parts (network order). => endpoint of `src`. */
+int key_make(struct flow_key *k, bool v6, const void *src, uint16_t sport, const void *dst, uint16_t dport, uint8_t proto,
+             uint32_t realm);
+
+/* key_hash: keyed with the run's secret; equal for both directions. */
+uint32_t key_hash(const struct flow_key *k, uint64_t secret);
+
+bool key_eq(const struct flow_key *a, const struct flow_key *b);
+
+#endif
