@@ -33,7 +33,7 @@ TSAN := -Dbuildtype=debug -Doptimization=1 -Db_sanitize=thread -Db_lundef=false 
 	-Dapps=enabled -Dtests=enabled $(STRICT)
 
 .DEFAULT_GOAL := all
-.PHONY: all build help demo test check lint tidy bench install uninstall clean check-clang tsan \
+.PHONY: all build help demo test check lint format tidy bench install uninstall clean check-clang tsan \
 	deps deps-build deps-test deps-lint
 
 all: build
@@ -43,6 +43,7 @@ help:
 	@echo 'make demo         build it and show the connections of a real capture (CAPTURE=FILE for yours)'
 	@echo 'make test         all tests under ASan and UBSan, then the lint checks; ends with "N passed, N failed"'
 	@echo 'make lint         format, layers, exports, manual pages, README, cppcheck, shellcheck'
+	@echo 'make format       rewrite the sources as clang-format 14 has them'
 	@echo 'make tidy         clang-tidy over every source file'
 	@echo 'make check-clang  release build with clang, warnings are errors, and its tests'
 	@echo 'make tsan         the tests under ThreadSanitizer'
@@ -72,6 +73,9 @@ lint: deps-lint deps-build
 	@$(CONFIGURE) build $(RELEASE)
 	@$(NINJA) -C build
 	@tools/lint build
+
+format: deps-lint
+	@find src include apps examples tests bench -name '*.[ch]' | xargs -r clang-format-14 -i
 
 tidy: deps-lint deps-test
 	@$(CONFIGURE) build-test $(CHECKED)
