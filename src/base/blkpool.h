@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * blkpool.h: byte blocks in size classes (powers of two, 64 .. 65536), for stream bytes that must outlive their frame.
- * A thin layer over one pool per class; same rules: per context, no locks, grows on demand, counted in the same account.
+ * blkpool.h: byte blocks in size classes (powers of two, 64 .. 65536), for stream bytes that must
+ * outlive their frame. A thin layer over one pool per class; same rules: per context, no locks,
+ * grows on demand, counted in the same account.
  */
 #ifndef WEIR_BASE_BLKPOOL_H
 #define WEIR_BASE_BLKPOOL_H
@@ -22,7 +23,7 @@ typedef uint32_t blk_t;
 void blkpool_init(struct blkpool *b, struct memacct *acct);
 void blkpool_fini(struct blkpool *b);
 
-/* blk_alloc: a block of at least `len` bytes (1 .. BLK_MAX). => 0 when memory or account is exhausted. */
+/* blk_alloc: a block of at least `len` bytes (1 .. BLK_MAX). => 0 when the account is exhausted. */
 blk_t blk_alloc(struct blkpool *b, uint32_t len);
 void blk_free(struct blkpool *b, blk_t blk);
 uint8_t *blk_ptr(const struct blkpool *b, blk_t blk);

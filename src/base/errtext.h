@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * errtext.h: the last error in words, per thread, beside errno. The library never prints: whoever fails says why here, and
- * the application may ask (mtcp_errstr).
+ * errtext.h: the last error in words, per thread, beside errno. The library never prints: whoever
+ * fails says why here, and the application may ask (mtcp_errstr).
  */
 #ifndef WEIR_BASE_ERRTEXT_H
 #define WEIR_BASE_ERRTEXT_H
@@ -21,7 +21,7 @@ void *err_null(int code, const char *fmt, ...) __printflike(2, 3);
 /* err_prefix: put words before the text that is set ("file:line: "); errno stays. => always -1. */
 int err_prefix(const char *fmt, ...) __printflike(1, 2);
 
-/* err_text: this thread's last error text. => "" when there was none; valid until the thread's next error. */
+/* err_text: this thread's last error text. => "" if none; valid until the thread's next error. */
 const char *err_text(void);
 
 /* err_clear: forget it. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * hash.h: keyed hashing (xxHash's XXH3, seeded per run) and the seeded random numbers of tests, ids and tie-breaks.
+ * hash.h: keyed hashing (xxHash's XXH3, seeded per run) and the seeded random numbers of tests, ids
+ * and tie-breaks.
  */
 #ifndef WEIR_BASE_HASH_H
 #define WEIR_BASE_HASH_H

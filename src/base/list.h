@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * list.h: an intrusive doubly linked list for objects that are not in pools (contexts, devices, configuration).
+ * list.h: an intrusive doubly linked list for objects that are not in pools (contexts, devices,
+ * configuration).
  */
 #ifndef WEIR_BASE_LIST_H
 #define WEIR_BASE_LIST_H

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * pktbuf.h: one frame and what is known of it. Back ends fill it in, wire/ finds the layers, streams borrow from it.
+ * pktbuf.h: one frame and what is known of it. Back ends fill it in, wire/ finds the layers,
+ * streams borrow from it.
  *
- * Life: a back end hands out up to 64 of them (io_rx); they are valid until io_rx_done on that device (or, for a back end
- * that states IO_CAN_HOLD, until `refs` drops to 0). `data` may be written by the library within [data, data + cap);
- * in-order payload is borrowed by streams between the end of the SND hooks and the end of the batch, and whoever wants to
- * write payload in that time calls through conn/ (conn_own_borrowed) first.
+ * Life: a back end hands out up to 64 of them (io_rx); they are valid until io_rx_done on that
+ * device (or, for a back end that states IO_CAN_HOLD, until `refs` drops to 0). `data` may be
+ * written by the library within [data, data + cap); in-order payload is borrowed by streams between
+ * the end of the SND hooks and the end of the batch, and whoever wants to write payload in that
+ * time calls through conn/ (conn_own_borrowed) first.
  */
 #ifndef WEIR_BASE_PKTBUF_H
 #define WEIR_BASE_PKTBUF_H
@@ -37,9 +39,9 @@ struct pktbuf {
     uint32_t realm;    /* interned VLAN stack, tunnel or user number; 0 by default */
     uint64_t ts_ns;    /* time of arrival, ns since 1970 */
     uint64_t frame;    /* number of the frame in the input, from 1; 0: made here */
-    uint32_t borrow_flow; /* flow whose stream has a view (one flow at most owns a frame's payload) */
-    uint32_t slot;     /* back end's own */
-    void *owner;       /* back end's own */
+    uint32_t borrow_flow; /* flow whose stream has a view: one flow at most */
+    uint32_t slot;        /* back end's own */
+    void *owner;          /* back end's own */
 };
 
 #endif

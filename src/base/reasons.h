@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * reasons.h: why a frame, a segment or a flow was refused, dropped, or ended early. One line gives the enum, the
- * counter's name, the text and the manual's row. Every refusal in the library names one of these.
+ * reasons.h: why a frame, a segment or a flow was refused, dropped, or ended early. One line gives
+ * the enum, the counter's name, the text and the manual's row. Every refusal in the library names
+ * one of these.
  */
 #ifndef WEIR_BASE_REASONS_H
 #define WEIR_BASE_REASONS_H
@@ -64,7 +65,8 @@ enum reason {
         REASON_CNT
 };
 
-/* reason_name: the counter's name, e.g. "ip-truncated". => a literal; "?" for a value that is none. */
+/* reason_name: the counter's name, e.g. "ip-truncated". => a literal; "?" for a value that is none.
+ */
 const char *reason_name(enum reason r);
 /* reason_text: one phrase for people. => a literal; "?" for a value that is none. */
 const char *reason_text(enum reason r);

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "base/blkpool.h"
+
+#define IDX_BITS   28
+#define IDX_MASK   ((1u << IDX_BITS) - 1)
+#define SLAB_BYTES (64u << 10)
+
+/* Slabs of 64 KiB, but of four objects at least. */
+void blkpool_init(struct blkpool *b, struct memacct *acct)
+{
+    static const char *const name[BLK_CLASSES] = {"blk64",  "blk128", "blk256", "blk512",
+                                                  "blk1k",  "blk2k",  "blk4k",  "blk8k",
+                                                  "blk16k", "blk32k", "blk64k"};
+
+    for (uint32_t c = 0; c < BLK_CLASSES; c++) {
+        uint32_t size = 1u << (BLK_MIN_SHIFT + c);
+        uint32_t objs = SLAB_BYTES / size;
+
+        pool_init(&b->cls[c], name[c], size, CACHELINE, objs > 4 ? objs : 4, IDX_MASK, acct);
+    }
+}
+
+void blkpool_fini(struct blkpool *b)
+{
+    for (uint32_t c = 0; c < BLK_CLASSES; c++)
+        pool_fini(&b->cls[c]);
+}
+
+static uint32_t class_of(uint32_t len)
+{
+    if (len <= 1u << BLK_MIN_SHIFT)
+        return 0;
+    return 32 - BLK_MIN_SHIFT - (uint32_t)__builtin_clz(len - 1);
+}
+
+blk_t blk_alloc(struct blkpool *b, uint32_t len)
+{
+    uint32_t c, idx;
+
+    assert(len > 0 && len <= BLK_MAX);
+    c = class_of(len);
+    idx = pool_alloc(&b->cls[c]);
+    return idx ? c << IDX_BITS | idx : 0;
+}
+
+void blk_free(struct blkpool *b, blk_t blk)
+{
+    pool_free(&b->cls[blk >> IDX_BITS], blk & IDX_MASK);
+}
+
+uint8_t *blk_ptr(const struct blkpool *b, blk_t blk)
+{
+    return pool_at(&b->cls[blk >> IDX_BITS], blk & IDX_MASK);
+}
+
+uint32_t blk_size(blk_t blk)
+{
+    return 1u << (BLK_MIN_SHIFT + (blk >> IDX_BITS));
+}
+
+uint32_t blkpool_used(const struct blkpool *b)
+{
+    uint32_t n = 0;
+
+    for (uint32_t c = 0; c < BLK_CLASSES; c++)
+        n += b->cls[c].used;
+    return n;
+}
