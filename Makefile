@@ -79,6 +79,7 @@ format: deps-lint
 
 tidy: deps-lint deps-test
 	@$(CONFIGURE) build-test $(CHECKED)
+	@$(NINJA) -C build-test build.ninja
 	@tools/tidy build-test
 
 check-clang: deps-test
