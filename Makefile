@@ -72,7 +72,7 @@ test check: deps-test
 lint: deps-lint deps-build
 	@$(CONFIGURE) build $(RELEASE)
 	@$(NINJA) -C build
-	@tools/lint build
+	@MESON="$(MESON)" tools/lint build
 
 format: deps-lint
 	@find src include apps examples tests bench -name '*.[ch]' | xargs -r clang-format-14 -i
