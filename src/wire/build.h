@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * build.h: meaning to bytes: segments that the library sends itself (RST, ACK, sendpkt), and changes to frames.
+ * build.h: meaning to bytes: segments that the library sends itself (RST, ACK, sendpkt), and
+ * changes to frames.
  */
 #ifndef WEIR_WIRE_BUILD_H
 #define WEIR_WIRE_BUILD_H
@@ -8,29 +9,47 @@
 #include "wire/seg.h"
 
 struct build_tcp {
-    const struct seg *like;   /* link header, addresses' family and VLAN tags are copied from this frame */
-    bool reverse;             /* swap MAC and IP addresses, and ports */
-    uint32_t seq, ack;        /* host order */
+    const struct seg
+        *like;         /* link header, addresses' family and VLAN tags are copied from this frame */
+    bool reverse;      /* swap MAC and IP addresses, and ports */
+    uint32_t seq, ack; /* host order */
     uint16_t win;
     uint8_t tflags;
-    bool ts;                  /* add a timestamps option */
+    bool ts; /* add a timestamps option */
     uint32_t tsval, tsecr;
     const uint8_t *payload;
     uint32_t plen;
 };
 
-/* build_tcp: write a frame of at most `cap` bytes to out, checksums right. => its length; 0 if it does not fit. TTL 64. */
+/*
+ * build_tcp: write a frame of at most `cap` bytes to out, checksums right. => its length; 0 if it
+ * does not fit. TTL 64.
+ * => `like` has its ports (level SEG_L4 or SEG_TCP); its IP options and extension headers are not
+ * copied.
+ */
 uint32_t build_tcp(uint8_t *out, uint32_t cap, const struct build_tcp *b);
 
 /*
- * Changes to a decoded frame, in place. Each updates the lengths and checksums named by the caller and decodes the frame
- * again into *s, so that s always tells what the frame is now.
- * Regions are named as in the public API: the caller turns (region, offset) into an offset from pb->data first.
+ * Changes to a decoded frame, in place. Each keeps lengths and checksums right and decodes the
+ * frame again into *s, so that s always tells what the frame is now; PB_CHANGED is set. The caller
+ * turns (region, offset) of the public API into an offset.
  *
- * edit_overwrite: bytes at [off, off+len) become data.  => 0; -1 EINVAL outside the frame.
- * edit_chomp: take len payload bytes out at payload offset off (IP total length, checksums are updated).
- * edit_insert: put len bytes in at payload offset off. => -1 ENOSPC when the frame has no room (cap), EMSGSIZE when the
- *    datagram would pass 65,535 bytes.
+ * Checksums (IPv4 header, TCP) are updated by the difference (RFC 1624): one that was wrong or
+ * unfinished before stays so by the same amount, so a hop in the middle hides no damage; csum_*_set
+ * makes it right whatever it was. A write over the checksum field itself is taken as the writer's
+ * word for that field. Transport checksums other than TCP's are left alone, and so is TCP's in a
+ * fragment, or when its field was not captured. With PB_CSUM_PART the field holds the
+ * pseudo-header's sum, and goes on to.
+ *
+ * edit_overwrite: bytes at [off, off+len) of the frame become data; length fields only if the
+ * caller writes them.
+ *    => 0; -1 EINVAL outside the frame.
+ * edit_chomp: take len payload bytes out at payload offset off. => 0; -1 EINVAL if it is no TCP
+ * segment or they were not captured. edit_insert: put len bytes in at payload offset off. => 0; -1
+ * EINVAL as above, ENOSPC when the frame has no room (cap), EMSGSIZE when the datagram would pass
+ * 65,535 bytes.
+ * => the IP and the link layer's length (802.3, PPPoE) then say what the datagram really has; an IP
+ * length of 0 stays 0. Bytes after the datagram (padding) stay after it.
  */
 int edit_overwrite(struct seg *s, uint32_t off, const uint8_t *data, uint32_t len);
 int edit_chomp(struct seg *s, uint32_t off, uint32_t len);

@@ -7,19 +7,37 @@
 
 #include "wire/seg.h"
 
-/* csum_add: one's complement sum of len bytes, added to `sum` (unfolded; a 64-bit accumulator in memory order). */
+/*
+ * csum_add: one's complement sum of len bytes, added to `sum` (unfolded; a 64-bit accumulator in
+ * memory order).
+ * => an odd len counts as padded with a zero byte, so only the last piece of a message may be odd.
+ * => `sum` does not overflow below 16 GiB of data.
+ */
 uint64_t csum_add(uint64_t sum, const void *p, size_t len);
 /* csum_fold: => the 16-bit checksum to store, in memory (network) order. */
 uint16_t csum_fold(uint64_t sum);
-/* csum_update: new checksum field after `old_len` bytes at old became new_len bytes at new, both starting at an even offset. */
-uint16_t csum_update(uint16_t field, const void *old, size_t old_len, const void *new_, size_t new_len);
+/*
+ * csum_update: new checksum field after `old_len` bytes at old became new_len bytes at new, both
+ * starting at an even offset.
+ * => a wrong field stays wrong by the same amount; a right one equals the full computation bit for
+ * bit.
+ */
+uint16_t csum_update(uint16_t field, const void *old, size_t old_len, const void *new_,
+                     size_t new_len);
 
 /*
  * csum_tcp_ok: is the TCP checksum right?
  * => only for whole segments: a truncated or fragmented one answers false with *known = false.
+ * => what the device said goes first: PB_CSUM_GOOD and PB_CSUM_BAD are believed, PB_CSUM_PART is
+ * not known.
  */
 bool csum_tcp_ok(const struct seg *s, bool *known);
-/* csum_tcp_set, csum_ip_set: recompute in the frame; the IPv4 header checksum (no-op for IPv6), the TCP checksum. */
+/*
+ * csum_tcp_set, csum_ip_set: recompute in the frame: the TCP checksum, the IPv4 header checksum
+ * (no-op for IPv6).
+ * => csum_tcp_set does nothing to what is not a whole TCP segment; it ends PB_CSUM_PART and
+ * PB_CSUM_BAD.
+ */
 void csum_tcp_set(const struct seg *s);
 void csum_ip_set(const struct seg *s);
 

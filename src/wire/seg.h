@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * seg.h: what decode makes of a frame: checked once, in host order, so that nobody to the right of wire/ reads packet
- * memory again.
+ * seg.h: what decode makes of a frame: checked once, in host order, so that nobody to the right of
+ * wire/ reads packet memory again.
  *
- * Lengths. Every layer states one: the frame (wire_len), PPPoE, IP, and what was captured. The smallest counts: Ethernet
- * padding is no payload, a lying IP length does not reach beyond the frame. `plen` is the payload's length on the wire,
- * `pcap` (<= plen) how much of it was captured.
+ * Lengths. Every layer states one: the frame (wire_len), PPPoE, IP, and what was captured. The
+ * smallest counts: Ethernet padding is no payload, a lying IP length does not reach beyond the
+ * frame. An IP length of 0 (a large segment captured before the device cut it) means: up to the
+ * frame's end. `plen` is the payload's length on the wire, `pcap` (<= plen) how much of it was
+ * captured.
+ *
+ * Cut captures. A TCP header of which at least the first 14 bytes were captured is a segment like
+ * any other (its sequence numbers and flags are known, so it can be tracked), marked SEG_HDR_CUT:
+ * options may be missing, and below 20 bytes the window is unknown and told as 0.
  */
 #ifndef WEIR_WIRE_SEG_H
 #define WEIR_WIRE_SEG_H
@@ -16,7 +22,16 @@
 #define SEG_MAX_VLANS 3
 #define SEG_MAX_SACK  4
 
-enum tcp_flag { TH_FIN_ = 1, TH_SYN_ = 2, TH_RST_ = 4, TH_PSH_ = 8, TH_ACK_ = 16, TH_URG_ = 32, TH_ECE_ = 64, TH_CWR_ = 128 };
+enum tcp_flag {
+    TH_FIN_ = 1,
+    TH_SYN_ = 2,
+    TH_RST_ = 4,
+    TH_PSH_ = 8,
+    TH_ACK_ = 16,
+    TH_URG_ = 32,
+    TH_ECE_ = 64,
+    TH_CWR_ = 128
+};
 
 enum seg_flags {
     SEG_IP6 = 1 << 0,
@@ -27,28 +42,41 @@ enum seg_flags {
     SEG_SACKOK = 1 << 5,    /* SACK permitted */
     SEG_WSCALE = 1 << 6,
     SEG_MSS = 1 << 7,
-    SEG_TFO = 1 << 8,       /* fast open option (kind 34, or 254 with magic 0xF989) */
-    SEG_AUTH = 1 << 9,      /* TCP-AO or MD5 option */
-    SEG_OPT_BAD = 1 << 10,  /* options malformed; those before count */
+    SEG_TFO = 1 << 8,      /* fast open option (kind 34, or 254 with magic 0xF989) */
+    SEG_AUTH = 1 << 9,     /* TCP-AO or MD5 option */
+    SEG_OPT_BAD = 1 << 10, /* options malformed; those before count */
     SEG_IPCSUM_BAD = 1 << 11,
-    SEG_TUNNEL = 1 << 12,   /* reserved: decapsulated */
+    SEG_TUNNEL = 1 << 12, /* reserved: decapsulated */
+    SEG_HDR_CUT =
+        1 << 13, /* TCP header captured in part: options, perhaps the window are not known */
 };
 
-/* How far decode got. A lower value implies that nothing above it is filled in. */
+/*
+ * How far decode got. Fields of a higher level are 0, whichever it is (but sack[] from nsack on is
+ * not written at all). SEG_LINK  ethertype, vlan; l3_off is where the link header ended or the
+ * trouble began SEG_IP    addresses, ip_len, l4proto, l4_off, ttl, tos, fragment fields SEG_L4
+ * ports too: UDP, UDP-Lite, DCCP, SCTP, and TCP that is no valid segment SEG_TCP   everything
+ */
 enum seg_level { SEG_LINK, SEG_IP, SEG_L4, SEG_TCP };
 
 struct seg {
     struct pktbuf *pb;
-    uint8_t level;   /* enum seg_level */
-    uint8_t reason;  /* enum reason: why decode stopped below SEG_TCP (IP_NOT_TCP, IP_FRAGMENT, ...); NONE at SEG_TCP */
-    uint8_t l4proto; /* IP protocol number after extension headers */
+    uint8_t level;  /* enum seg_level */
+    uint8_t reason; /* enum reason: why decode stopped below SEG_TCP (IP_NOT_TCP, IP_FRAGMENT, ...);
+                       NONE at SEG_TCP */
+    uint8_t l4proto; /* IP protocol number after extension headers (the one that stopped decode, if
+                        one did) */
     uint8_t nvlan;
     uint16_t vlan[SEG_MAX_VLANS]; /* outermost first, 12-bit VID */
-    uint16_t l3_off; /* offset of the IP header from pb->data */
+    uint16_t l3_off;              /* offset of the IP header from pb->data */
     uint16_t l4_off; /* offset of the transport header (of the fragment's payload for fragments) */
-    uint16_t ethertype;
-    uint32_t flags;  /* enum seg_flags */
-    uint32_t ip_len; /* datagram's length on the wire: IP header + everything it says, cut to the smallest layer */
+    uint16_t ethertype; /* at the end of the link header; IP is always told as 0x0800 or 0x86dd; <
+                           1536: 802.3, no SNAP */
+    uint16_t link_len_off; /* offset of the link layer's own length field (802.3, PPPoE); 0: it has
+                              none */
+    uint32_t flags;        /* enum seg_flags */
+    uint32_t ip_len; /* datagram's length on the wire: IP header + everything it says, cut to the
+                        smallest layer */
     uint8_t ttl;
     uint8_t tos;
     uint16_t frag_off; /* bytes */
@@ -69,9 +97,9 @@ struct seg {
     uint8_t wscale;
     uint8_t nsack;
     uint16_t mss;
-    uint16_t pay_off;      /* offset of payload from pb->data */
-    uint32_t plen;         /* payload bytes on the wire */
-    uint32_t pcap;         /* of them captured */
+    uint16_t pay_off; /* offset of payload from pb->data */
+    uint32_t plen;    /* payload bytes on the wire */
+    uint32_t pcap;    /* of them captured */
     uint32_t tsval, tsecr;
     struct {
         uint32_t start, end;

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * decode.c: a frame's way through the layers: link, network, transport. Each is asked once and
+ * checks its own bytes; what stands in struct seg afterwards needs no further check by anyone.
+ * Plain Ethernet with IPv4 goes straight down.
+ */
+#include "wire/decode.h"
+
+#include "wire/layers.h"
+
+enum { TCP_MIN = 20 };
+enum { TCP_TRACKABLE = 14 }; /* ports, numbers, data offset, flags */
+enum { IPP_DCCP = 33, IPP_SCTP = 132, IPP_UDPLITE = 136 };
+
+static void seg_init(struct seg *s, struct pktbuf *pb)
+{
+    /* nearly all fields are written anyway; a constant size makes this a handful of vector stores
+     */
+    memset(s, 0, offsetof(struct seg, sack));
+    s->pb = pb;
+}
+
+static void take_ports(struct seg *s, const struct cursor *c)
+{
+    if (!cursor_has(c, 4))
+        return;
+    s->sport = load16_raw(c->p + c->off);
+    s->dport = load16_raw(c->p + c->off + 2);
+    s->level = SEG_L4;
+}
+
+static enum reason not_tcp(struct seg *s, const struct cursor *c)
+{
+    switch (s->l4proto) {
+    case IPP_UDP:
+    case IPP_UDPLITE:
+    case IPP_DCCP:
+    case IPP_SCTP:
+        take_ports(s, c);
+        break;
+    default:
+        break;
+    }
+    return REASON_IP_NOT_TCP;
+}
+
+/* tcp_window: the fields that a capture may have cut while the segment can still be tracked. */
+static void tcp_window(struct seg *s, const uint8_t *p, uint32_t cap)
+{
+    if (likely(cap >= TCP_MIN)) {
+        s->win = load16(p + 14);
+        s->urp = load16(p + 18);
+    } else {
+        s->flags |= SEG_HDR_CUT;
+        s->win = cap >= 16 ? load16(p + 14) : 0;
+    }
+}
+
+static void tcp_options(struct seg *s, const uint8_t *p, uint32_t cap)
+{
+    if (cap >= s->hdr_len) {
+        decode_tcp_options(s, p + TCP_MIN, s->hdr_len - (uint32_t)TCP_MIN);
+        return;
+    }
+    s->flags |= SEG_HDR_CUT;
+    if (cap > TCP_MIN)
+        decode_tcp_options(s, p + TCP_MIN, cap - TCP_MIN);
+    s->flags &=
+        ~(uint32_t)SEG_OPT_BAD; /* the capture ends there, which is not the option's fault */
+}
+
+static void tcp_payload(struct seg *s, const struct cursor *c)
+{
+    uint32_t start = c->off + s->hdr_len;
+
+    s->plen = c->wire - start;
+    s->pay_off = (uint16_t)(start < c->cap ? start : c->cap);
+    s->pcap = c->cap - s->pay_off;
+}
+
+static enum reason tcp_decode(struct seg *s, const struct cursor *c)
+{
+    const uint8_t *p = c->p + c->off;
+    uint32_t cap = c->cap - c->off, wire = c->wire - c->off, hlen;
+
+    take_ports(s, c);
+    if (unlikely(cap < TCP_TRACKABLE || wire < TCP_MIN))
+        return REASON_TCP_TRUNCATED;
+    hlen = (p[12] >> 4) * 4u;
+    if (unlikely(hlen < TCP_MIN || hlen > wire)) /* RFC 9293 3.1, data offset */
+        return REASON_TCP_HDR_LEN;
+    s->level = SEG_TCP;
+    s->hdr_len = (uint8_t)hlen;
+    s->seq = load32(p + 4);
+    s->ack = load32(p + 8);
+    s->tflags = p[13];
+    tcp_window(s, p, cap);
+    if (hlen > TCP_MIN)
+        tcp_options(s, p, cap);
+    tcp_payload(s, c);
+    return REASON_NONE;
+}
+
+static enum reason datagram_decode(struct seg *s, struct cursor *c)
+{
+    enum reason r = ip_decode(s, c);
+
+    if (unlikely(r != REASON_NONE))
+        return r;
+    return likely(s->l4proto == IPP_TCP) ? tcp_decode(s, c) : not_tcp(s, c);
+}
+
+static bool is_plain_ip4(const struct seg *s, const struct cursor *c)
+{
+    return s->pb->linktype == LINK_ETHER && cursor_has(c, ETHER_HDR) &&
+           load16(c->p + 12) == ETHER_IP4;
+}
+
+enum reason decode(struct seg *s, struct pktbuf *pb)
+{
+    struct cursor c = {
+        .p = pb->data, .cap = pb->len, .wire = pb->wire_len > pb->len ? pb->wire_len : pb->len};
+    enum reason r = REASON_NONE;
+
+    seg_init(s, pb);
+    if (likely(is_plain_ip4(s, &c))) {
+        s->ethertype = ETHER_IP4;
+        c.off = ETHER_HDR;
+    } else {
+        r = link_decode(s, &c);
+    }
+    s->l3_off = pb->l2_len = (uint16_t)c.off;
+    if (likely(r == REASON_NONE))
+        r = datagram_decode(s, &c);
+    pb->l4_off = s->l4_off;
+    s->reason = (uint8_t)r;
+    return r;
+}

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * edit.c: changes to a frame in place. All of them go the same way:
+ *
+ *   1 sum what the checksums cover, as far as the change can touch it   (sums_of, before)
+ *   2 move and write bytes, put the length fields right
+ *   3 decode again
+ *   4 sum the same part, as it is now                                   (sums_of, after)
+ *   5 move each checksum by the difference                              (settle)
+ *
+ * Headers are summed whole (they are short), payload only where it changes; a change that moves the
+ * boundaries of layers (a length, a protocol, a header length) has the whole segment summed twice.
+ */
+#include "wire/build.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+
+#include "base/errtext.h"
+#include "wire/csum.h"
+#include "wire/decode.h"
+#include "wire/layers.h"
+
+enum { IP4_CSUM = 10, TCP_CSUM = 16, TCP_CSUM_END = 18, TO_END = UINT32_MAX };
+
+/* What a checksum covers, its own field left out. */
+struct sums {
+    bool has_ip, has_tcp;
+    uint64_t ip, tcp;
+};
+
+/* ---- sums ---- */
+
+static uint32_t min32(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint32_t max32(uint32_t a, uint32_t b)
+{
+    return a > b ? a : b;
+}
+
+/* l4_captured: bytes of the IP payload that lie in the frame. */
+static uint32_t l4_captured(const struct seg *s)
+{
+    return min32(s->pb->len, s->l3_off + s->ip_len) - s->l4_off;
+}
+
+static bool has_tcp_csum(const struct seg *s)
+{
+    return s->level >= SEG_IP && s->l4proto == IPP_TCP && !(s->flags & SEG_FRAG) &&
+           l4_captured(s) >= TCP_CSUM_END;
+}
+
+static uint64_t ip4_sum(const uint8_t *p)
+{
+    uint32_t hlen = (p[0] & 15u) * 4;
+
+    return csum_add(csum_add(0, p, IP4_CSUM), p + IP4_CSUM + 2, hlen - IP4_CSUM - 2);
+}
+
+static uint64_t pseudo_sum(const struct seg *s)
+{
+    uint32_t n = s->flags & SEG_IP6 ? 16 : 4;
+    uint64_t sum = csum_add(csum_add(htons(IPP_TCP), s->src.b, n), s->dst.b, n);
+
+    return sum + htonl(s->ip_len - (uint32_t)(s->l4_off - s->l3_off));
+}
+
+/* l4_sum: the segment's bytes in the frame's [lo, hi), widened to whole words of the checksum. */
+static uint64_t l4_sum(const struct seg *s, uint32_t lo, uint32_t hi)
+{
+    const uint8_t *p = s->pb->data + s->l4_off;
+    uint32_t len = l4_captured(s), from, to;
+    uint64_t sum = 0;
+
+    from = lo > s->l4_off ? min32(lo - s->l4_off, len) & ~1u : 0;
+    to = hi > s->l4_off ? min32(hi - s->l4_off, len) : 0;
+    to = min32(to + (to & 1), len);
+    if (from < min32(to, TCP_CSUM))
+        sum = csum_add(sum, p + from, min32(to, TCP_CSUM) - from);
+    from = max32(from, TCP_CSUM_END);
+    return from < to ? csum_add(sum, p + from, to - from) : sum;
+}
+
+static struct sums sums_of(const struct seg *s, uint32_t lo, uint32_t hi)
+{
+    struct sums sums = {.has_ip = s->level >= SEG_IP && !(s->flags & SEG_IP6),
+                        .has_tcp = has_tcp_csum(s)};
+
+    if (sums.has_ip)
+        sums.ip = ip4_sum(s->pb->data + s->l3_off);
+    if (sums.has_tcp) {
+        sums.tcp = pseudo_sum(s);
+        if (!(s->pb->flags & PB_CSUM_PART))
+            sums.tcp += l4_sum(s, lo, hi);
+    }
+    return sums;
+}
+
+/* move_csum: RFC 1624 eqn. 3, by the sums. `invert`: the field holds the sum itself, not its
+ * complement. */
+static void move_csum(uint8_t *field, uint64_t before, uint64_t after, bool invert)
+{
+    uint16_t flip = invert ? 0xffff : 0, v = load16_raw(field) ^ flip;
+
+    v = csum_fold((uint64_t)(uint16_t)~v + csum_fold(before) + after) ^ flip;
+    memcpy(field, &v, 2);
+}
+
+/* settle: s is decoded anew; [given, given_end) was written by someone who knows what he wants
+ * there. */
+static void settle(const struct seg *s, const struct sums *before, const struct sums *after,
+                   uint32_t given, uint32_t given_end)
+{
+    uint32_t ip = s->l3_off + (uint32_t)IP4_CSUM, tcp = s->l4_off + (uint32_t)TCP_CSUM;
+
+    if (before->has_ip && after->has_ip && (given_end <= ip || given >= ip + 2))
+        move_csum(s->pb->data + ip, before->ip, after->ip, false);
+    if (before->has_tcp && after->has_tcp && (given_end <= tcp || given >= tcp + 2))
+        move_csum(s->pb->data + tcp, before->tcp, after->tcp, s->pb->flags & PB_CSUM_PART);
+}
+
+static int finish(struct seg *s)
+{
+    s->pb->flags |= PB_CHANGED;
+    decode(s, s->pb);
+    return 0;
+}
+
+/* ---- overwrite ---- */
+
+/* same: does the write leave the bytes [lo, hi) of the frame as they are? */
+static bool same(const struct seg *s, uint32_t lo, uint32_t hi, uint32_t off, const uint8_t *data,
+                 uint32_t len)
+{
+    lo = max32(lo, off);
+    hi = min32(hi, off + len);
+    return lo >= hi || memcmp(s->pb->data + lo, data + (lo - off), hi - lo) == 0;
+}
+
+/* keeps_shape: will every layer begin and end where it does now? */
+static bool keeps_shape(const struct seg *s, uint32_t off, const uint8_t *data, uint32_t len)
+{
+    uint32_t link = s->pb->linktype == LINK_ETHER ? 12 : 0, ip = s->l3_off;
+
+    if (s->level < SEG_IP)
+        return false;
+    if (off >= s->l4_off)
+        return true;
+    if (!same(s, link, ip + 1, off, data, len)) /* tags, version, IPv4 header length */
+        return false;
+    if (s->flags & SEG_IP6)
+        return same(s, ip + 4, ip + 7, off, data, len) &&
+               same(s, ip + 40, s->l4_off, off, data, len);
+    return same(s, ip + 2, ip + 4, off, data, len) && same(s, ip + 6, ip + 8, off, data, len) &&
+           same(s, ip + 9, ip + 10, off, data, len) && same(s, ip + 20, s->l4_off, off, data, len);
+}
+
+int edit_overwrite(struct seg *s, uint32_t off, const uint8_t *data, uint32_t len)
+{
+    struct pktbuf *pb = s->pb;
+    uint32_t lo = off, hi = off + len;
+    struct sums before, after;
+
+    if (off > pb->len || len > pb->len - off)
+        return err_set(EINVAL, "overwrite of %u bytes at %u is outside the frame of %u", len, off,
+                       pb->len);
+    if (len == 0)
+        return 0;
+    if (!keeps_shape(s, off, data, len)) {
+        lo = 0;
+        hi = TO_END;
+    }
+    before = sums_of(s, lo, hi);
+    memcpy(pb->data + off, data, len);
+    finish(s);
+    after = sums_of(s, lo, hi);
+    settle(s, &before, &after, off, off + len);
+    return finish(s);
+}
+
+/* ---- payload that grows and shrinks ---- */
+
+/* set_lengths: the datagram has ip_len bytes now. A 0 (segmentation offload) stays: the frame's
+ * length counts there. */
+static void set_lengths(const struct seg *s, uint32_t ip_len)
+{
+    uint8_t *p = s->pb->data, *ip = p + s->l3_off;
+
+    if (s->link_len_off)
+        store16(p + s->link_len_off, s->l3_off + ip_len - s->link_len_off - 2);
+    if (s->flags & SEG_IP6) {
+        if (load16(ip + 4) != 0)
+            store16(ip + 4, ip_len - 40);
+    } else if (load16(ip + 2) != 0) {
+        store16(ip + 2, ip_len);
+    }
+}
+
+/* resize: len bytes at `at` become new_len bytes (new, if there are any). The frame's end moves
+ * with them. */
+static int resize(struct seg *s, uint32_t at, uint32_t len, const uint8_t *new_, uint32_t new_len)
+{
+    struct pktbuf *pb = s->pb;
+    struct sums before = sums_of(s, at, TO_END), after;
+    uint32_t wire = max32(pb->wire_len, pb->len);
+
+    memmove(pb->data + at + new_len, pb->data + at + len, pb->len - at - len);
+    if (new_len)
+        memcpy(pb->data + at, new_, new_len);
+    set_lengths(s, s->ip_len - len + new_len);
+    pb->len = pb->len - len + new_len;
+    pb->wire_len = wire - len + new_len;
+    finish(s);
+    after = sums_of(s, at, TO_END);
+    settle(s, &before, &after, TO_END, TO_END);
+    return finish(s);
+}
+
+static int check_place(const struct seg *s, uint32_t off, uint32_t len)
+{
+    if (s->level != SEG_TCP)
+        return err_set(EINVAL, "not a TCP segment: %s", reason_text(s->reason));
+    if (off > s->pcap || len > s->pcap - off)
+        return err_set(EINVAL, "%u bytes at %u are outside the payload of %u", len, off, s->pcap);
+    return 0;
+}
+
+int edit_chomp(struct seg *s, uint32_t off, uint32_t len)
+{
+    if (check_place(s, off, len) < 0)
+        return -1;
+    return len ? resize(s, s->pay_off + off, len, NULL, 0) : 0;
+}
+
+int edit_insert(struct seg *s, uint32_t off, const uint8_t *data, uint32_t len)
+{
+    struct pktbuf *pb = s->pb;
+
+    if (check_place(s, off, 0) < 0)
+        return -1;
+    if (len > UINT16_MAX || s->ip_len + len > UINT16_MAX)
+        return err_set(EMSGSIZE, "datagram would be %llu bytes long",
+                       (unsigned long long)s->ip_len + len);
+    if (len > pb->cap - pb->len)
+        return err_set(ENOSPC, "no room for %u more bytes in the frame", len);
+    return len ? resize(s, s->pay_off + off, 0, data, len) : 0;
+}
