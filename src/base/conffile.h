@@ -2,15 +2,19 @@
 /*
  * conffile.h: the grammar of configuration files, nothing of their meaning.
  *
- *   file   := { item }
- *   item   := key '=' value | name '{' { item | words } '}'        one item or row per line; '}' may end a line
- *   comment:= '#' to the end of the line (not inside double quotes)
- *   word   := characters without blank, or "..." with \" and \\ inside
+ *   file    := { item }                 one item or row per line
+ *   item    := KEY '=' value
+ *            | NAME '{' { item | row } '}'
+ *   row     := word { word }            only inside a block: netdev, arp_table, ...
+ *   word    := characters without blanks and braces, or "..." with \" and \\ inside
+ *   value   := the rest of the line, blanks trimmed; one "..." is taken out of its quotes
+ *   comment := '#' to the end of the line, not inside quotes
  *
- * A missing newline at the end is fine. Keys, values and words have no length limit. A row of words without '=' inside a
- * block is a `row` (netdev, arp_table, ...). Also accepted, as mOS files have it: the `{` on its own line, several
- * `key = value` in a block on lines of their own, a block on one line ("nic_forward_table { a b }"). A value of a
- * key is the rest of the line, blanks trimmed, quotes taken off if the whole value is quoted.
+ * Accepted as well, as mOS files have it: '{' on a line of its own, a block on one line
+ * ("nic_forward_table { a b }"), a '}' at the end of a line: a value that ends in more '}' than it
+ * has '{' gives them to the blocks around it. A missing newline at the end is fine, so are
+ * DOS line ends. Quotes count at the start of a word only. Nothing has a length limit; blocks may
+ * be nested 16 deep.
  */
 #ifndef WEIR_BASE_CONFFILE_H
 #define WEIR_BASE_CONFFILE_H
@@ -22,9 +26,9 @@ enum conf_kind { CONF_KEY, CONF_ROW, CONF_BLOCK };
 struct conf_item {
     enum conf_kind kind;
     int line;
-    char *name;              /* key or block name; NULL for a row */
-    char *value;             /* CONF_KEY: the value */
-    char **word;             /* CONF_ROW: the words; CONF_KEY: the value cut at blanks */
+    char *name;  /* key or block name; NULL for a row */
+    char *value; /* CONF_KEY: the value */
+    char **word; /* CONF_ROW: the words; CONF_KEY: the value cut at blanks; NULL-ended */
     int nwords;
     struct conf_item *child; /* CONF_BLOCK: first item inside */
     struct conf_item *next;
@@ -35,24 +39,38 @@ struct conf_file {
     struct conf_item *first;
 };
 
-/* conf_load: read and parse. => NULL with errno and text "FILE:LINE: what was expected" (ENOENT etc. from open; EINVAL). */
+/*
+ * conf_load: read and parse a file.
+ * => NULL with errno EINVAL and text "FILE:LINE: expected ..."; or with open's or read's errno.
+ */
 struct conf_file *conf_load(const char *path);
 /* conf_parse: the same from memory; `path` is only for messages. */
 struct conf_file *conf_parse(const char *path, const char *text, size_t len);
+/* conf_free: => NULL is fine. */
 void conf_free(struct conf_file *f);
 
 /*
- * Values. Each reads item->value whole and answers 0, or -1 with errno EINVAL and text
- * "FILE:LINE: KEY: expected ..., got 'VALUE'".
+ * Values. Each reads it->value whole and answers 0, or -1 with errno EINVAL and text
+ * "FILE:LINE: KEY: expected ..., got 'VALUE'"; *out is written only on success.
  */
-int conf_int(const struct conf_file *f, const struct conf_item *it, int64_t min, int64_t max, int64_t *out); /* 10, 0x, 0 */
-int conf_bool(const struct conf_file *f, const struct conf_item *it, bool *out);   /* 0 1 on off yes no true false */
-int conf_size(const struct conf_file *f, const struct conf_item *it, uint64_t *out); /* bytes with K, M, G */
-/* a time in seconds ("30", "0.5"), or with a unit ms, s, m, h -> nanoseconds; "-1" or "off" -> UINT64_MAX */
+
+/* conf_int: a number from min to max; decimal, 0x hexadecimal or 0 octal. */
+int conf_int(const struct conf_file *f, const struct conf_item *it, int64_t min, int64_t max,
+             int64_t *out);
+/* conf_bool: 0 1 on off yes no true false, in any case. */
+int conf_bool(const struct conf_file *f, const struct conf_item *it, bool *out);
+/* conf_size: bytes, or K, M, G of them (1024). */
+int conf_size(const struct conf_file *f, const struct conf_item *it, uint64_t *out);
+/* conf_time: seconds ("30", "0.5"), or with a unit: ms s m h. => ns; UINT64_MAX for -1 and off. */
 int conf_time(const struct conf_file *f, const struct conf_item *it, uint64_t *ns);
-/* conf_choice: one of the names in a NULL-ended list -> its index. */
-int conf_choice(const struct conf_file *f, const struct conf_item *it, const char *const *names, int *out);
-/* conf_nearest: the known name with the smallest edit distance, NULL if none is within 3. */
+/* conf_choice: one of the names in a NULL-ended list, in any case. => its index in *out. */
+int conf_choice(const struct conf_file *f, const struct conf_item *it, const char *const *names,
+                int *out);
+
+/*
+ * conf_nearest: the name in a NULL-ended list that may have been meant: smallest edit distance.
+ * => NULL if that is above 3, or not below the length of `name`.
+ */
 const char *conf_nearest(const char *name, const char *const *known);
 
 #endif

@@ -266,6 +266,25 @@ static void fired_nodes_wait(void **state)
     pool_fini(&x.pool);
 }
 
+/* Ticks whose low 32 bits are the marks of a node that hangs nowhere, or fired. */
+static void marks_are_no_ticks(void **state)
+{
+    struct world x;
+
+    world_init(&x, ((77ULL << 32) - 6) * TICK);
+    for (uint32_t i = 1; i <= 10; i++)
+        hang(&x, i, x.now_ns + i * TICK);
+    for (uint32_t i = 1; i <= 10; i++)
+        assert_true(wheel_hangs(&x.w, i));
+    check(&x);
+    for (uint32_t i = 1; i <= 12; i++) {
+        advance(&x, x.now_ns + TICK);
+        check(&x);
+    }
+    assert_int_equal(x.w.count, 0);
+    pool_fini(&x.pool);
+}
+
 static void far_times_are_cut(void **state)
 {
     struct world x;
@@ -311,6 +330,7 @@ int main(void)
         cmocka_unit_test(first_hang_sets_the_clock),
         cmocka_unit_test(fired_nodes_may_be_touched),
         cmocka_unit_test(fired_nodes_wait),
+        cmocka_unit_test(marks_are_no_ticks),
         cmocka_unit_test(far_times_are_cut),
         cmocka_unit_test(check_finds_damage),
     };
