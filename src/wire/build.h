@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * build.h: meaning to bytes: segments that the library sends itself (RST, ACK, sendpkt), and
- * changes to frames.
+ * build.h: meaning to bytes: segments that the library sends itself (RST, ACK, sendpkt), and changes
+ * to frames.
  */
 #ifndef WEIR_WIRE_BUILD_H
 #define WEIR_WIRE_BUILD_H
@@ -9,8 +9,7 @@
 #include "wire/seg.h"
 
 struct build_tcp {
-    const struct seg
-        *like;         /* link header, addresses' family and VLAN tags are copied from this frame */
+    const struct seg *like; /* link header with its tags, family and addresses come from it */
     bool reverse;      /* swap MAC and IP addresses, and ports */
     uint32_t seq, ack; /* host order */
     uint16_t win;
@@ -22,34 +21,35 @@ struct build_tcp {
 };
 
 /*
- * build_tcp: write a frame of at most `cap` bytes to out, checksums right. => its length; 0 if it
- * does not fit. TTL 64.
+ * build_tcp: write a frame of at most `cap` bytes to out, checksums right, TTL 64.
+ * => its length; 0 if it does not fit.
  * => `like` has its ports (level SEG_L4 or SEG_TCP); its IP options and extension headers are not
- * copied.
+ *    copied.
  */
 uint32_t build_tcp(uint8_t *out, uint32_t cap, const struct build_tcp *b);
 
 /*
- * Changes to a decoded frame, in place. Each keeps lengths and checksums right and decodes the
- * frame again into *s, so that s always tells what the frame is now; PB_CHANGED is set. The caller
- * turns (region, offset) of the public API into an offset.
+ * Changes to a decoded frame, in place. Each keeps lengths and checksums right and decodes the frame
+ * again into *s, so that s always tells what the frame is now; PB_CHANGED is set. The caller turns
+ * (region, offset) of the public API into an offset.
  *
  * Checksums (IPv4 header, TCP) are updated by the difference (RFC 1624): one that was wrong or
- * unfinished before stays so by the same amount, so a hop in the middle hides no damage; csum_*_set
- * makes it right whatever it was. A write over the checksum field itself is taken as the writer's
- * word for that field. Transport checksums other than TCP's are left alone, and so is TCP's in a
- * fragment, or when its field was not captured. With PB_CSUM_PART the field holds the
+ * unfinished before stays so by the same amount, so a hop in the middle hides no damage;
+ * csum_*_set makes it right whatever it was. A write over the checksum field itself is taken as the
+ * writer's word for that field. Transport checksums other than TCP's are left alone, and so is TCP's
+ * in a fragment, or when its field was not captured. With PB_CSUM_PART the field holds the
  * pseudo-header's sum, and goes on to.
  *
- * edit_overwrite: bytes at [off, off+len) of the frame become data; length fields only if the
- * caller writes them.
+ * edit_overwrite: bytes at [off, off+len) of the frame become data; length fields change only if the
+ *    caller writes them.
  *    => 0; -1 EINVAL outside the frame.
- * edit_chomp: take len payload bytes out at payload offset off. => 0; -1 EINVAL if it is no TCP
- * segment or they were not captured. edit_insert: put len bytes in at payload offset off. => 0; -1
- * EINVAL as above, ENOSPC when the frame has no room (cap), EMSGSIZE when the datagram would pass
- * 65,535 bytes.
- * => the IP and the link layer's length (802.3, PPPoE) then say what the datagram really has; an IP
- * length of 0 stays 0. Bytes after the datagram (padding) stay after it.
+ * edit_chomp: take len payload bytes out at payload offset off.
+ *    => 0; -1 EINVAL if it is no TCP segment or they were not captured.
+ * edit_insert: put len bytes in at payload offset off.
+ *    => 0; -1 EINVAL as above, ENOSPC when the frame has no room (cap), EMSGSIZE when the datagram
+ *       would pass 65,535 bytes.
+ * => after the last two, the IP and the link layer's length (802.3, PPPoE) say what the datagram
+ *    really has; an IP length of 0 stays 0. Bytes after the datagram (padding) stay after it.
  */
 int edit_overwrite(struct seg *s, uint32_t off, const uint8_t *data, uint32_t len);
 int edit_chomp(struct seg *s, uint32_t off, uint32_t len);

@@ -19,8 +19,7 @@ uint16_t csum_fold(uint64_t sum);
 /*
  * csum_update: new checksum field after `old_len` bytes at old became new_len bytes at new, both
  * starting at an even offset.
- * => a wrong field stays wrong by the same amount; a right one equals the full computation bit for
- * bit.
+ * => a wrong field stays wrong by the same amount; a right one equals the full computation exactly.
  */
 uint16_t csum_update(uint16_t field, const void *old, size_t old_len, const void *new_,
                      size_t new_len);
@@ -29,14 +28,14 @@ uint16_t csum_update(uint16_t field, const void *old, size_t old_len, const void
  * csum_tcp_ok: is the TCP checksum right?
  * => only for whole segments: a truncated or fragmented one answers false with *known = false.
  * => what the device said goes first: PB_CSUM_GOOD and PB_CSUM_BAD are believed, PB_CSUM_PART is
- * not known.
+ *    not known.
  */
 bool csum_tcp_ok(const struct seg *s, bool *known);
 /*
- * csum_tcp_set, csum_ip_set: recompute in the frame: the TCP checksum, the IPv4 header checksum
- * (no-op for IPv6).
- * => csum_tcp_set does nothing to what is not a whole TCP segment; it ends PB_CSUM_PART and
- * PB_CSUM_BAD.
+ * csum_tcp_set: recompute the TCP checksum in the frame.
+ * => nothing for what is not a whole TCP segment. Ends PB_CSUM_PART and PB_CSUM_BAD.
+ * csum_ip_set: recompute the IPv4 header checksum.
+ * => nothing for IPv6.
  */
 void csum_tcp_set(const struct seg *s);
 void csum_ip_set(const struct seg *s);

@@ -46,37 +46,31 @@ enum seg_flags {
     SEG_AUTH = 1 << 9,     /* TCP-AO or MD5 option */
     SEG_OPT_BAD = 1 << 10, /* options malformed; those before count */
     SEG_IPCSUM_BAD = 1 << 11,
-    SEG_TUNNEL = 1 << 12, /* reserved: decapsulated */
-    SEG_HDR_CUT =
-        1 << 13, /* TCP header captured in part: options, perhaps the window are not known */
+    SEG_TUNNEL = 1 << 12,  /* reserved: decapsulated */
+    SEG_HDR_CUT = 1 << 13, /* TCP header captured in part: options missing, perhaps the window */
 };
 
-/*
- * How far decode got. Fields of a higher level are 0, whichever it is (but sack[] from nsack on is
- * not written at all). SEG_LINK  ethertype, vlan; l3_off is where the link header ended or the
- * trouble began SEG_IP    addresses, ip_len, l4proto, l4_off, ttl, tos, fragment fields SEG_L4
- * ports too: UDP, UDP-Lite, DCCP, SCTP, and TCP that is no valid segment SEG_TCP   everything
- */
-enum seg_level { SEG_LINK, SEG_IP, SEG_L4, SEG_TCP };
+/* How far decode got. Fields of a higher level are 0 (but sack[] from nsack on is not written). */
+enum seg_level {
+    SEG_LINK, /* ethertype and tags; l3_off is where the link header ended or the trouble began */
+    SEG_IP,   /* addresses, ip_len, l4proto, l4_off, ttl, tos, fragment fields */
+    SEG_L4,   /* ports too: UDP, UDP-Lite, DCCP, SCTP, and TCP that is no valid segment */
+    SEG_TCP,  /* everything */
+};
 
 struct seg {
     struct pktbuf *pb;
-    uint8_t level;  /* enum seg_level */
-    uint8_t reason; /* enum reason: why decode stopped below SEG_TCP (IP_NOT_TCP, IP_FRAGMENT, ...);
-                       NONE at SEG_TCP */
-    uint8_t l4proto; /* IP protocol number after extension headers (the one that stopped decode, if
-                        one did) */
+    uint8_t level;   /* enum seg_level */
+    uint8_t reason;  /* enum reason: why decode stopped below SEG_TCP; NONE at SEG_TCP */
+    uint8_t l4proto; /* after extension headers; or the header that decode stopped at */
     uint8_t nvlan;
     uint16_t vlan[SEG_MAX_VLANS]; /* outermost first, 12-bit VID */
     uint16_t l3_off;              /* offset of the IP header from pb->data */
-    uint16_t l4_off; /* offset of the transport header (of the fragment's payload for fragments) */
-    uint16_t ethertype; /* at the end of the link header; IP is always told as 0x0800 or 0x86dd; <
-                           1536: 802.3, no SNAP */
-    uint16_t link_len_off; /* offset of the link layer's own length field (802.3, PPPoE); 0: it has
-                              none */
+    uint16_t l4_off;       /* of the transport header (of the fragment's payload for fragments) */
+    uint16_t ethertype;    /* the last; IP is always 0x0800 or 0x86dd; below 1536: 802.3, no SNAP */
+    uint16_t link_len_off; /* of the link layer's own length field (802.3, PPPoE); 0: has none */
     uint32_t flags;        /* enum seg_flags */
-    uint32_t ip_len; /* datagram's length on the wire: IP header + everything it says, cut to the
-                        smallest layer */
+    uint32_t ip_len;       /* the datagram on the wire, header and all, cut to the smallest layer */
     uint8_t ttl;
     uint8_t tos;
     uint16_t frag_off; /* bytes */
