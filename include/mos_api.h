@@ -2,9 +2,10 @@
 /*
  * mos_api.h - watch, and change, the TCP connections that pass by.
  *
- * The library follows both ends of every connection: the client (who sent the SYN) and the server. For
- * each it keeps the TCP state and the stream of bytes which that end has received. What happens is told
- * by events. A program opens a listener, says which connections it wants, and registers callbacks:
+ * The library follows both ends of every connection: the client (who sent the SYN) and the server.
+ * For each it keeps the TCP state and the stream of bytes which that end has received. What
+ * happens is told by events. A program opens a listener, says which connections it wants, and
+ * registers callbacks:
  *
  *      mctx_t m = mtcp_create_context(0);
  *      int l = mtcp_socket(m, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
@@ -16,33 +17,36 @@
  *
  * WORDS
  *      listener  socket of type MOS_SOCK_MONITOR_STREAM, made by the program
- *      child     socket of one connection, made by the library for each listener whose filter took its
- *                SYN. It begins with the listener's callbacks and options; what is changed on the child
- *                later holds for this connection only. Its id is free again after the last CONN_END.
- *      side      which end is meant: MOS_SIDE_CLI or MOS_SIDE_SVR. A buffer, a stream or a state "of a
- *                side" is that of the end which RECEIVES: the client's request lies in the buffer of
- *                MOS_SIDE_SVR.
- *      offset    place in a stream, 64 bits: 0 is the first byte after the SYN. Bytes that were never
- *                seen (a gap) count.
+ *      child     socket of one connection, made by the library for each listener whose filter took
+ *                its SYN. It begins with the listener's callbacks and options; what is changed on
+ *                the child later holds for this connection only. Its id is free again after the
+ *                last CONN_END.
+ *      side      which end is meant, MOS_SIDE_CLI or MOS_SIDE_SVR. A buffer, a stream or a state
+ *                "of a side" is that of the end which RECEIVES: the client's request lies in the
+ *                buffer of MOS_SIDE_SVR.
+ *      offset    place in a stream, 64 bits: 0 is the first byte after the SYN. Bytes that were
+ *                never seen (a gap) count.
  *      batch     up to 64 packets that are worked off together
  *
  * A PACKET'S WAY (API semantics 3.1)
- *      1  the sender's state moves, then its events at hook MOS_HK_SND; here a packet may be changed or
- *         dropped, and the receiver's stream gets what is left
+ *      1  the sender's state moves, then its events at hook MOS_HK_SND; here a packet may be
+ *         changed or dropped, and the receiver's stream gets what is left
  *      2  the receiver's state moves and the stream takes the bytes; MOS_ON_REXMIT and
  *         MOS_ON_OVERLAP before they are merged; then its events at hook MOS_HK_RCV
  *      3  the packet leaves (or not)
  *      at the end of the batch, hook MOS_NULL: MOS_ON_GAP, MOS_ON_CONN_NEW_DATA; MOS_ON_CONN_END of
  *      what has ended; timers.
- *      Within one hook, events go in this order: PKT_IN, CONN_START, TCP_STATE_CHANGE, REXMIT, OVERLAP,
- *      ERROR, GAP, CONN_NEW_DATA, TIMEOUT, EVICT, CONN_END; under each the callback on the event itself,
- *      then user-defined events in the order of their registration, depth first (contract 3).
+ *      Within one hook, events go in this order: PKT_IN, CONN_START, TCP_STATE_CHANGE, REXMIT,
+ *      OVERLAP, ERROR, GAP, CONN_NEW_DATA, TIMEOUT, EVICT, CONN_END; under each the callback on the
+ *      event itself, then user-defined events in the order of their registration, depth first
+ *      (contract 3).
  *
- * THREADS. [any], [setup] and [callback] mean what <mtcp_api.h> says; so does what it says of errors.
+ * THREADS. [any], [setup] and [callback] mean what <mtcp_api.h> says; so does what it says of
+ * errors.
  *
- * OWNERSHIP. What the library hands out (packet headers, iovecs, filter_arg_t) is to be read only, and
- * only until the callback returns. What the program hands in is copied before the call returns, unless
- * its declaration says otherwise; a user context belongs to the program for good.
+ * OWNERSHIP. What the library hands out (packet headers, iovecs, filter_arg_t) is to be read only,
+ * and only until the callback returns. What the program hands in is copied before the call
+ * returns, unless its declaration says otherwise; a user context belongs to the program for good.
  */
 #ifndef MOS_API_H
 #define MOS_API_H
@@ -55,15 +59,16 @@
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
 #include <linux/if_ether.h>
-#include <linux/tcp.h> /* struct tcphdr; <netinet/tcp.h> has other meanings for TCP_ESTABLISHED & co. */
+#include <linux/tcp.h> /* struct tcphdr; <netinet/tcp.h> numbers the TCP states otherwise */
 #include <mtcp_api.h>
 #include <mtcp_epoll.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
-/* ---- Basic types ------------------------------------------------------------------------------- */
+/* ---- Basic types ---------------------------------------------------------------------------- */
 
 typedef unsigned char byte;
 typedef uint64_t event_t; /* a built-in event (one bit) or the id of a user-defined one */
@@ -73,7 +78,7 @@ typedef uint64_t event_t; /* a built-in event (one bit) or the id of a user-defi
 typedef struct socket_map *socket_map_t; /* private to the library */
 #endif
 
-/* The argument of a user-defined event, copied when the event was defined; {NULL, 0} if it has none. */
+/* A user-defined event's argument, copied when the event was defined; {NULL, 0} if it has none. */
 typedef struct filter_arg {
     void *arg;
     size_t len; /* bytes at arg */
@@ -82,9 +87,10 @@ typedef struct filter_arg {
 /*
  * callback_t: told of an event.
  *
- * => sock: the child; for MOS_ON_ORPHAN the listener; for raw packets the raw socket; for a timer its id.
- * => side: at MOS_HK_SND the sender, at MOS_HK_RCV the receiver, for data the side whose buffer has it,
- *    else MOS_SIDE_BOTH (0 for a timer).
+ * => sock: the child; for MOS_ON_ORPHAN the listener; for raw packets the raw socket; for a timer
+ *    its id.
+ * => side: at MOS_HK_SND the sender, at MOS_HK_RCV the receiver, for data the side whose buffer
+ *    has it, else MOS_SIDE_BOTH (0 for a timer).
  * => event: what it was registered for, a user-defined event's own id too.
  * => arg: never NULL in an event; NULL in a timer.
  */
@@ -97,19 +103,20 @@ typedef bool (*filter_t)(mctx_t mctx, int sock, int side, event_t event, filter_
 typedef void (*callback4_t)(mctx_t mctx, int sock, int side, event_t event);
 typedef bool (*filter4_t)(mctx_t mctx, int sock, int side, event_t event);
 
-/* ---- Sides, hooks, events ---------------------------------------------------------------------- */
+/* ---- Sides, hooks, events ------------------------------------------------------------------- */
 
 #define MOS_SIDE_CLI  0 /* who sent the SYN */
 #define MOS_SIDE_SVR  1
 #define MOS_SIDE_BOTH 2
 
-#define MOS_NULL   (1 << 29)          /* outside a packet, as a rule at the end of the batch */
-#define MOS_HK_RCV (1 << 30)          /* a packet reaches its receiver */
-#define MOS_HK_SND (-0x7fffffff - 1)  /* a packet leaves its sender; 1 << 31, spelt without overflow */
+#define MOS_NULL   (1 << 29)         /* outside a packet, as a rule at the end of the batch */
+#define MOS_HK_RCV (1 << 30)         /* a packet reaches its receiver */
+#define MOS_HK_SND (-0x7fffffff - 1) /* a packet leaves its sender; 1 << 31 without overflow */
 
 /*
- * Built-in events: when, at which hooks, for which side. "packet" says if mtcp_getlastpkt has one.
- * API semantics 3.2, contract 2 and 3.
+ * Built-in events: when, at which hooks, for which side. "Packet": mtcp_getlastpkt has one.
+ * Ids of user-defined events are consecutive numbers from 0x1000, not bits. (API semantics 3.2,
+ * contract 2 and 3)
  */
 #define MOS_NULL_EVENT 0x0 /* no event; what a failed mtcp_define_event returns */
 
@@ -121,38 +128,44 @@ typedef bool (*filter4_t)(mctx_t mctx, int sock, int side, event_t event);
 #define MOS_ON_CONN_START 0x4
 /* May be registered; never raised. */
 #define MOS_ON_CONN_SETUP 0x8
-/* Bytes became readable. NULL: once per batch and side, no packet. RCV: at once, packet. Receiver. */
+/* Bytes became readable; receiver. NULL: once a batch and side, no packet. RCV: at once, packet. */
 #define MOS_ON_CONN_NEW_DATA 0x10
-/* Bytes were refused or unread ones are about to be lost. NULL. Receiver. Packet. */
+/* Bytes were refused, or unread ones are about to be lost. NULL, receiver. Packet. */
 #define MOS_ON_ERROR 0x20
-/* Nothing seen for the idle time: once per idle period, before the connection is ended for it. NULL,
- * side BOTH, no packet. setsockopt MOS_FLOW_TIMEOUT in the callback prolongs its life. */
+/*
+ * Nothing was seen for the idle time: once per idle period, before the connection is ended for it.
+ * NULL, side BOTH, no packet. setsockopt MOS_FLOW_TIMEOUT in the callback prolongs its life.
+ */
 #define MOS_ON_TIMEOUT 0x40
 /* A side's state changed. SND (sender), RCV (receiver). Packet, except at the very end. */
 #define MOS_ON_TCP_STATE_CHANGE 0x80
-/* TCP packet of no known connection, or a SYN that no filter took. NULL, listener, side BOTH. Packet. */
+/* TCP packet of no known connection, or a SYN no filter took. NULL, listener, side BOTH. Packet. */
 #define MOS_ON_ORPHAN 0x100
-/* Bytes (or SYN, FIN) seen before come again; raised before they are merged. RCV, receiver. Packet.
- * MOS_REXMIT_INFO has the details. */
+/*
+ * Bytes (or SYN, FIN) seen before come again; raised before they are merged. RCV, receiver. Packet.
+ * MOS_REXMIT_INFO has the details.
+ */
 #define MOS_ON_REXMIT 0x200
-/* The connection is over: once per side at SND and at RCV. Both sides' streams are still readable, and
- * MOS_FLOW_INFO has the reason. No packet. */
+/*
+ * The connection is over: once for each side, at SND and at RCV. Both sides' streams can still be
+ * read, and MOS_FLOW_INFO has the reason. No packet.
+ */
 #define MOS_ON_CONN_END 0x400
 /* May be registered; never raised. */
 #define MOS_ON_DEBUG_MESSAGE 0x800
-/* Bytes of a stream are given up as never seen. NULL: at the end of the batch, no packet; RCV: at once,
- * with the packet that caused it, or none if a timer did. Receiver. One event for each gap, ascending;
- * MOS_GAP_INFO has place and cause. */
+/*
+ * Bytes of a stream are given up as never seen; receiver. NULL: at the end of the batch, no packet.
+ * RCV: at once, with the packet that caused it, or none if a timer did. One event for each gap,
+ * ascending. MOS_GAP_INFO has place and cause.
+ */
 #define MOS_ON_GAP (UINT64_C(1) << 32)
-/* Payload arrived for a place whose bytes are still held: the overlap policy has to choose. RCV, receiver.
- * Packet. MOS_OVERLAP_INFO has place and outcome. */
+/*
+ * Payload arrived for a place whose bytes are still held: the overlap policy has to choose. RCV,
+ * receiver. Packet. MOS_OVERLAP_INFO has place and outcome.
+ */
 #define MOS_ON_OVERLAP (UINT64_C(1) << 33)
-/* The connection is about to be forgotten to make room. NULL, side BOTH, no packet; CONN_END follows. */
+/* The connection will be forgotten to make room. NULL, side BOTH, no packet; CONN_END follows. */
 #define MOS_ON_EVICT (UINT64_C(1) << 34)
-
-/* Ids of user-defined events: MOS_UDE_MIN .. MOS_UDE_MAX, consecutive from the first. */
-#define MOS_UDE_MIN 0x1000
-#define MOS_UDE_MAX 0xffffffffU
 
 /* TCP states, in this order and not in Linux' (RFC 9293 3.3.2). */
 enum tcpstate {
@@ -169,15 +182,16 @@ enum tcpstate {
     TCP_TIME_WAIT = 10
 };
 
-/* ---- Filters and callbacks --------------------------------------------------------------------- */
+/* ---- Filters and callbacks ------------------------------------------------------------------ */
 
 /*
- * union monitor_filter: which packets a socket is for, as pcap-filter(7) expressions; NULL means all.
+ * union monitor_filter: which packets a socket is for, as pcap-filter(7) expressions; NULL means
+ * all.
  *
  * => raw_pkt_filter: raw sockets; seen on the frame as captured.
- * => stream_syn_filter: which SYNs begin a connection of this listener. stream_orphan_filter: which
- *    packets without connection it is told of. Both are seen on the innermost IP datagram, whole and
- *    before any change, so tags and tunnels do not matter (contract 4).
+ * => stream_syn_filter: which SYNs begin a connection of this listener. stream_orphan_filter:
+ *    which packets without connection it is told of. Both are seen on the innermost IP datagram,
+ *    whole and before any change, so tags and tunnels do not matter (contract 4).
  * => The strings stay the program's; they are copied by mtcp_bind_monitor_filter.
  */
 #ifdef __cplusplus
@@ -196,147 +210,155 @@ typedef union monitor_filter *monitor_filter_t;
 typedef union monitor_filter monitor_filter; /* the older, plain type name */
 
 /*
- * mtcp_bind_monitor_filter: give a listener or raw socket its filter, in place of the one before. [setup]
+ * mtcp_bind_monitor_filter: give a listener or raw socket its filter, in place of the one before.
+ * [setup]
  *
  * => Holds for connections that begin later. cat NULL: 0, and nothing changes.
- * => 0; -1 with EBADF, ENOPROTOOPT (neither listener nor raw socket), EINVAL (an expression is refused;
- *    mtcp_errstr has the words).                                           API semantics 1.5
+ * => 0; -1 with EBADF, ENOPROTOOPT (neither listener nor raw socket), EINVAL (an expression is
+ *    refused; mtcp_errstr has the words). (API semantics 1.5)
  */
 int mtcp_bind_monitor_filter(mctx_t mctx, int sock, monitor_filter_t cat);
 
 /*
- * mtcp_register_callback: have cb called for an event at a hook; cb NULL takes it away again.    [setup]
+ * mtcp_register_callback: have cb called for an event at a hook; cb NULL takes it away again.
+ * [setup]
  *
- * => sock: listener (a template for connections that begin later), child (this connection only) or raw.
- * => One function for each (socket, event, hook): registering again puts the new function in its place.
- *    Taking away what is not there is no error.
- * => In a callback: an added function waits for the next event, one taken away or replaced does not run
- *    any more, not even for the packet at hand. MOS_HK_RCV registered at MOS_HK_SND holds for the same
- *    packet's RCV (contract 3).
- * => Hooks: NEW_DATA and GAP: NULL or RCV. ORPHAN, ERROR, TIMEOUT, EVICT: NULL. CONN_START, REXMIT,
- *    TCP_STATE_CHANGE, CONN_END: SND or RCV. OVERLAP: RCV. PKT_IN: SND or RCV, NULL on raw sockets. A
- *    user-defined event: as the built-in one at its root.
+ * => sock: listener (a template for connections that begin later), child (this connection only) or
+ *    raw.
+ * => One function for each (socket, event, hook): registering again puts the new function in its
+ *    place. Taking away what is not there is no error.
+ * => In a callback: an added function waits for the next event, one taken away or replaced does
+ *    not run any more, not even for the packet at hand. MOS_HK_RCV registered at MOS_HK_SND holds
+ *    for the same packet's RCV (contract 3).
+ * => Hooks: NEW_DATA and GAP: NULL or RCV. ORPHAN, ERROR, TIMEOUT, EVICT: NULL. CONN_START,
+ *    REXMIT, TCP_STATE_CHANGE, CONN_END: SND or RCV. OVERLAP: RCV. PKT_IN: SND or RCV, NULL on raw
+ *    sockets. A user-defined event: as the built-in one at its root.
  * => 0; -1 with EBADF, EINVAL (unknown event, hook not for it, wrong kind of socket), ENOMEM.
- * => The older form, with a callback4_t, is the same call.                   API semantics 1.5
+ * => The older form, with a callback4_t, is the same call. (API semantics 1.5)
  */
 int mtcp_register_callback(mctx_t mctx, int sock, event_t event, int hook, callback_t cb);
 int mtcp_register_callback4(mctx_t mctx, int sock, event_t event, int hook, callback4_t cb);
 
-/* ---- User-defined events ----------------------------------------------------------------------- */
+/* ---- User-defined events -------------------------------------------------------------------- */
 
 /*
- * mtcp_define_event: a new event: `event` happened, and `filter` says yes.   [any, before contexts too]
+ * mtcp_define_event: a new event: `event` happened, and `filter` says yes.
+ * [any, before contexts too]
  *
- * => event: built-in or user-defined; so filters nest, and run only beneath a filter that said yes.
- * => filter runs once for each `event`, right before the callbacks at or beneath it, and only if there
- *    is one. It may call whatever a callback may.
- * => arg: arg->len bytes at arg->arg are copied now and given to filter and callback each time; NULL for
- *    none. The same (event, filter, bytes) again gives the same id.
+ * => event: built-in or user-defined; so filters nest, and run only beneath a filter that said
+ *    yes.
+ * => filter runs once for each `event`, right before the callbacks at or beneath it, and only if
+ *    there is one. It may call whatever a callback may.
+ * => arg: arg->len bytes at arg->arg are copied now and given to filter and callback each time;
+ *    NULL for none. The same (event, filter, bytes) again gives the same id.
  * => Events belong to the process and stay until it ends.
  * => The id; MOS_NULL_EVENT with EINVAL (unknown event, filter NULL), ENOMEM.
- * => The older forms leave out arg, or take a filter4_t, or both.             API semantics 1.6 and 4
+ * => The older forms leave out arg, or take a filter4_t, or both. (API semantics 1.6 and 4)
  */
 event_t mtcp_define_event(event_t event, filter_t filter, struct filter_arg *arg);
 event_t mtcp_define_event2(event_t event, filter4_t filter);
 event_t mtcp_define_event4(event_t event, filter4_t filter, struct filter_arg *arg);
 
 /*
- * mtcp_alloc_event: a new event beneath `event` that has no filter: it happens when the program says
- * so.                                                                        [any, before contexts too]
+ * mtcp_alloc_event: a new event beneath `event` that has no filter: it happens when the program
+ * says so. [any, before contexts too]
  *
  * => Each call gives another id. MOS_NULL_EVENT with EINVAL (unknown event), ENOMEM.
  */
 event_t mtcp_alloc_event(event_t event);
 
 /*
- * mtcp_raise_event: raise such an event, now, for the connection and side at hand.          [callback]
+ * mtcp_raise_event: raise such an event, now, for the connection and side at hand. [callback]
  *
- * => Its callbacks, and events beneath it, run before the call returns. The same event is not raised
- *    again from within.
+ * => Its callbacks, and events beneath it, run before the call returns. The same event is not
+ *    raised again from within.
  * => Only during an event with the same root.
- * => 0; -1 with EINVAL (not from mtcp_alloc_event, another root), EPERM (no event is running), EBUSY
- *    (it is being raised).
+ * => 0; -1 with EINVAL (not from mtcp_alloc_event, another root), EPERM (no event is running),
+ *    EBUSY (it is being raised).
  */
 int mtcp_raise_event(mctx_t mctx, event_t event);
 
-/* ---- User context ------------------------------------------------------------------------------ */
+/* ---- User context --------------------------------------------------------------------------- */
 
 /*
- * mtcp_set_uctx, mtcp_get_uctx: one pointer for each socket.                                [callback]
+ * mtcp_set_uctx, mtcp_get_uctx: one pointer for each socket. [callback]
  *
- * => A child's is NULL at first (not the listener's) and shared by both sides. The library never looks
- *    at it and never frees it: do so in the last CONN_END.
- * => get: the pointer; NULL with EPERM (wrong thread) or EBADF. set: nothing happens in these cases.
- *    errno tells a NULL that was set from an error only if it was 0 before.   API semantics 1.7
+ * => A child's is NULL at first (not the listener's) and shared by both sides. The library never
+ *    looks at it and never frees it: do so in the last CONN_END.
+ * => get: the pointer; NULL with EPERM (wrong thread) or EBADF. set: nothing happens in these
+ *    cases. errno tells a NULL that was set from an error only if it was 0 before. (API semantics
+ *    1.7)
  */
 void mtcp_set_uctx(mctx_t mctx, int sock, void *uctx);
 void *mtcp_get_uctx(mctx_t mctx, int sock);
 
-/* ---- Stream data ------------------------------------------------------------------------------- */
+/* ---- Stream data ---------------------------------------------------------------------------- */
 
 /*
- * mtcp_peek: copy the next unread in-order bytes of a side's stream.                        [callback]
+ * mtcp_peek: copy the next unread in-order bytes of a side's stream. [callback]
  *
- * => sock: child. side: whose receive buffer, MOS_SIDE_CLI or MOS_SIDE_SVR. At most len bytes go to buf.
- * => The child's read offset for this side moves behind them. All callbacks and filters of the child
- *    share it; another listener's child has its own.
+ * => sock: child. side: whose receive buffer, MOS_SIDE_CLI or MOS_SIDE_SVR. At most len bytes go
+ *    to buf.
+ * => The child's read offset for this side moves behind them. All callbacks and filters of the
+ *    child share it; another listener's child has its own.
  * => n > 0: that many bytes, never from both sides of a gap. 0: nothing unread.
- * => -L with ENODATA: L bytes at the read offset will never come (lost by the capture, or overrun);
- *    said once, and the offset is moved behind them. A loop is
+ * => -L with ENODATA: L bytes at the read offset will never come (lost by the capture, or
+ *    overrun); said once, and the offset is moved behind them. A loop is
  *        while ((n = mtcp_peek(m, sock, side, buf, sizeof(buf))) != 0) {
  *            if (n < 0 && errno != ENODATA)
  *                break;
  *            ...
  *        }
  * => -1 with another errno: EBADF (no child), EINVAL (side; buffer switched off; buf NULL).
- * => The first call for a side makes the child want its bytes; without that, or a callback on data, or a
- *    buffer size, nothing is kept (contract 1).
+ * => The first call for a side makes the child want its bytes; without that, or a callback on
+ *    data, or a buffer size, nothing is kept (contract 1).
  */
 ssize_t mtcp_peek(mctx_t mctx, int sock, int side, char *buf, size_t len);
 
 /*
- * mtcp_ppeek: copy bytes at a given offset; no read offset moves.                           [callback]
+ * mtcp_ppeek: copy bytes at a given offset; no read offset moves. [callback]
  *
- * => off: stream offset. May be out of order, or read already and retained (contract 1). Stops at the end
- *    of the contiguous piece that holds off.
- * => n > 0; -1 with ENODATA (off is not held), EBADF, EINVAL (as mtcp_peek).  API semantics 1.8
+ * => off: stream offset. May be out of order, or read already and retained (contract 1). Stops at
+ *    the end of the contiguous piece that holds off.
+ * => n > 0; -1 with ENODATA (off is not held), EBADF, EINVAL (as mtcp_peek). (API semantics 1.8)
  */
 ssize_t mtcp_ppeek(mctx_t mctx, int sock, int side, char *buf, size_t count, uint64_t off);
 
 /*
- * mtcp_peekv, mtcp_ppeekv: the same without copying.                                        [callback]
+ * mtcp_peekv, mtcp_ppeekv: the same without copying. [callback]
  *
  * => *cnt: entries at iov on the way in, entries filled on the way out (0 with a return below 1).
- * => The pieces lie in the packets or in the connection's storage: read them only, and only until the
- *    callback returns. mtcp_peekv has consumed exactly what it returned.
- * => Returns and errors as mtcp_peek and mtcp_ppeek; EINVAL also for iov or cnt NULL, *cnt below 1.
- *                                                                           contract 2
+ * => The pieces lie in the packets or in the connection's storage: read them only, and only until
+ *    the callback returns. mtcp_peekv has consumed exactly what it returned.
+ * => Returns and errors as mtcp_peek and mtcp_ppeek; EINVAL also for iov or cnt NULL, *cnt below
+ *    1. contract 2
  */
 ssize_t mtcp_peekv(mctx_t mctx, int sock, int side, struct iovec *iov, int *cnt);
 ssize_t mtcp_ppeekv(mctx_t mctx, int sock, int side, struct iovec *iov, int *cnt, uint64_t off);
 
 /*
- * mtcp_getpeername: the addresses of a connection, as they were in its first packet.        [callback]
+ * mtcp_getpeername: the addresses of a connection, as they were in its first packet. [callback]
  *
- * => side MOS_SIDE_CLI or MOS_SIDE_SVR: that end's, one address. MOS_SIDE_BOTH: two next to each other,
- *    [0] the client, [1] the server. Changes made to packets (NAT) do not show.
- * => IPv4: struct sockaddr_in; *addrlen is 16, or 32 for both. IPv6: struct sockaddr_in6 (28, or 56). With
- *    room for struct sockaddr_storage (128, or 256) the elements are sockaddr_storage and either family
- *    fits. On return *addrlen is the number of bytes written.
+ * => side MOS_SIDE_CLI or MOS_SIDE_SVR: that end's, one address. MOS_SIDE_BOTH: two next to each
+ *    other, [0] the client, [1] the server. Changes made to packets (NAT) do not show.
+ * => IPv4: struct sockaddr_in; *addrlen is 16, or 32 for both. IPv6: struct sockaddr_in6 (28, or
+ *    56). With room for struct sockaddr_storage (128, or 256) the elements are sockaddr_storage
+ *    and either family fits. On return *addrlen is the number of bytes written.
  * => The older form without side is MOS_SIDE_BOTH where there is room for two, else MOS_SIDE_SVR.
- * => 0; -1 with EBADF, ENOTCONN (not a child), EINVAL (side, length, NULL).   API semantics 1.8, contract 4
+ * => 0; -1 with EBADF, ENOTCONN (not a child), EINVAL (side, length, NULL). (API semantics 1.8,
+ *    contract 4)
  */
 int mtcp_getpeername(mctx_t mctx, int sock, struct sockaddr *addr, socklen_t *addrlen, int side);
 int mtcp_getpeername4(mctx_t mctx, int sock, struct sockaddr *addr, socklen_t *addrlen);
 
-/* ---- Packets ----------------------------------------------------------------------------------- */
+/* ---- Packets -------------------------------------------------------------------------------- */
 
 /*
  * struct pkt_info: the packet at hand. Numbers are in host byte order, the headers as on the wire.
  *
  * => The first 72 bytes never change place; fields may be added at the end.
- * => Header pointers are NULL where the packet has no such header, and are not aligned for more than
- *    their members need.
+ * => Header pointers are NULL where the packet has no such header, and are not aligned for more
+ *    than their members need.
  */
 struct pkt_info {
     uint32_t cur_ts;     /* ms, wraps; ts_ns has it whole */
@@ -344,7 +366,7 @@ struct pkt_info {
     uint16_t eth_len;    /* bytes of the frame on the wire; 65535 if more */
     uint16_t ip_len;     /* bytes of the IP datagram; 65535 if more */
     uint64_t offset;     /* stream offset of payload[0] at its receiver */
-    uint16_t payloadlen; /* bytes at payload: only what was captured, without Ethernet padding */
+    uint16_t payloadlen; /* bytes at payload: only what was captured, no Ethernet padding */
     uint32_t seq;
     uint32_t ack_seq;
     uint16_t window; /* as on the wire, not scaled */
@@ -356,13 +378,13 @@ struct pkt_info {
     struct ip6_hdr *ip6h; /* innermost; NULL for IPv4 */
     uint64_t ts_ns;       /* capture time, ns since 1970 */
     uint8_t l4proto;      /* IPPROTO_ of what follows the IP header and its extensions */
-    uint8_t frag;         /* 0 whole, 1 first fragment, 2 later fragment, 3 put together from fragments */
-    uint32_t len32;       /* bytes of the IP datagram, also above 65535 and also if not all was captured */
+    uint8_t frag;   /* 0 whole, 1 first fragment, 2 later one, 3 put together from fragments */
+    uint32_t len32; /* bytes of the IP datagram, all of them, captured or not */
 };
-#define PKT_INFO_LEN (offsetof(struct pkt_info, ethh))
-#define MTCP_CB_GETCURPKT_CREATE_COPY /* mtcp_getlastpkt gives a copy of the numbers, as it always did */
+#define PKT_INFO_LEN                  (offsetof(struct pkt_info, ethh))
+#define MTCP_CB_GETCURPKT_CREATE_COPY /* mtcp_getlastpkt copies the numbers, as it always did */
 
-/* A packet with its way through the machine. No call takes one; the name is kept for old programs. */
+/* A packet with its way through the machine. No call takes one; kept for old programs. */
 struct pkt_ctx {
     struct pkt_info p;
     int8_t direction;
@@ -372,38 +394,42 @@ struct pkt_ctx {
 };
 
 /*
- * mtcp_getlastpkt: the packet that caused the event at hand, with all changes made so far.  [callback]
+ * mtcp_getlastpkt: the packet that caused the event at hand, with all changes made so far.
+ * [callback]
  *
- * => The numbers are copied to *pinfo; the headers and payload it points to are read-only and valid until
- *    the callback returns. sock: any socket of the context; side is not looked at.
- * => After stream edits: at MOS_HK_SND the sender's sequence numbers, at MOS_HK_RCV the receiver's.
+ * => The numbers are copied to *pinfo; the headers and payload it points to are read-only and
+ *    valid until the callback returns. sock: any socket of the context; side is not looked at.
+ * => After stream edits: at MOS_HK_SND the sender's sequence numbers, at MOS_HK_RCV the
+ *    receiver's.
  * => 0; -1 with EBADF, EINVAL (pinfo NULL), EACCES (no packet at hand: NEW_DATA at NULL, CONN_END,
- *    TIMEOUT, EVICT, timers).                                               API semantics 7
+ *    TIMEOUT, EVICT, timers). (API semantics 7)
  */
 int mtcp_getlastpkt(mctx_t mctx, int sock, int side, struct pkt_info *pinfo);
 
 /*
- * mtcp_setlastpkt: change, drop or hold back that packet.                                   [callback]
+ * mtcp_setlastpkt: change, drop or hold back that packet. [callback]
  *
- * => option: exactly one of
- *      MOS_DROP       do not forward it. The receiver is emulated as if it had come.
- *      MOS_OVERWRITE  put len bytes at offset; the size stays
- *      MOS_CHOMP      take len bytes out at offset (data is not looked at); payload, SND only
- *      MOS_INSERT     put len bytes in before offset; payload, SND only
- *      MOS_HOLD       forward only the first `offset` payload bytes now; the rest goes before the next
+ * => option: exactly one of MOS_DROP       do not forward it. The receiver is emulated as if it
+ *    had come. MOS_OVERWRITE  put len bytes at offset; the size stays MOS_CHOMP      take len
+ *    bytes out at offset (data is not looked at); payload, SND only MOS_INSERT     put len bytes
+ *    in before offset; payload, SND only MOS_HOLD       forward only the first `offset` payload
+ *    bytes now; the rest goes before the next
  *                     segment, at FIN or after 50 ms; SND only
- *    and, except for DROP and HOLD, exactly one of MOS_ETH_HDR, MOS_IP_HDR, MOS_TCP_HDR, MOS_TCP_PAYLOAD:
- *    where offset is counted from, in bytes.
- * => MOS_UPDATE_IP_CHKSUM, MOS_UPDATE_TCP_CHKSUM: put the checksum right afterwards, for all changes so
- *    far. Without them it stays as it is.
- * => Done at SND, the receiver's stream gets the changed bytes; at RCV only the wire does. Sequence
- *    numbers after CHOMP and INSERT are translated for the rest of the connection (contract 6).
+ *    and, except for DROP and HOLD, exactly one of MOS_ETH_HDR, MOS_IP_HDR, MOS_TCP_HDR and
+ *    MOS_TCP_PAYLOAD: where offset is counted from, in bytes.
+ * => MOS_UPDATE_IP_CHKSUM, MOS_UPDATE_TCP_CHKSUM: put the checksum right afterwards, for all
+ *    changes so far. Without them it stays as it is.
+ * => Done at SND, the receiver's stream gets the changed bytes; at RCV only the wire does.
+ *    Sequence numbers after CHOMP and INSERT are translated for the rest of the connection
+ *    (contract 6).
  * => sock: child (or raw socket). side is not looked at. data stays the program's.
- * => 0; -1 with EBADF, EAGAIN (not exactly one action), EINVAL (no region, outside of it, data NULL),
- *    EACCES (no packet at hand), ENODATA (no such header), EOPNOTSUPP (length change at RCV, or not
- *    offered for this packet), EPERM (wrong thread; or the connection forbids edits: TCP-AO, TCP-MD5).
+ * => 0; -1 with EBADF, EAGAIN (not exactly one action), EINVAL (no region, outside of it, data
+ *    NULL), EACCES (no packet at hand), ENODATA (no such header), EOPNOTSUPP (length change at
+ *    RCV, or not offered for this packet), EPERM (wrong thread; or the connection forbids edits:
+ *    TCP-AO, TCP-MD5).
  */
-int mtcp_setlastpkt(mctx_t mctx, int sock, int side, off_t offset, byte *data, uint16_t len, int option);
+int mtcp_setlastpkt(mctx_t mctx, int sock, int side, off_t offset, byte *data, uint16_t len,
+                    int option);
 
 #define MOS_ETH_HDR           0x001
 #define MOS_IP_HDR            0x002
@@ -418,87 +444,87 @@ int mtcp_setlastpkt(mctx_t mctx, int sock, int side, off_t offset, byte *data, u
 #define MOS_HOLD              0x400
 
 /*
- * mtcp_sendpkt: build a TCP segment and send it.                                            [callback]
+ * mtcp_sendpkt: build a TCP segment and send it. [callback]
  *
- * => Addresses and ports from pkt->iph (or ip6h) and pkt->tcph, in network order as in a packet; seq,
- *    ack_seq, window, payload and payloadlen from the fields, host order. The flag is ACK; TTL 64;
- *    checksums are filled in.
+ * => Addresses and ports from pkt->iph (or ip6h) and pkt->tcph, in network order as in a packet;
+ *    seq, ack_seq, window, payload and payloadlen from the fields, host order. The flag is ACK;
+ *    TTL 64; checksums are filled in.
  * => It leaves by the device's output and is not shown to the emulated ends.
- * => 0; -1 with EINVAL (pkt NULL), EBADF (sock is no child), ENODATA (a header is missing), EMSGSIZE
- *    (does not fit one segment), ENOBUFS.                                   API semantics 1.10
+ * => 0; -1 with EINVAL (pkt NULL), EBADF (sock is no child), ENODATA (a header is missing),
+ *    EMSGSIZE (does not fit one segment), ENOBUFS. (API semantics 1.10)
  */
 int mtcp_sendpkt(mctx_t mctx, int sock, const struct pkt_info *pkt);
 
 /*
- * mtcp_reset_conn: end a connection with a RST to both of its ends.                         [callback]
+ * mtcp_reset_conn: end a connection with a RST to both of its ends. [callback]
  *
- * => The RSTs take the sequence numbers each end expects and leave by the device's output. The connection
- *    ends as if they had passed by: reason MOS_END_RST, CONN_END at the end of the batch.
- * => 0; -1 with EBADF, ENOTCONN (not a child), ENOBUFS.                      contract 2
+ * => The RSTs take the sequence numbers each end expects and leave by the device's output. The
+ *    connection ends as if they had passed by: reason MOS_END_RST, CONN_END at the end of the
+ *    batch.
+ * => 0; -1 with EBADF, ENOTCONN (not a child), ENOBUFS. (contract 2)
  */
 int mtcp_reset_conn(mctx_t mctx, int sock);
 
-/* ---- Time -------------------------------------------------------------------------------------- */
+/* ---- Time ----------------------------------------------------------------------------------- */
 
 /*
- * mtcp_settimer: call cb once, timeout from now.                       [any; a running context's: [callback]
- *                                                                       and from other threads too]
- * => id: any number; cb gets it as `sock`, with side 0, event 0, arg NULL. Arming one id several times
- *    gives several timers. Timers due together run in the order they were armed.
- * => Time is packet time: in a capture it moves with the packets. Timers run at the end of a batch.
- *    cb may arm it again. At the end of the input timers not yet due are dropped.
+ * mtcp_settimer: call cb once, timeout from now. [any, of a running context too]
+ *
+ * => id: any number; cb gets it as `sock`, with side 0, event 0, arg NULL. Arming one id several
+ *    times gives several timers. Timers due together run in the order they were armed.
+ * => Time is packet time: in a capture it moves with the packets. Timers run at the end of a
+ *    batch. cb may arm it again. At the end of the input timers not yet due are dropped.
  * => timeout is copied. A callback4_t is taken as well.
- * => 0; -1 with EINVAL (timeout or cb NULL, negative time), ENOMEM.          API semantics 9
+ * => 0; -1 with EINVAL (timeout or cb NULL, negative time), ENOMEM. (API semantics 9)
+ * [any; a running context's: [callback]
  */
 int mtcp_settimer(mctx_t mctx, int id, struct timeval *timeout, callback_t cb);
 int mtcp_settimer4(mctx_t mctx, int id, struct timeval *timeout, callback4_t cb);
 
 /*
- * mtcp_canceltimer: take back every timer armed with this id that has not run.             [as settimer]
+ * mtcp_canceltimer: take back every timer armed with this id that has not run. [as settimer]
  *
- * => How many there were, 0 or more; -1 on error.                             contract 2
+ * => How many there were, 0 or more; -1 on error. (contract 2)
  */
 int mtcp_canceltimer(mctx_t mctx, int id);
 
 /*
- * mtcp_cb_get_ts: the context's clock in microseconds, modulo 2^32 (71.6 minutes).          [callback]
+ * mtcp_cb_get_ts: the context's clock in microseconds, modulo 2^32 (71.6 minutes). [callback]
  *
  * => That of the newest packet seen, or of the timer. 0 on error.
  */
 uint32_t mtcp_cb_get_ts(mctx_t mctx);
 
-/* ---- Options ----------------------------------------------------------------------------------- */
+/* ---- Options -------------------------------------------------------------------------------- */
 
 /*
- * Names for mtcp_getsockopt and mtcp_setsockopt at level SOL_MONSOCKET. C child, L listener; "int" etc. is
- * what optval points to. CLIBUF is what the client receives, SVRBUF what the server receives.
+ * Names for mtcp_getsockopt and mtcp_setsockopt at level SOL_MONSOCKET. C child, L listener; "int"
+ * etc. is what optval points to. CLIBUF is what the client receives, SVRBUF what the server
+ * receives.
  *
- *   name                      get                              set
- *   MOS_INFO_CLIBUF/SVRBUF    C struct tcp_buf_info            -       ENODATA: no buffer
- *   MOS_FRAGINFO_CLIBUF/..    C struct tcp_ring_fragment[]     -       pieces held, ascending; bytes written
- *   MOS_TCP_STATE_CLI/SVR     C int, enum tcpstate             -       ENODATA: that side does not exist yet
- *   MOS_TIMESTAMP             C uint64_t (or uint32_t) us      -       last packet of the connection
- *   MOS_CLIBUF/SVRBUF         -                                L C int bytes: 0 switches the buffer off,
- *                                                              on a child for good; n > 0 is its size,
- *                                                              and makes the child want the bytes
- *   MOS_FRAG_CLIBUF/SVRBUF    -                                L C int: 0 keeps track of pieces but not
- *                                                              of their bytes
- *   MOS_CLIOVERLAP/SVROVERLAP -                                L C int: MOS_OVERLAP_POLICY_
- *   MOS_STOP_MON              -                                L C int side: no more callbacks for it
- *   MOS_SEQ_REMAP             -                                ENOSYS: the library does it by itself
- *   MOS_FLOW_INFO             C struct mos_flow_info           -       by size, see there
- *   MOS_REXMIT_INFO           C struct mos_rexmit_info         -       ENODATA outside of MOS_ON_REXMIT
- *   MOS_GAP_INFO              C struct mos_gap_info            -       ENODATA outside of MOS_ON_GAP
- *   MOS_OVERLAP_INFO          C struct mos_overlap_info        -       ENODATA outside of MOS_ON_OVERLAP
- *   MOS_READ_OFF_CLI/SVR      C uint64_t stream offset         -       the child's next mtcp_peek
- *   MOS_PEEK_END_CLI/SVR      C uint64_t stream offset         -       behind the last byte it could get
- *   MOS_FLOW_TIMEOUT          -                                L C int ms without a packet; -1 never
- *   MOS_MIDSTREAM             -                                L int 0 or 1: take up connections whose
- *                                                              beginning was not seen (0: ORPHAN)
- *   MOS_STRICT                -                                L int 0 or 1: 0 forgives packets that the
- *                                                              capture lost, 1 does not
- *   MOS_CSUM                  -                                L int MOS_CSUM_OFF, ON or AUTO
- *   MOS_STATS                 L struct mos_stat[]              L int 0 or 1: keep counters (1 at first)
+ * name                      get                              set MOS_INFO_CLIBUF/SVRBUF    C
+ * struct tcp_buf_info            -       ENODATA: no buffer MOS_FRAGINFO_CLIBUF/..    C struct
+ * tcp_ring_fragment[]     -       pieces held, ascending; bytes written MOS_TCP_STATE_CLI/SVR
+ * C int, enum tcpstate             -       ENODATA: that side does not exist yet MOS_TIMESTAMP
+ * C uint64_t (or uint32_t) us      -       last packet of the connection MOS_CLIBUF/SVRBUF
+ * -                                L C int bytes: 0 switches the buffer off, on a child for good;
+ * n > 0 is its size, and makes the child want the bytes MOS_FRAG_CLIBUF/SVRBUF    -
+ * L C int: 0 keeps track of pieces but not of their bytes MOS_CLIOVERLAP/SVROVERLAP -
+ * L C int: MOS_OVERLAP_POLICY_ MOS_STOP_MON              -                                L C int
+ * side: no more callbacks for it MOS_SEQ_REMAP             -
+ * ENOSYS: the library does it by itself MOS_FLOW_INFO             C struct mos_flow_info
+ * -       by size, see there MOS_REXMIT_INFO           C struct mos_rexmit_info         -
+ * ENODATA outside of MOS_ON_REXMIT MOS_GAP_INFO              C struct mos_gap_info            -
+ * ENODATA outside of MOS_ON_GAP MOS_OVERLAP_INFO          C struct mos_overlap_info        -
+ * ENODATA outside of MOS_ON_OVERLAP MOS_READ_OFF_CLI/SVR      C uint64_t stream offset         -
+ * the child's next mtcp_peek MOS_PEEK_END_CLI/SVR      C uint64_t stream offset         -
+ * behind the last byte it could get MOS_FLOW_TIMEOUT          -                                L C
+ * int ms without a packet; -1 never MOS_MIDSTREAM             -                                L
+ * int 0 or 1: take up connections whose beginning was not seen (0: ORPHAN) MOS_STRICT
+ * -                                L int 0 or 1: 0 forgives packets that the capture lost, 1 does
+ * not MOS_CSUM                  -                                L int MOS_CSUM_OFF, ON or AUTO
+ * MOS_STATS                 L struct mos_stat[]              L int 0 or 1: keep counters (1 at
+ * first)
  *
  * => Set on a listener: for connections that begin later. Set on a child: for this one, at once.
  * => MOS_STRICT, MOS_MIDSTREAM, MOS_CSUM: two listeners that take the same SYN share the first's.
@@ -543,10 +569,12 @@ uint32_t mtcp_cb_get_ts(mctx_t mctx);
 /* MOS_CSUM: what a wrong TCP checksum means. */
 #define MOS_CSUM_OFF  0 /* nothing: checksums are not looked at */
 #define MOS_CSUM_ON   1 /* the segment is refused and counted */
-#define MOS_CSUM_AUTO 2 /* as ON once that side has sent a right one; until then offload is assumed */
+#define MOS_CSUM_AUTO 2 /* as ON once that side has sent a right one; as OFF before */
 
-/* MOS_INFO_: init_seq is a sequence number, that of stream offset 0; the others are stream offsets, cut
- * to 32 bits. MOS_READ_OFF_ and MOS_PEEK_END_ have them whole. */
+/*
+ * MOS_INFO_CLIBUF, MOS_INFO_SVRBUF: init_seq is a sequence number, that of stream offset 0; the
+ * others are stream offsets, cut to 32 bits. MOS_READ_OFF_ and MOS_PEEK_END_ have them whole.
+ */
 struct tcp_buf_info {
     uint32_t tcpbi_init_seq;
     uint32_t tcpbi_last_byte_read;
@@ -554,8 +582,10 @@ struct tcp_buf_info {
     uint32_t tcpbi_last_byte_received;
 };
 
-/* MOS_FRAGINFO_: a contiguous piece that is held. *optlen is in bytes, a multiple of 16. If there is room
- * an element with len 0 follows the last. */
+/*
+ * MOS_FRAGINFO_: a contiguous piece that is held. *optlen is in bytes, a multiple of 16. If there
+ * is room an element with len 0 follows the last.
+ */
 struct tcp_ring_fragment {
     uint64_t offset;
     uint32_t len;
@@ -591,8 +621,7 @@ struct mos_flow_dir {
     uint64_t packets;
     uint64_t ip_bytes;       /* IP headers included; padding and link header not */
     uint64_t payload_bytes;  /* TCP payload, repeated bytes each time */
-    uint64_t stream_bytes;   /* delivered in order; the same in the end as if nothing were lost or repeated,
-                              * less gap_bytes */
+    uint64_t stream_bytes;   /* delivered in order, each once; without gap_bytes */
     uint64_t gap_bytes;      /* given up as never seen */
     uint64_t rexmit_packets; /* with bytes, SYN or FIN seen before */
     uint64_t rexmit_bytes;   /* payload seen before */
@@ -601,18 +630,19 @@ struct mos_flow_dir {
 };
 
 /*
- * MOS_FLOW_INFO: all that is known of a connection, from its first packet to its last CONN_END callback.
+ * MOS_FLOW_INFO: all that is known of a connection, from its first packet to its last CONN_END
+ * callback.
  *
- * => Versioned by size: *optlen in is the size of the caller's struct (24 at least, else EINVAL); as much
- *    as both know is filled, the rest zeroed; *optlen out is how much the library knows. Fields are only
- *    ever added at the end.
+ * => Versioned by size: *optlen in is the size of the caller's struct (24 at least, else EINVAL);
+ *    as much as both know is filled, the rest zeroed; *optlen out is how much the library knows.
+ *    Fields are only ever added at the end.
  */
 struct mos_flow_info {
-    uint64_t start_ns; /* first packet, ns since 1970 */
-    uint64_t last_ns;  /* newest packet */
-    uint32_t reason;   /* MOS_END_ */
-    uint32_t flags;    /* MOS_FLOWF_ */
-    struct mos_flow_dir dir[2]; /* [MOS_SIDE_CLI] client to server, [MOS_SIDE_SVR] server to client */
+    uint64_t start_ns;          /* first packet, ns since 1970 */
+    uint64_t last_ns;           /* newest packet */
+    uint32_t reason;            /* MOS_END_ */
+    uint32_t flags;             /* MOS_FLOWF_ */
+    struct mos_flow_dir dir[2]; /* [MOS_SIDE_CLI] what the client sent, [MOS_SIDE_SVR] the server */
     uint8_t state[2];           /* enum tcpstate of each side; in CONN_END the last before CLOSED */
     uint16_t nvlan;             /* tags of the first packet, outermost first; 4 at most */
     uint16_t vlan[MOS_FLOW_VLANS]; /* 12-bit VLAN ids */
@@ -622,7 +652,7 @@ struct mos_flow_info {
 /* mos_rexmit_info.kind: what a repetition was for. */
 #define MOS_REXMIT_LOST      1 /* the receiver had not acknowledged it: presumably it was lost */
 #define MOS_REXMIT_SPURIOUS  2 /* the receiver had acknowledged it already */
-#define MOS_REXMIT_KEEPALIVE 3 /* one byte (or none) below the next one expected, on an idle connection */
+#define MOS_REXMIT_KEEPALIVE 3 /* idle; one byte or none, just below what is expected next */
 #define MOS_REXMIT_PROBE     4 /* into a closed window */
 #define MOS_REXMIT_PARTIAL   5 /* some bytes again, some new */
 #define MOS_REXMIT_SYN       6
@@ -631,7 +661,7 @@ struct mos_flow_info {
 /* mos_rexmit_info.content, mos_overlap_info.content: the new copy against the one held. */
 #define MOS_REXMIT_SAME    0
 #define MOS_REXMIT_CHANGED 1
-#define MOS_REXMIT_UNKNOWN 2 /* the first copy is gone, at least in part; what was compared was the same */
+#define MOS_REXMIT_UNKNOWN 2 /* the first copy is gone, at least in part; the rest is the same */
 
 /* MOS_REXMIT_INFO, in an event rooted in MOS_ON_REXMIT. */
 struct mos_rexmit_info {
@@ -666,15 +696,19 @@ struct mos_overlap_info {
     int32_t content; /* MOS_REXMIT_SAME or CHANGED: do the copies differ */
 };
 
-/* MOS_STATS, get: the context's counters by name. Each is a total since the context began, or a present
- * number if its name ends in "_now". *optlen in: bytes at optval, a multiple of 40; out: bytes written.
- * With optval NULL: bytes needed. */
+/*
+ * MOS_STATS, get on a listener: an array of the context's counters, by name. Each is a total since
+ * the context began, or what is there at present if its name ends in "_now".
+ *
+ * => *optlen in: bytes at optval, a multiple of 40; out: bytes written. With optval NULL: bytes
+ * needed.
+ */
 struct mos_stat {
     char name[32]; /* ends in '\0' */
     uint64_t value;
 };
 
-/* ---- Frames handed in by the program ----------------------------------------------------------- */
+/* ---- Frames handed in by the program -------------------------------------------------------- */
 
 /*
  * struct mtcp_frame: one frame, for a program that has its own packet loop.
@@ -686,140 +720,49 @@ struct mtcp_frame {
     uint64_t ts_ns;    /* in: ns since 1970; earlier than the frame before counts as equal to it */
     uint32_t len;      /* in: bytes at data */
     uint32_t wire_len; /* in: bytes it had on the wire; 0 means len */
-    int32_t linktype;  /* in: DLT_ value of <pcap/dlt.h>; 0 means Ethernet (BSD loopback: give DLT_LOOP) */
+    int32_t linktype;  /* in: DLT_ of <pcap/dlt.h>; 0 is Ethernet (for BSD loopback say DLT_LOOP) */
     int32_t in_ifidx;  /* in: device number for pkt_info.in_ifidx, 0 if there is one only */
     int32_t verdict;   /* out: MTCP_FRAME_ */
     uint32_t out_len;  /* out: bytes at out */
-    const void *out;   /* out: what to forward: data itself (PASS), other bytes (CHANGED), NULL (DROP).
-                        * CHANGED bytes belong to the library, valid until the context's next mtcp_push,
-                        * mtcp_tick or end. */
+    const void *out;   /* out: what to forward. PASS: data itself. DROP: NULL. CHANGED: other bytes,
+                        * the library's, valid until this context's next mtcp_push or mtcp_tick */
 };
 #define MTCP_FRAME_PASS    0
 #define MTCP_FRAME_DROP    1
 #define MTCP_FRAME_CHANGED 2
 
 /*
- * mtcp_push: work off n frames, all their events and the end of the batch included.
- *                                                    [any one thread at a time, not in a callback]
+ * mtcp_push: work off n frames, all their events and the end of the batch included. [any one
+ * thread at a time, not in a callback]
  *
- * => For a context whose configuration names no device. The calling thread is the context's thread for
- *    the time of the call: callbacks run in it.
+ * => For a context whose configuration names no device. The calling thread is the context's thread
+ *    for the time of the call: callbacks run in it.
  * => More than 64 frames are several batches.
- * => Further frames that callbacks send (mtcp_sendpkt, mtcp_reset_conn) leave by the device's output.
- * => v NULL and n 0: the end of the input; every live connection ends with reason MOS_END_EOF. Frames
- *    after that are refused.
- * => n; -1 with EINVAL (v NULL, n negative, a linktype nobody knows: nothing was worked off), EBUSY (the
- *    context has a device of its own), EDEADLK (in a callback), EPIPE (after the end).    contract 2 and 7
+ * => Further frames that callbacks send (mtcp_sendpkt, mtcp_reset_conn) leave by the device's
+ *    output.
+ * => v NULL and n 0: the end of the input; every live connection ends with reason MOS_END_EOF.
+ *    Frames after that are refused.
+ * => n; -1 with EINVAL (v NULL, n negative, a linktype nobody knows: nothing was worked off),
+ *    EBUSY (the context has a device of its own), EDEADLK (in a callback), EPIPE (after the end).
+ *    (contract 2 and 7)
  */
 int mtcp_push(mctx_t mctx, struct mtcp_frame *v, int n);
 
 /*
- * mtcp_tick: let time pass without packets: timers and time-outs up to ns run.          [as mtcp_push]
+ * mtcp_tick: let time pass without packets: timers and time-outs up to ns run. [as mtcp_push]
  *
  * => ns since 1970; a time that has passed already is no error and changes nothing.
  * => 0; -1 with EBUSY, EDEADLK, EPIPE as mtcp_push.
  */
 int mtcp_tick(mctx_t mctx, uint64_t ns);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif
 
-/* ---- The older calling forms ------------------------------------------------------------------- */
-
-/*
- * mtcp_register_callback, mtcp_define_event and mtcp_settimer take functions with and without the
- * filter_arg_t; mtcp_define_event and mtcp_getpeername may be called without their last argument.
- *
- * In C a macro of the same name picks the exported twin by the function's type (_Generic) or by the number
- * of arguments; in C++ overloads do. No function is ever called, or cast, as what it is not. The plain
- * function is still there: take its address, or write (mtcp_settimer)(...). Without these macros:
- * #define MOS_NO_OLDER_FORMS before the #include (who implements the calls does).
- */
 #ifndef MOS_NO_OLDER_FORMS
-#ifdef __cplusplus
-
-extern "C++" {
-
-/* M is deduced as mctx_t; being templates these never take part for NULL, 0 or nullptr. */
-template <class M>
-inline int mtcp_register_callback(mctx_t mctx, int sock, event_t event, int hook,
-                                  void (*cb)(M, int, int, event_t))
-{
-    return mtcp_register_callback4(mctx, sock, event, hook, cb);
-}
-
-template <class M>
-inline int mtcp_settimer(mctx_t mctx, int id, struct timeval *timeout,
-                         void (*cb)(M, int, int, event_t))
-{
-    return mtcp_settimer4(mctx, id, timeout, cb);
-}
-
-template <class M>
-inline event_t mtcp_define_event(event_t event, bool (*filter)(M, int, int, event_t),
-                                 struct filter_arg *arg)
-{
-    return mtcp_define_event4(event, filter, arg);
-}
-
-template <class M>
-inline event_t mtcp_define_event(event_t event, bool (*filter)(M, int, int, event_t))
-{
-    return mtcp_define_event2(event, filter);
-}
-
-inline event_t mtcp_define_event(event_t event, filter_t filter)
-{
-    return mtcp_define_event(event, filter, static_cast<struct filter_arg *>(0));
-}
-
-inline int mtcp_getpeername(mctx_t mctx, int sock, struct sockaddr *addr, socklen_t *addrlen)
-{
-    return mtcp_getpeername4(mctx, sock, addr, addrlen);
-}
-}
-
-#else
-
-/* The sixth of its arguments. Called with N arguments followed by names for 5, 4, 3, 2, 1 of them. */
-#define MOS_PICK_(a, b, c, d, e, name, ...) name
-
-#define mtcp_register_callback(...) MOS_REGISTER_(__VA_ARGS__)
-#define MOS_REGISTER_(mctx, sock, event, hook, cb)                                                 \
-    (__extension__ _Generic((cb), callback4_t                                                      \
-                            : mtcp_register_callback4, default                                     \
-                            : mtcp_register_callback)((mctx), (sock), (event), (hook), (cb)))
-
-/* A compound literal {s, us} for the timeout arrives as two arguments: hence the form with five. */
-#define mtcp_settimer(...)                                                                         \
-    MOS_PICK_(__VA_ARGS__, MOS_TIMER5_, MOS_TIMER4_, mtcp_settimer, mtcp_settimer, mtcp_settimer, 0) \
-    (__VA_ARGS__)
-#define MOS_TIMER4_(mctx, id, timeout, cb)                                                         \
-    (__extension__ _Generic((cb), callback4_t                                                      \
-                            : mtcp_settimer4, default                                              \
-                            : mtcp_settimer)((mctx), (id), timeout, (cb)))
-#define MOS_TIMER5_(mctx, id, tv1, tv2, cb)                                                        \
-    (__extension__ _Generic((cb), callback4_t                                                      \
-                            : mtcp_settimer4, default                                              \
-                            : mtcp_settimer)((mctx), (id), tv1, tv2, (cb)))
-
-#define mtcp_define_event(...)                                                                     \
-    MOS_PICK_(__VA_ARGS__, MOS_DEFINE3_, MOS_DEFINE3_, MOS_DEFINE3_, MOS_DEFINE2_,                  \
-              mtcp_define_event, 0)                                                                \
-    (__VA_ARGS__)
-#define MOS_DEFINE2_(event, filter) MOS_DEFINE3_(event, filter, NULL)
-#define MOS_DEFINE3_(event, filter, ...)                                                           \
-    (__extension__ _Generic((filter), filter4_t                                                    \
-                            : mtcp_define_event4, default                                          \
-                            : mtcp_define_event)((event), (filter), __VA_ARGS__))
-
-#define mtcp_getpeername(...)                                                                      \
-    MOS_PICK_(__VA_ARGS__, mtcp_getpeername, mtcp_getpeername4, mtcp_getpeername,                  \
-              mtcp_getpeername, mtcp_getpeername, 0)                                               \
-    (__VA_ARGS__)
-
+#include <mos_forms.h> /* 4-argument callbacks and filters, arguments left out */
 #endif
-#endif /* MOS_NO_OLDER_FORMS */
 
 #endif /* MOS_API_H */

@@ -3,9 +3,9 @@
  * mtcp_epoll.h - readiness of endpoint sockets: types and constants.
  *
  * Monitor sockets cannot be polled: they have callbacks. The calls that use these types
- * (mtcp_epoll_create, mtcp_epoll_ctl, mtcp_epoll_wait) come with the endpoint half of the library and
- * are not declared before they exist, so that a program which needs them learns it from the compiler.
- * Source of the values: API semantics 10.
+ * (mtcp_epoll_create, mtcp_epoll_ctl, mtcp_epoll_wait) come with the endpoint half of the library
+ * and are not declared before they exist, so that a program which needs them learns it from the
+ * compiler. Source of the values: API semantics 10.
  */
 #ifndef MTCP_EPOLL_H
 #define MTCP_EPOLL_H
@@ -16,13 +16,14 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* Operations of mtcp_epoll_ctl. */
 #define MOS_EPOLL_CTL_ADD 1
 #define MOS_EPOLL_CTL_DEL 2
 #define MOS_EPOLL_CTL_MOD 3
 
-/* Bits of mtcp_epoll_event.events. ERR and HUP are always reported. They are not <sys/epoll.h>'s bits. */
+/* Bits of mtcp_epoll_event.events; not those of <sys/epoll.h>. ERR and HUP are always reported. */
 #define MOS_EPOLLIN      0x002
 #define MOS_EPOLLPRI     0x004
 #define MOS_EPOLLOUT     0x008
@@ -45,12 +46,14 @@ struct mtcp_epoll_event {
 };
 
 /*
- * EventToString: the name of one MOS_EPOLL bit, "MOS_EPOLLIN"; for anything else "(unknown)".   [any]
+ * EventToString: the name of one MOS_EPOLL bit, "MOS_EPOLLIN"; for anything else "(unknown)".
+ * [any]
  *
  * => A constant string; do not change or free it.
  */
 char *EventToString(uint32_t event);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif
