@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * build.h: meaning to bytes: segments that the library sends itself (RST, ACK, sendpkt), and changes
- * to frames.
+ * build.h: meaning to bytes: segments that the library sends itself (RST, ACK, sendpkt), and
+ * changes to frames.
  */
 #ifndef WEIR_WIRE_BUILD_H
 #define WEIR_WIRE_BUILD_H
@@ -10,8 +10,8 @@
 
 struct build_tcp {
     const struct seg *like; /* link header with its tags, family and addresses come from it */
-    bool reverse;      /* swap MAC and IP addresses, and ports */
-    uint32_t seq, ack; /* host order */
+    bool reverse;           /* swap MAC and IP addresses, and ports */
+    uint32_t seq, ack;      /* host order */
     uint16_t win;
     uint8_t tflags;
     bool ts; /* add a timestamps option */
@@ -29,19 +29,19 @@ struct build_tcp {
 uint32_t build_tcp(uint8_t *out, uint32_t cap, const struct build_tcp *b);
 
 /*
- * Changes to a decoded frame, in place. Each keeps lengths and checksums right and decodes the frame
- * again into *s, so that s always tells what the frame is now; PB_CHANGED is set. The caller turns
- * (region, offset) of the public API into an offset.
+ * Changes to a decoded frame, in place. Each keeps lengths and checksums right and decodes the
+ * frame again into *s, so that s always tells what the frame is now; PB_CHANGED is set. The caller
+ * turns (region, offset) of the public API into an offset.
  *
  * Checksums (IPv4 header, TCP) are updated by the difference (RFC 1624): one that was wrong or
  * unfinished before stays so by the same amount, so a hop in the middle hides no damage;
  * csum_*_set makes it right whatever it was. A write over the checksum field itself is taken as the
- * writer's word for that field. Transport checksums other than TCP's are left alone, and so is TCP's
- * in a fragment, or when its field was not captured. With PB_CSUM_PART the field holds the
+ * writer's word for that field. Transport checksums other than TCP's are left alone, and so is
+ * TCP's in a fragment, or when its field was not captured. With PB_CSUM_PART the field holds the
  * pseudo-header's sum, and goes on to.
  *
- * edit_overwrite: bytes at [off, off+len) of the frame become data; length fields change only if the
- *    caller writes them.
+ * edit_overwrite: bytes at [off, off+len) of the frame become data; length fields change only if
+ * the caller writes them.
  *    => 0; -1 EINVAL outside the frame.
  * edit_chomp: take len payload bytes out at payload offset off.
  *    => 0; -1 EINVAL if it is no TCP segment or they were not captured.
