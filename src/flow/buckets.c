@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * buckets.c: linear hashing (Litwin, VLDB 1980), one bucket a cache line.
+ *
+ *      0        n - 2^i            2^i                 n - 1
+ *      +-----------+----------------+--------------------+
+ *      |  split    |  not yet       |  their other halves|        mask = 2^(i+1) - 1
+ *      +-----------+----------------+--------------------+
+ *                  ^ splits next, into itself and number n
+ *
+ * Growth: when the mean load passes LOAD_NUM / LOAD_DEN, the next bucket is split: hash bit i tells
+ * for each of its refs whether it stays or goes to the new bucket at the end. One split per
+ * insertion at most, so no insertion ever costs more than one chain. The table does not shrink.
+ *
+ * Which bit: a slot keeps the upper 16 bits of the hash. From 2^16 buckets on the bit is among
+ * them and a split touches nothing but its own lines; below, the owner is asked (hash_of), whose
+ * records are then few and near.
+ *
+ * Memory: lines of the table come from a pool that never frees and so numbers them 1, 2, 3...; its
+ * slabs are the table's segments. Chains are dense (only the last line has free slots), which is
+ * why a split never fails for want of an overflow line: a chain of c lines gives back c - 1, and
+ * its two halves want at most that.
+ */
+#include "flow/buckets.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/errtext.h"
+
+#define START    16u /* buckets of an empty table */
+#define LOAD_NUM 85u
+#define LOAD_DEN 100u
+#define SEGMENT  1024u /* lines taken from the system at a time: 64 KiB */
+
+static bool grow(struct buckets *b)
+{
+    uint32_t idx = pool_zalloc(&b->base);
+
+    if (!idx)
+        return false;
+    assert(idx == b->n + 1);
+    if (b->n > b->mask)
+        b->mask = b->mask << 1 | 1;
+    b->n++;
+    return true;
+}
+
+int buckets_init(struct buckets *b, uint32_t (*hash_of)(const void *, uint32_t), const void *owner,
+                 struct memacct *acct)
+{
+    memset(b, 0, sizeof(*b));
+    pool_init(&b->base, "buckets", sizeof(struct bucket), CACHELINE, SEGMENT, 0, acct);
+    pool_init(&b->over, "bucket chains", sizeof(struct bucket), CACHELINE, SEGMENT, 0, acct);
+    b->hash_of = hash_of;
+    b->owner = owner;
+    while (b->n < START)
+        if (!grow(b))
+            return -1;
+    return 0;
+}
+
+void buckets_fini(struct buckets *b)
+{
+    pool_fini(&b->base);
+    pool_fini(&b->over);
+}
+
+/* Used slots of a line. */
+static uint32_t used(const struct bucket *l)
+{
+    uint32_t i = 0;
+
+    while (i < BUCKET_SLOTS && l->ref[i])
+        i++;
+    return i;
+}
+
+/* Put a ref at the end of the chain that begins at l. */
+static bool append(struct buckets *b, struct bucket *l, uint16_t tag, uint32_t ref)
+{
+    while (l->over)
+        l = bucket_over(b, l);
+
+    uint32_t i = used(l);
+    if (i == BUCKET_SLOTS) {
+        uint32_t idx = pool_zalloc(&b->over);
+        if (!idx)
+            return false;
+        l->over = idx;
+        l = bucket_over(b, l);
+        i = 0;
+    }
+    l->tag[i] = tag;
+    l->ref[i] = ref;
+    return true;
+}
+
+/* Deal one line's refs out to the two buckets that its old one has become. */
+static void deal(struct buckets *b, const struct bucket *l, uint32_t from, uint32_t to)
+{
+    const uint32_t bit = (b->mask >> 1) + 1;
+
+    for (uint32_t i = 0; i < BUCKET_SLOTS && l->ref[i]; i++) {
+        uint32_t hash =
+            bit >= 1u << 16 ? (uint32_t)l->tag[i] << 16 : b->hash_of(b->owner, l->ref[i]);
+        bool ok = append(b, bucket_at(b, hash & bit ? to : from), l->tag[i], l->ref[i]);
+
+        assert(ok); /* the lines it needs have just been given back */
+        (void)ok;
+    }
+}
+
+static void split(struct buckets *b)
+{
+    if (b->n >= 1u << 29 || !grow(b)) /* no memory: chains get longer, nothing breaks */
+        return;
+
+    const uint32_t to = b->n - 1, from = to & b->mask >> 1;
+    struct bucket line = *bucket_at(b, from);
+
+    memset(bucket_at(b, from), 0, sizeof(line));
+    deal(b, &line, from, to);
+    for (uint32_t next = line.over; next; next = line.over) {
+        line = *(struct bucket *)pool_at(&b->over, next);
+        pool_free(&b->over, next);
+        deal(b, &line, from, to);
+    }
+}
+
+bool buckets_put(struct buckets *b, uint32_t hash, uint32_t ref)
+{
+    assert(ref);
+    if (!append(b, bucket_at(b, bucket_no(b, hash)), (uint16_t)(hash >> 16), ref))
+        return false;
+    b->entries++;
+    if ((uint64_t)b->entries * LOAD_DEN > (uint64_t)b->n * BUCKET_SLOTS * LOAD_NUM)
+        split(b);
+    return true;
+}
+
+/* Where ref is; NULL if nowhere. */
+static struct bucket *where(const struct buckets *b, uint32_t hash, uint32_t ref, uint32_t *slot)
+{
+    for (struct bucket *l = bucket_at(b, bucket_no(b, hash)); l; l = bucket_over(b, l))
+        for (*slot = 0; *slot < BUCKET_SLOTS; ++*slot)
+            if (l->ref[*slot] == ref)
+                return l;
+    return NULL;
+}
+
+bool buckets_del(struct buckets *b, uint32_t hash, uint32_t ref)
+{
+    uint32_t slot, last;
+    struct bucket *l = where(b, hash, ref, &slot), *end = l;
+
+    if (!l)
+        return false;
+    while (end->over)
+        end = bucket_over(b, end);
+    last = used(end) - 1;
+    l->ref[slot] = end->ref[last];
+    l->tag[slot] = end->tag[last];
+    end->ref[last] = 0;
+    b->entries--;
+    if (last)
+        return true;
+
+    /* The last line is empty now. Its predecessor may lie before l, so look from the top. */
+    struct bucket *before = bucket_at(b, bucket_no(b, hash));
+    if (end == before)
+        return true;
+    while (bucket_over(b, before) != end)
+        before = bucket_over(b, before);
+    pool_free(&b->over, before->over);
+    before->over = 0;
+    return true;
+}
+
+bool buckets_has(const struct buckets *b, uint32_t hash, uint32_t ref)
+{
+    uint32_t slot;
+
+    return where(b, hash, ref, &slot) != NULL;
+}
+
+bool buckets_swap(struct buckets *b, uint32_t hash, uint32_t was, uint32_t now)
+{
+    uint32_t slot;
+    struct bucket *l = where(b, hash, was, &slot);
+
+    assert(now);
+    if (l)
+        l->ref[slot] = now;
+    return l != NULL;
+}
+
+uint64_t buckets_bytes(const struct buckets *b)
+{
+    return pool_bytes(&b->base) + pool_bytes(&b->over);
+}
+
+/* One chain: dense, and every ref in the bucket of its hash. => refs, -1 if wrong. */
+static int64_t check_chain(const struct buckets *b, uint32_t no, uint32_t *lines)
+{
+    int64_t refs = 0;
+
+    for (const struct bucket *l = bucket_at(b, no); l; l = bucket_over(b, l)) {
+        uint32_t n = used(l);
+
+        for (uint32_t i = 0; i < BUCKET_SLOTS; i++) {
+            if ((l->ref[i] != 0) != (i < n))
+                return err_set(EINVAL, "bucket %u: a free slot before a used one", no);
+            if (!l->ref[i])
+                continue;
+            uint32_t hash = b->hash_of(b->owner, l->ref[i]);
+            if (bucket_no(b, hash) != no || hash >> 16 != l->tag[i])
+                return err_set(EINVAL, "bucket %u: ref %#x does not belong here", no, l->ref[i]);
+        }
+        if ((l->over && n < BUCKET_SLOTS) || (!n && l != bucket_at(b, no)))
+            return err_set(EINVAL, "bucket %u: chain not dense", no);
+        *lines += l != bucket_at(b, no);
+        refs += n;
+    }
+    return refs;
+}
+
+bool buckets_check(const struct buckets *b)
+{
+    uint64_t refs = 0;
+    uint32_t lines = 0;
+
+    if (b->n - 1 > b->mask || b->n - 1 <= b->mask >> 1 || b->base.used != b->n) {
+        err_set(EINVAL, "buckets: %u, mask %#x, lines %u", b->n, b->mask, b->base.used);
+        return false;
+    }
+    for (uint32_t i = 0; i < b->n; i++) {
+        int64_t r = check_chain(b, i, &lines);
+
+        if (r < 0)
+            return false;
+        refs += (uint64_t)r;
+    }
+    if (refs != b->entries || lines != b->over.used) {
+        err_set(EINVAL, "buckets: %u refs counted, %u of %u chained lines reached", b->entries,
+                lines, b->over.used);
+        return false;
+    }
+    return true;
+}

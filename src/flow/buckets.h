@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * buckets.h: hash to 32-bit name ("ref"), by linear hashing. It knows no keys: a look-up walks the
+ * refs whose tags match, the caller compares. The same hash, even the same ref, may be in several
+ * times.
+ */
+#ifndef WEIR_FLOW_BUCKETS_H
+#define WEIR_FLOW_BUCKETS_H
+
+#include "base/pool.h"
+
+#define BUCKET_SLOTS 8
+
+/* One cache line. Used slots come first, and only the last line of a chain has free ones. */
+struct bucket {
+    uint32_t ref[BUCKET_SLOTS]; /* 0: free */
+    uint16_t tag[BUCKET_SLOTS]; /* the upper half of the hash */
+    uint32_t over;              /* next line of the chain in the pool `over`, 0: none */
+    uint32_t spare[3];
+};
+
+_Static_assert(sizeof(struct bucket) == CACHELINE, "a bucket is one cache line");
+
+struct buckets {
+    struct pool base; /* line b of the table is object b + 1: handed out in order, never freed */
+    struct pool over; /* lines behind full ones */
+    uint32_t n;       /* buckets */
+    uint32_t mask;    /* smallest 2^i - 1 >= n - 1 */
+    uint32_t entries;
+    uint32_t (*hash_of)(const void *owner, uint32_t ref);
+    const void *owner;
+};
+
+/*
+ * buckets_init: => 0; -1 ENOMEM. hash_of(owner, ref) must give the hash that ref was put in with: a
+ * split asks for it while the table is small.
+ */
+int buckets_init(struct buckets *b, uint32_t (*hash_of)(const void *, uint32_t), const void *owner,
+                 struct memacct *acct);
+void buckets_fini(struct buckets *b);
+
+/*
+ * buckets_put: enter ref (not 0), and split one bucket if the load asks for it.
+ * => false when a line was needed and there is no memory. A split that finds none is put off.
+ */
+bool buckets_put(struct buckets *b, uint32_t hash, uint32_t ref);
+/* buckets_del: take ref out. => false when it was not there. */
+bool buckets_del(struct buckets *b, uint32_t hash, uint32_t ref);
+bool buckets_has(const struct buckets *b, uint32_t hash, uint32_t ref);
+/* buckets_swap: put `now` where `was` is. => false when that was not there. */
+bool buckets_swap(struct buckets *b, uint32_t hash, uint32_t was, uint32_t now);
+
+/* buckets_bytes: bytes held. buckets_check: all invariants. => false, reason in err_text(). */
+uint64_t buckets_bytes(const struct buckets *b);
+bool buckets_check(const struct buckets *b);
+
+/* bucket_no: the bucket of a hash: the bits below the mask, one bit less if that one is not born.
+ */
+static inline uint32_t bucket_no(const struct buckets *b, uint32_t hash)
+{
+    uint32_t i = hash & b->mask;
+
+    return i < b->n ? i : i & b->mask >> 1;
+}
+
+static inline struct bucket *bucket_at(const struct buckets *b, uint32_t no)
+{
+    return (struct bucket *)pool_at(&b->base, no + 1);
+}
+
+static inline struct bucket *bucket_over(const struct buckets *b, const struct bucket *l)
+{
+    return l->over ? (struct bucket *)pool_at(&b->over, l->over) : NULL;
+}
+
+/* bucket_match: bit i for each used slot i of this line whose tag is that of the hash. */
+static inline uint32_t bucket_match(const struct bucket *l, uint32_t hash)
+{
+    const uint16_t tag = (uint16_t)(hash >> 16);
+    uint32_t m = 0;
+
+    for (uint32_t i = 0; i < BUCKET_SLOTS; i++)
+        m |= (uint32_t)(l->tag[i] == tag && l->ref[i]) << i;
+    return m;
+}
+
+#endif

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * key.c: both directions of a connection packed into one key.
+ *
+ * What is hashed: IPv4 16 bytes (two addresses, two ports, realm), which is XXH3's shortest path but
+ * one; IPv6 the first 40 bytes of the key (addresses, ports, realm) as they lie. The protocol goes
+ * into the seed. 64 bits are folded to the 32 that the table keeps.
+ */
+#include "flow/key.h"
+
+#include "base/hash.h"
+
+#include <endian.h>
+#include <string.h>
+
+#define KEY6_BYTES offsetof(struct flow_key, proto)
+
+_Static_assert(offsetof(struct flow_key, proto) == 40, "what is hashed has no holes");
+_Static_assert(sizeof(struct flow_key) == 44, "a key has no padding: it may be compared as bytes");
+
+/* Is endpoint a after endpoint b? Bytes in network order, the address first. */
+static bool after(const uint8_t *a, uint16_t aport, const uint8_t *b, uint16_t bport, size_t len)
+{
+    int c = memcmp(a, b, len);
+
+    return c > 0 || (c == 0 && be16toh(aport) > be16toh(bport));
+}
+
+int key_make(struct flow_key *k, bool v6, const void *src, uint16_t sport, const void *dst,
+             uint16_t dport, uint8_t proto, uint32_t realm)
+{
+    const size_t len = v6 ? 16 : 4;
+    const int s = after(src, sport, dst, dport, len);
+
+    memset(k, 0, sizeof(*k));
+    memcpy(k->addr[s], src, len);
+    memcpy(k->addr[!s], dst, len);
+    k->port[s] = sport;
+    k->port[!s] = dport;
+    k->realm = realm;
+    k->proto = proto;
+    k->v6 = v6;
+    return s;
+}
+
+int key_of_seg(struct flow_key *k, const struct seg *s)
+{
+    return key_make(k, s->flags & SEG_IP6, s->src.b, s->sport, s->dst.b, s->dport, s->l4proto,
+                    s->pb->realm);
+}
+
+uint32_t key_hash(const struct flow_key *k, uint64_t secret)
+{
+    const uint64_t seed = secret + k->proto * 0x9e3779b97f4a7c15ULL;
+    uint64_t h;
+
+    if (likely(!k->v6)) {
+        uint8_t p[16];
+
+        memcpy(p, k->addr[0], 4);
+        memcpy(p + 4, k->addr[1], 4);
+        memcpy(p + 8, k->port, 4);
+        memcpy(p + 12, &k->realm, 4);
+        h = hash_bytes(p, sizeof(p), seed);
+    } else {
+        h = hash_bytes(k, KEY6_BYTES, seed);
+    }
+    return (uint32_t)(h ^ h >> 32);
+}
+
+bool key_eq(const struct flow_key *a, const struct flow_key *b)
+{
+    return memcmp(a, b, sizeof(*a)) == 0;
+}

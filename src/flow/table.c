@@ -1,0 +1,510 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * table.c: flow records and the slots that lead to them.
+ *
+ * A slot's ref says what it leads to:
+ *   idx              a record, under its first key
+ *   idx | SLOT_ALT   a record, under its second (translated) key
+ *   idx | FLOW_TOMB  a tombstone
+ *
+ * Life of a record: ftable_new (slot, live bit, for IPv6 a key object) - perhaps ftable_alias
+ * (second slot) - ftable_del, or ftable_bury, which puts a tombstone in the place of the first
+ * slot; the tombstone takes the IPv6 key over and lives until ftable_unbury.
+ *
+ * Translated flows. The first key then answers the client's packets only, the second the server's
+ * only; the other two directions are somebody else's traffic and miss. So one key may lead to a
+ * translated flow from one end and to a flow of its own from the other: a look-up goes on past a
+ * slot that does not answer.
+ *
+ * A record in hand does not tell whether it is live (free ones are poisoned), so a bitmap does: it
+ * serves the walk in order of index and the clock hand.
+ */
+#include "flow/table.h"
+
+#include "flow/buckets.h"
+#include "base/errtext.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SLOT_ALT   0x40000000u
+#define REF_IDX    0x3fffffffu
+#define MAX_FLOWS  0x3ffffffeu
+#define LIVE_BITS  512u /* in one object of the pool `live` */
+#define LIVE_WORDS (LIVE_BITS / 64)
+
+struct priv {
+    struct buckets slots;
+    struct pool live; /* bitmap: index i is bit i % 512 of object i / 512 + 1 */
+};
+
+/* A tombstone begins as a record does: what looks at identity only, looks at either. */
+#define SAME_PLACE(m)                                                                              \
+    _Static_assert(offsetof(struct flow, m) == offsetof(struct flow_tomb, m), "identity: " #m)
+SAME_PLACE(addr);
+SAME_PLACE(port);
+SAME_PLACE(realm);
+SAME_PLACE(proto);
+SAME_PLACE(flags);
+SAME_PLACE(hash);
+
+static inline struct buckets *slots_of(const struct ftable *t)
+{
+    return &((struct priv *)t->priv)->slots;
+}
+
+static inline const struct flow_tomb *identity(const struct ftable *t, uint32_t ref)
+{
+    return ref & FLOW_TOMB ? tomb_at(t, ref) : (const void *)flow_at(t, ref & REF_IDX);
+}
+
+static inline struct flow_alt *alt_at(const struct ftable *t, const struct flow *f)
+{
+    return (struct flow_alt *)pool_at(&t->alts, f->alt);
+}
+
+static uint32_t ref_hash(const void *owner, uint32_t ref)
+{
+    const struct ftable *t = owner;
+
+    return ref & SLOT_ALT && !(ref & FLOW_TOMB) ? alt_at(t, flow_at(t, ref & REF_IDX))->hash
+                                                : identity(t, ref)->hash;
+}
+
+/* -- the bitmap of live records -- */
+
+static inline uint64_t *live_word(const struct ftable *t, uint32_t idx)
+{
+    const struct priv *p = t->priv;
+
+    return (uint64_t *)pool_at(&p->live, idx / LIVE_BITS + 1) + idx % LIVE_BITS / 64;
+}
+
+static bool live_set(struct ftable *t, uint32_t idx)
+{
+    struct priv *p = t->priv;
+
+    while (p->live.used <= idx / LIVE_BITS)
+        if (!pool_zalloc(&p->live))
+            return false;
+    *live_word(t, idx) |= 1ULL << idx % 64;
+    return true;
+}
+
+static void live_clear(struct ftable *t, uint32_t idx)
+{
+    *live_word(t, idx) &= ~(1ULL << idx % 64);
+}
+
+uint32_t ftable_next(const struct ftable *t, uint32_t idx)
+{
+    const struct priv *p = t->priv;
+    const uint64_t end = (uint64_t)p->live.used * LIVE_BITS;
+    uint64_t i = (uint64_t)idx + 1;
+
+    while (i < end) {
+        uint64_t w = *live_word(t, (uint32_t)i) >> i % 64;
+        if (w)
+            return (uint32_t)(i + (unsigned)__builtin_ctzll(w));
+        i = (i | 63) + 1;
+    }
+    return 0;
+}
+
+uint32_t ftable_sample(struct ftable *t)
+{
+    t->hand = ftable_next(t, t->hand);
+    if (!t->hand)
+        t->hand = ftable_next(t, 0);
+    return t->hand;
+}
+
+/* -- begin and end -- */
+
+static void init_pools(struct ftable *t, uint32_t max_flows)
+{
+    struct memacct *a = t->acct;
+    uint32_t max = max_flows && max_flows < MAX_FLOWS ? max_flows : MAX_FLOWS;
+
+    pool_init(&t->flows, "flows", sizeof(struct flow), CACHELINE, 512, max, a);
+    pool_init(&t->keys6, "IPv6 keys", 32, 32, 1024, 0, a);
+    pool_init(&t->exts, "flow extensions", sizeof(struct flow_ext), 8, 256, 0, a);
+    pool_init(&t->alts, "second keys", sizeof(struct flow_alt), 4, 256, 0, a);
+    pool_init(&t->kids, "children", sizeof(struct child_ext), 8, 512, 0, a);
+    pool_init(&t->tombs, "tombstones", sizeof(struct flow_tomb), CACHELINE, 512, MAX_FLOWS, a);
+    wheel_init(&t->wheel, &t->flows, offsetof(struct flow, wheel));
+    wheel_init(&t->tomb_wheel, &t->tombs, offsetof(struct flow_tomb, wheel));
+}
+
+int ftable_init(struct ftable *t, uint32_t max_flows, uint64_t secret, struct memacct *acct)
+{
+    struct priv *p = calloc(1, sizeof(*p));
+
+    memset(t, 0, sizeof(*t));
+    t->acct = acct;
+    t->secret = secret;
+    t->priv = p;
+    init_pools(t, max_flows);
+    if (!p)
+        return err_set(ENOMEM, "flow table: out of memory");
+    pool_init(&p->live, "live bits", LIVE_BITS / 8, CACHELINE, 64, 0, acct);
+    if (buckets_init(&p->slots, ref_hash, t, acct) < 0) {
+        ftable_fini(t);
+        return err_set(ENOMEM, "flow table: out of memory");
+    }
+    return 0;
+}
+
+void ftable_fini(struct ftable *t)
+{
+    struct priv *p = t->priv;
+
+    if (p) {
+        buckets_fini(&p->slots);
+        pool_fini(&p->live);
+        free(p);
+        t->priv = NULL;
+    }
+    pool_fini(&t->flows);
+    pool_fini(&t->keys6);
+    pool_fini(&t->exts);
+    pool_fini(&t->alts);
+    pool_fini(&t->kids);
+    pool_fini(&t->tombs);
+    t->count = t->hand = 0;
+}
+
+/* -- look-up -- */
+
+void ftable_prefetch(const struct ftable *t, uint32_t hash)
+{
+    const struct buckets *b = slots_of(t);
+
+    prefetch_r(bucket_at(b, bucket_no(b, hash)));
+}
+
+void ftable_prefetch_record(const struct ftable *t, uint32_t hash)
+{
+    const struct buckets *b = slots_of(t);
+    const struct bucket *l = bucket_at(b, bucket_no(b, hash));
+
+    for (uint32_t m = bucket_match(l, hash); m; m &= m - 1) {
+        const uint32_t ref = l->ref[__builtin_ctz(m)];
+        const char *p = (const char *)identity(t, ref);
+
+        prefetch_r(p);
+        if (!(ref & FLOW_TOMB))
+            prefetch_w(p + CACHELINE); /* the two sides */
+    }
+    if (l->over)
+        prefetch_r(bucket_over(b, l));
+}
+
+static bool same_key(const struct ftable *t, const struct flow_tomb *id, const struct flow_key *k)
+{
+    if (id->realm != k->realm || id->proto != k->proto || !(id->flags & FLOW_V6) != !k->v6 ||
+        memcmp(id->port, k->port, sizeof(k->port)) != 0)
+        return false;
+    if (k->v6)
+        return memcmp(pool_at(&t->keys6, id->addr[0]), k->addr, sizeof(k->addr)) == 0;
+    return memcmp(&id->addr[0], k->addr[0], 4) == 0 && memcmp(&id->addr[1], k->addr[1], 4) == 0;
+}
+
+/* Does this slot answer for a packet with key k from endpoint `end`? */
+static bool answers(const struct ftable *t, uint32_t ref, const struct flow_key *k, uint32_t hash,
+                    int end, struct flow_hit *hit)
+{
+    if (unlikely((ref & (FLOW_TOMB | SLOT_ALT)) == SLOT_ALT)) {
+        const struct flow_alt *a = alt_at(t, flow_at(t, ref & REF_IDX));
+
+        if (a->hash != hash || end != a->svr_end || !key_eq(&a->key, k))
+            return false;
+        *hit = (struct flow_hit){.idx = ref & REF_IDX, .from = SVR, .second = 1};
+        return true;
+    }
+
+    const struct flow_tomb *id = identity(t, ref);
+    const int from = end == !!(id->flags & FLOW_CLI_IS_1) ? CLI : SVR;
+
+    if (id->hash != hash || !same_key(t, id, k) || (id->flags & FLOW_NAT && from == SVR))
+        return false;
+    *hit = (struct flow_hit){.idx = ref, .from = (uint8_t)from};
+    return true;
+}
+
+struct flow_hit ftable_find(const struct ftable *t, const struct flow_key *k, uint32_t hash,
+                            int end)
+{
+    const struct buckets *b = slots_of(t);
+    struct flow_hit hit = {0};
+
+    for (const struct bucket *l = bucket_at(b, bucket_no(b, hash)); l; l = bucket_over(b, l))
+        for (uint32_t m = bucket_match(l, hash); m; m &= m - 1)
+            if (likely(answers(t, l->ref[__builtin_ctz(m)], k, hash, end, &hit)))
+                return hit;
+    return hit;
+}
+
+/* -- entering -- */
+
+static bool set_key(struct ftable *t, struct flow *f, const struct flow_key *k)
+{
+    memcpy(f->port, k->port, sizeof(f->port));
+    f->realm = k->realm;
+    f->proto = k->proto;
+    if (!k->v6) {
+        memcpy(&f->addr[0], k->addr[0], 4);
+        memcpy(&f->addr[1], k->addr[1], 4);
+        return true;
+    }
+    f->addr[0] = pool_alloc(&t->keys6);
+    if (!f->addr[0])
+        return false;
+    f->flags |= FLOW_V6;
+    memcpy(pool_at(&t->keys6, f->addr[0]), k->addr, sizeof(k->addr));
+    return true;
+}
+
+static void free_key(struct ftable *t, const uint32_t *addr, uint16_t flags)
+{
+    if (flags & FLOW_V6)
+        pool_free(&t->keys6, addr[0]);
+}
+
+uint32_t ftable_new(struct ftable *t, const struct flow_key *k, uint32_t hash, int client,
+                    uint64_t now)
+{
+    const uint32_t idx = pool_zalloc(&t->flows);
+
+    if (!idx)
+        return 0;
+    struct flow *f = flow_at(t, idx);
+    f->hash = hash;
+    f->flags = client ? FLOW_CLI_IS_1 : 0;
+    f->start = f->last = now;
+    if (!set_key(t, f, k))
+        goto no_key;
+    if (!live_set(t, idx))
+        goto no_bit;
+    if (!buckets_put(slots_of(t), hash, idx))
+        goto no_slot;
+    t->count++;
+    return idx;
+
+no_slot:
+    live_clear(t, idx);
+no_bit:
+    free_key(t, f->addr, f->flags);
+no_key:
+    pool_free(&t->flows, idx);
+    return 0;
+}
+
+int ftable_alias(struct ftable *t, uint32_t idx, const struct flow_key *k, int svr_end)
+{
+    struct flow *f = flow_at(t, idx);
+
+    assert(!f->alt);
+    f->alt = pool_alloc(&t->alts);
+    if (!f->alt)
+        return err_set(ENOMEM, "flow table: no memory for a second key");
+
+    struct flow_alt *a = alt_at(t, f);
+    a->key = *k;
+    a->hash = ftable_hash(t, k);
+    a->svr_end = (uint8_t)svr_end;
+    if (!buckets_put(slots_of(t), a->hash, idx | SLOT_ALT)) {
+        pool_free(&t->alts, f->alt);
+        f->alt = 0;
+        return err_set(ENOMEM, "flow table: no memory for a second slot");
+    }
+    f->flags |= FLOW_NAT;
+    return 0;
+}
+
+/* -- leaving -- */
+
+/* Everything but the first slot and the key. */
+static void release(struct ftable *t, uint32_t idx)
+{
+    struct flow *f = flow_at(t, idx);
+
+    wheel_off(&t->wheel, idx);
+    if (f->alt) {
+        bool was = buckets_del(slots_of(t), alt_at(t, f)->hash, idx | SLOT_ALT);
+        assert(was);
+        (void)was;
+        pool_free(&t->alts, f->alt);
+    }
+    if (f->ext)
+        pool_free(&t->exts, f->ext);
+    live_clear(t, idx);
+    pool_free(&t->flows, idx);
+    t->count--;
+}
+
+void ftable_del(struct ftable *t, uint32_t idx)
+{
+    const struct flow *f = flow_at(t, idx);
+    bool was = buckets_del(slots_of(t), f->hash, idx);
+
+    assert(was);
+    (void)was;
+    free_key(t, f->addr, f->flags);
+    release(t, idx);
+}
+
+uint32_t ftable_bury(struct ftable *t, uint32_t idx, uint64_t now)
+{
+    const struct flow *f = flow_at(t, idx);
+    const uint32_t tomb = pool_zalloc(&t->tombs);
+
+    if (!tomb) {
+        ftable_del(t, idx);
+        return 0;
+    }
+    struct flow_tomb *g = tomb_at(t, tomb);
+    memcpy(g->addr, f->addr, sizeof(g->addr));
+    memcpy(g->port, f->port, sizeof(g->port));
+    g->realm = f->realm;
+    g->proto = f->proto;
+    g->kind = FLOW_STOPPED;
+    g->flags = f->flags & (FLOW_V6 | FLOW_CLI_IS_1);
+    g->hash = f->hash;
+    g->last = now;
+    for (int s = 0; s < 2; s++)
+        g->fins |= (uint8_t)(!!(f->side[s].flags & SIDE_FIN_SENT) << s);
+
+    bool was = buckets_swap(slots_of(t), f->hash, idx, tomb | FLOW_TOMB);
+    assert(was);
+    (void)was;
+    release(t, idx);
+    return tomb | FLOW_TOMB;
+}
+
+void ftable_unbury(struct ftable *t, uint32_t idx)
+{
+    const struct flow_tomb *g = tomb_at(t, idx);
+    bool was = buckets_del(slots_of(t), g->hash, idx);
+
+    assert(idx & FLOW_TOMB && was);
+    (void)was;
+    wheel_off(&t->tomb_wheel, idx & ~FLOW_TOMB);
+    free_key(t, g->addr, g->flags);
+    pool_free(&t->tombs, idx & ~FLOW_TOMB);
+}
+
+/* -- what a record says -- */
+
+static int get_key(const struct ftable *t, const struct flow_tomb *id, struct flow_key *k)
+{
+    memset(k, 0, sizeof(*k));
+    memcpy(k->port, id->port, sizeof(k->port));
+    k->realm = id->realm;
+    k->proto = id->proto;
+    k->v6 = !!(id->flags & FLOW_V6);
+    if (k->v6) {
+        memcpy(k->addr, pool_at(&t->keys6, id->addr[0]), sizeof(k->addr));
+    } else {
+        memcpy(k->addr[0], &id->addr[0], 4);
+        memcpy(k->addr[1], &id->addr[1], 4);
+    }
+    return !!(id->flags & FLOW_CLI_IS_1);
+}
+
+int flow_get_key(const struct ftable *t, const struct flow *f, struct flow_key *k)
+{
+    return get_key(t, (const void *)f, k);
+}
+
+const uint8_t *flow_addr(const struct ftable *t, const struct flow *f, int side, uint16_t *port)
+{
+    const int end = side ^ !!(f->flags & FLOW_CLI_IS_1);
+
+    if (port)
+        *port = f->port[end];
+    if (f->flags & FLOW_V6)
+        return (const uint8_t *)pool_at(&t->keys6, f->addr[0]) + end * 16;
+    return (const uint8_t *)&f->addr[end];
+}
+
+struct flow_ext *flow_ext_get(struct ftable *t, struct flow *f)
+{
+    if (!f->ext)
+        f->ext = pool_zalloc(&t->exts);
+    return f->ext ? (struct flow_ext *)pool_at(&t->exts, f->ext) : NULL;
+}
+
+uint64_t ftable_bytes(const struct ftable *t)
+{
+    return buckets_bytes(slots_of(t)) + pool_bytes(&((const struct priv *)t->priv)->live);
+}
+
+/* -- self-check -- */
+
+static bool check_flow(const struct ftable *t, uint32_t idx, uint32_t *alts, uint32_t *exts)
+{
+    const struct flow *f = flow_at(t, idx);
+    struct flow_key k;
+
+    flow_get_key(t, f, &k);
+    if (f->hash != ftable_hash(t, &k) || !buckets_has(slots_of(t), f->hash, idx)) {
+        err_set(EINVAL, "flow %u: not in the table under its key", idx);
+        return false;
+    }
+    if (!f->alt != !(f->flags & FLOW_NAT) ||
+        (f->alt && !buckets_has(slots_of(t), alt_at(t, f)->hash, idx | SLOT_ALT))) {
+        err_set(EINVAL, "flow %u: not in the table under its second key", idx);
+        return false;
+    }
+    *alts += f->alt != 0;
+    *exts += f->ext != 0;
+    return true;
+}
+
+/* Tombstones have no list: they are met in the buckets. */
+static bool check_tombs(const struct ftable *t, uint32_t *tombs, uint32_t *v6)
+{
+    const struct buckets *b = slots_of(t);
+
+    for (uint32_t i = 0; i < b->n; i++)
+        for (const struct bucket *l = bucket_at(b, i); l; l = bucket_over(b, l))
+            for (uint32_t j = 0; j < BUCKET_SLOTS && l->ref[j]; j++) {
+                const struct flow_tomb *g = identity(t, l->ref[j]);
+                struct flow_key k;
+
+                *v6 += g->flags & FLOW_V6 && (l->ref[j] & (FLOW_TOMB | SLOT_ALT)) != SLOT_ALT;
+                if (!(l->ref[j] & FLOW_TOMB))
+                    continue;
+                ++*tombs;
+                get_key(t, g, &k);
+                if (g->hash != ftable_hash(t, &k) || g->kind != FLOW_STOPPED) {
+                    err_set(EINVAL, "tombstone %#x: hash or kind", l->ref[j]);
+                    return false;
+                }
+            }
+    return true;
+}
+
+bool ftable_check(const struct ftable *t)
+{
+    const struct buckets *b = slots_of(t);
+    uint32_t flows = 0, alts = 0, exts = 0, tombs = 0, v6 = 0;
+
+    if (!buckets_check(b) || !wheel_check(&t->wheel) || !wheel_check(&t->tomb_wheel))
+        return false;
+    for (uint32_t i = ftable_next(t, 0); i; i = ftable_next(t, i), flows++)
+        if (!check_flow(t, i, &alts, &exts))
+            return false;
+    if (!check_tombs(t, &tombs, &v6))
+        return false;
+    if (flows != t->count || flows != t->flows.used || alts != t->alts.used ||
+        exts != t->exts.used || tombs != t->tombs.used || v6 != t->keys6.used ||
+        b->entries != flows + alts + tombs) {
+        err_set(EINVAL, "flow table: %u flows, %u alts, %u exts, %u tombs, %u v6, %u slots", flows,
+                alts, exts, tombs, v6, b->entries);
+        return false;
+    }
+    return true;
+}

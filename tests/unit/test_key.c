@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * test_key.c: one key for both directions, and another one for anything else.
+ */
+#include "flow/key.h"
+
+#include <arpa/inet.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define SECRET 0x1234567890abcdefULL
+
+static const uint8_t A[4] = {10, 0, 0, 1}, B[4] = {10, 0, 0, 2};
+static const uint8_t A6[16] = {0x20, 1, 0xd, 0xb8, [15] = 1},
+                     B6[16] = {0x20, 1, 0xd, 0xb8, [15] = 2};
+
+static void both_directions_give_one_key(void **state)
+{
+    for (int v6 = 0; v6 < 2; v6++) {
+        const void *a = v6 ? A6 : A, *b = v6 ? B6 : B;
+        struct flow_key k, r;
+
+        assert_int_equal(key_make(&k, v6, a, htons(40000), b, htons(80), 6, 7), 0);
+        assert_int_equal(key_make(&r, v6, b, htons(80), a, htons(40000), 6, 7), 1);
+        assert_true(key_eq(&k, &r));
+        assert_int_equal(key_hash(&k, SECRET), key_hash(&r, SECRET));
+        assert_memory_equal(k.addr[0], a, v6 ? 16 : 4);
+        assert_memory_equal(k.addr[1], b, v6 ? 16 : 4);
+        assert_int_equal(k.port[0], htons(40000));
+        assert_int_equal(k.port[1], htons(80));
+        assert_int_equal(k.realm, 7);
+        assert_int_equal(k.v6, v6);
+    }
+}
+
+static void order_is_address_then_port_in_network_order(void **state)
+{
+    const uint8_t lo[4] = {1, 0, 0, 9}, hi[4] = {2, 0, 0, 0}; /* as a host integer hi < lo */
+    struct flow_key k;
+
+    assert_int_equal(key_make(&k, false, hi, htons(1), lo, htons(2), 6, 0), 1);
+    assert_int_equal(key_make(&k, false, A, htons(256), A, htons(2), 6, 0), 1);
+    assert_int_equal(key_make(&k, false, A, htons(2), A, htons(256), 6, 0), 0);
+    assert_int_equal(k.port[0], htons(2));
+    assert_int_equal(key_make(&k, false, A, htons(40000), A, htons(80), 6, 0), 1); /* unsigned */
+}
+
+static void equal_endpoints_send_as_endpoint_0(void **state)
+{
+    struct flow_key k, r;
+
+    assert_int_equal(key_make(&k, false, A, htons(7), A, htons(7), 6, 0), 0);
+    assert_int_equal(key_make(&r, false, A, htons(7), A, htons(7), 6, 0), 0);
+    assert_true(key_eq(&k, &r));
+}
+
+/* Each part on its own makes another key, and (with this secret) another hash. */
+static void every_part_counts(void **state)
+{
+    struct flow_key k, o[8];
+    const uint8_t a16[16] = {10, 0, 0, 1}, b16[16] = {10, 0, 0, 2};
+    int n = 0;
+
+    key_make(&k, false, A, htons(1), B, htons(2), 6, 0);
+    key_make(&o[n++], false, A, htons(3), B, htons(2), 6, 0);
+    key_make(&o[n++], false, A, htons(1), B, htons(3), 6, 0);
+    key_make(&o[n++], false, A, htons(2), B, htons(1), 6, 0); /* ports swapped, addresses not */
+    key_make(&o[n++], false, A, htons(1), A, htons(2), 6, 0);
+    key_make(&o[n++], false, A, htons(1), B, htons(2), 17, 0);
+    key_make(&o[n++], false, A, htons(1), B, htons(2), 6, 1);
+    key_make(&o[n++], false, A, htons(1), B, htons(2), 6, 0x80000000u);
+    key_make(&o[n++], true, a16, htons(1), b16, htons(2), 6, 0); /* same bytes, other family */
+    for (int i = 0; i < n; i++) {
+        assert_false(key_eq(&k, &o[i]));
+        assert_int_not_equal(key_hash(&k, SECRET), key_hash(&o[i], SECRET));
+    }
+}
+
+static void every_byte_of_an_ipv6_address_counts(void **state)
+{
+    struct flow_key k, o;
+
+    key_make(&k, true, A6, htons(1), B6, htons(2), 6, 0);
+    for (int i = 0; i < 32; i++) {
+        o = k;
+        o.addr[i / 16][i % 16] ^= 0x40;
+        assert_false(key_eq(&k, &o));
+        assert_int_not_equal(key_hash(&k, SECRET), key_hash(&o, SECRET));
+    }
+}
+
+static void hash_depends_on_the_secret(void **state)
+{
+    struct flow_key k, k6;
+
+    key_make(&k, false, A, htons(1), B, htons(2), 6, 0);
+    key_make(&k6, true, A6, htons(1), B6, htons(2), 6, 0);
+    assert_int_not_equal(key_hash(&k, 1), key_hash(&k, 2));
+    assert_int_not_equal(key_hash(&k6, 1), key_hash(&k6, 2));
+}
+
+static void key_from_a_decoded_segment(void **state)
+{
+    struct pktbuf pb = {.realm = 42};
+    struct seg s = {
+        .pb = &pb, .level = SEG_TCP, .l4proto = 6, .sport = htons(80), .dport = htons(9)};
+    struct flow_key k, want;
+
+    memcpy(s.src.b, B, 4);
+    memcpy(s.dst.b, A, 4);
+    assert_int_equal(key_of_seg(&k, &s), 1);
+    key_make(&want, false, A, htons(9), B, htons(80), 6, 42);
+    assert_true(key_eq(&k, &want));
+
+    s.flags = SEG_IP6;
+    memcpy(s.src.b, A6, 16);
+    memcpy(s.dst.b, B6, 16);
+    assert_int_equal(key_of_seg(&k, &s), 0);
+    key_make(&want, true, A6, htons(80), B6, htons(9), 6, 42);
+    assert_true(key_eq(&k, &want));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(both_directions_give_one_key),
+        cmocka_unit_test(order_is_address_then_port_in_network_order),
+        cmocka_unit_test(equal_endpoints_send_as_endpoint_0),
+        cmocka_unit_test(every_part_counts),
+        cmocka_unit_test(every_byte_of_an_ipv6_address_counts),
+        cmocka_unit_test(hash_depends_on_the_secret),
+        cmocka_unit_test(key_from_a_decoded_segment),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
