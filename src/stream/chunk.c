@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * chunk.c: held bytes. A stream's chunks are sorted by offset and disjoint; each is a view, borrowed from a frame of this
+ * batch (blk 0) or into a block that belongs to this chunk alone. Appending in order is O(1) through `tail`.
+ *
+ * When borrowed bytes must stay they are copied into blocks; a chunk that follows its neighbour without a break is appended to
+ * the neighbour's block while that has room, so that one byte per segment does not cost a block per byte.
+ */
+#include "stream/chunk.h"
+
+#include <string.h>
+
+#define OWN_MIN 256 /* room given to a small owned chunk so that its followers fit in */
+
+static void chunk_free(struct strm_env *e, uint32_t idx)
+{
+    const struct chunk *c = chunk_at(e, idx);
+
+    if (c->blk)
+        blk_free(&e->blks, c->blk);
+    pool_free(&e->chunks, idx);
+}
+
+/* find_before: the last chunk that starts below off. => 0: none. */
+static uint32_t find_before(const struct strm_env *e, const struct strm *s, uint64_t off)
+{
+    uint32_t before = 0;
+
+    if (s->tail && chunk_at(e, s->tail)->off < off)
+        return s->tail;
+    for (uint32_t i = s->head; i && chunk_at(e, i)->off < off; i = chunk_at(e, i)->next)
+        before = i;
+    return before;
+}
+
+static void link_after(struct strm_env *e, struct strm *s, uint32_t before, uint32_t idx)
+{
+    struct chunk *c = chunk_at(e, idx);
+
+    if (before) {
+        c->next = chunk_at(e, before)->next;
+        chunk_at(e, before)->next = idx;
+    } else {
+        c->next = s->head;
+        s->head = idx;
+    }
+    if (c->next == 0)
+        s->tail = idx;
+}
+
+int chunk_add(struct strm_env *e, struct strm *s, uint64_t off, const uint8_t *data, uint32_t len)
+{
+    uint32_t idx = pool_alloc(&e->chunks);
+    struct chunk *c;
+
+    if (idx == 0)
+        return -1;
+    c = chunk_at(e, idx);
+    *c = (struct chunk){.off = off, .ptr = data, .len = len};
+    link_after(e, s, find_before(e, s, off), idx);
+    return 0;
+}
+
+/* unlink_after: take the chunk after `before` out of the list and free it. */
+static void unlink_after(struct strm_env *e, struct strm *s, uint32_t before)
+{
+    uint32_t dead = before ? chunk_at(e, before)->next : s->head;
+    uint32_t next = chunk_at(e, dead)->next;
+
+    if (before)
+        chunk_at(e, before)->next = next;
+    else
+        s->head = next;
+    if (s->tail == dead)
+        s->tail = before;
+    chunk_free(e, dead);
+}
+
+static void cut_front(struct chunk *c, uint64_t to)
+{
+    uint32_t n = (uint32_t)(to - c->off);
+
+    c->off += n;
+    c->ptr += n;
+    c->len -= n;
+}
+
+/* split: c covers [from, to) in its middle; the part behind becomes a chunk of its own. */
+static void split(struct strm_env *e, struct strm *s, uint32_t idx, uint64_t from, uint64_t to)
+{
+    struct chunk *c = chunk_at(e, idx);
+    uint32_t skip = (uint32_t)(to - c->off), rest = c->len - skip;
+    const uint8_t *ptr = c->ptr + skip;
+    blk_t blk = 0;
+
+    if (c->blk) {
+        blk = blk_alloc(&e->blks, rest);
+        if (blk) {
+            memcpy(blk_ptr(&e->blks, blk), ptr, rest);
+            ptr = blk_ptr(&e->blks, blk);
+        }
+    }
+    c->len = (uint32_t)(from - c->off);
+    if ((c->blk && !blk) || chunk_add(e, s, to, ptr, rest) < 0) {
+        e->failed += rest;
+        if (blk)
+            blk_free(&e->blks, blk);
+        return;
+    }
+    chunk_at(e, c->next)->blk = blk;
+}
+
+void chunk_cut(struct strm_env *e, struct strm *s, uint64_t from, uint64_t to)
+{
+    uint32_t before = 0, i = s->head;
+
+    while (i) {
+        struct chunk *c = chunk_at(e, i);
+        uint64_t end = chunk_end(c);
+
+        if (c->off >= to)
+            break;
+        if (end <= from) {
+            before = i;
+        } else if (c->off < from && end > to) {
+            split(e, s, i, from, to);
+            break;
+        } else if (c->off < from) {
+            c->len = (uint32_t)(from - c->off);
+            before = i;
+        } else if (end > to) {
+            cut_front(c, to);
+            break;
+        } else {
+            unlink_after(e, s, before);
+            i = before ? chunk_at(e, before)->next : s->head;
+            continue;
+        }
+        i = chunk_at(e, i)->next;
+    }
+}
+
+void chunk_cut_head(struct strm_env *e, struct strm *s, uint64_t to)
+{
+    while (s->head && chunk_end(chunk_at(e, s->head)) <= to)
+        unlink_after(e, s, 0);
+    if (s->head && chunk_at(e, s->head)->off < to)
+        cut_front(chunk_at(e, s->head), to);
+}
+
+void chunk_drop_all(struct strm_env *e, struct strm *s)
+{
+    while (s->head)
+        unlink_after(e, s, 0);
+}
+
+/* room_behind: bytes free in an owned chunk's block behind its last byte. */
+static uint32_t room_behind(const struct strm_env *e, const struct chunk *c)
+{
+    uint32_t used = (uint32_t)(c->ptr - blk_ptr(&e->blks, c->blk)) + c->len;
+
+    return blk_size(c->blk) - used;
+}
+
+/* own_one: give c bytes of its own. => false: no memory. */
+static bool own_one(struct strm_env *e, struct chunk *c)
+{
+    blk_t blk = blk_alloc(&e->blks, c->len < OWN_MIN ? OWN_MIN : c->len);
+
+    if (blk == 0)
+        return false;
+    memcpy(blk_ptr(&e->blks, blk), c->ptr, c->len);
+    c->ptr = blk_ptr(&e->blks, blk);
+    c->blk = blk;
+    return true;
+}
+
+/* append_to: move c's bytes to the end of p's block if they follow p and fit. => done? */
+static bool append_to(struct strm_env *e, struct chunk *p, const struct chunk *c)
+{
+    if (!p->blk || chunk_end(p) != c->off || room_behind(e, p) < c->len)
+        return false;
+    memcpy(blk_ptr(&e->blks, p->blk) + (p->ptr - blk_ptr(&e->blks, p->blk)) + p->len, c->ptr, c->len);
+    p->len += c->len;
+    return true;
+}
+
+uint32_t chunk_own_all(struct strm_env *e, struct strm *s)
+{
+    uint32_t before = 0, i = s->head, lost = 0;
+
+    while (i) {
+        struct chunk *c = chunk_at(e, i);
+        bool gone = false;
+
+        if (c->blk == 0) {
+            e->copied += c->len;
+            if (before && append_to(e, chunk_at(e, before), c)) {
+                gone = true;
+            } else if (!own_one(e, c)) {
+                lost += c->len;
+                gone = true;
+            }
+        }
+        if (gone) {
+            unlink_after(e, s, before);
+            i = before ? chunk_at(e, before)->next : s->head;
+        } else {
+            before = i;
+            i = c->next;
+        }
+    }
+    e->failed += lost;
+    return lost;
+}
+
+uint64_t chunk_sum(const struct strm_env *e, const struct strm *s, uint64_t from, uint64_t to)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t i = s->head; i; i = chunk_at(e, i)->next) {
+        const struct chunk *c = chunk_at(e, i);
+        uint64_t a = c->off > from ? c->off : from;
+        uint64_t b = chunk_end(c) < to ? chunk_end(c) : to;
+
+        if (c->off >= to)
+            break;
+        if (b > a)
+            sum += b - a;
+    }
+    return sum;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * chunk.h: the sorted list of held bytes inside a struct strm; only stream/ uses it.
+ */
+#ifndef WEIR_STREAM_CHUNK_H
+#define WEIR_STREAM_CHUNK_H
+
+#include "stream/strm.h"
+
+static inline struct chunk *chunk_at(const struct strm_env *e, uint32_t idx)
+{
+    return (struct chunk *)pool_at(&e->chunks, idx);
+}
+
+static inline uint64_t chunk_end(const struct chunk *c)
+{
+    return c->off + c->len;
+}
+
+/*
+ * chunk_add: hold a view of bytes that no chunk covers yet. => 0; -1 out of memory.
+ * => when the last chunk ends at off and its bytes end at data (one frame after the other in memory), it only grows.
+ */
+int chunk_add(struct strm_env *e, struct strm *s, uint64_t off, const uint8_t *data, uint32_t len);
+/* chunk_cut: stop holding [from, to). A chunk cut in the middle becomes two (an owned one's second part is copied). */
+void chunk_cut(struct strm_env *e, struct strm *s, uint64_t from, uint64_t to);
+/* chunk_cut_head: stop holding everything below `to`. */
+void chunk_cut_head(struct strm_env *e, struct strm *s, uint64_t to);
+void chunk_drop_all(struct strm_env *e, struct strm *s);
+/* chunk_own_all: copy borrowed bytes into blocks, neighbours together. => bytes lost to lack of memory. */
+uint32_t chunk_own_all(struct strm_env *e, struct strm *s);
+/* chunk_sum: bytes held in [from, to). */
+uint64_t chunk_sum(const struct strm_env *e, const struct strm *s, uint64_t from, uint64_t to);
+
+/* Interval lists (ival.c): sorted, disjoint, not adjacent. *n counts the members. */
+static inline struct ival *ival_at(const struct strm_env *e, uint32_t idx)
+{
+    return (struct ival *)pool_at(&e->ivals, idx);
+}
+
+/* ival_add: union with [start, end). => bytes that were not in it; UINT64_MAX out of memory (nothing changed). */
+uint64_t ival_add(struct strm_env *e, uint32_t *head, uint32_t *n, uint64_t start, uint64_t end);
+/* ival_cover: bytes of [start, end) that are in the list. */
+uint64_t ival_cover(const struct strm_env *e, uint32_t head, uint64_t start, uint64_t end);
+/* ival_pop: take the first member off. */
+void ival_pop(struct strm_env *e, uint32_t *head, uint32_t *n);
+void ival_free_all(struct strm_env *e, uint32_t *head, uint32_t *n);
+
+#endif

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * reader.c: views of held bytes, and the end of a batch.
+ */
+#include "stream/chunk.h"
+
+size_t strm_view(const struct strm_env *e, const struct flow_side *sd, uint64_t off, uint64_t end, size_t max,
+                 struct iovec *iov, int *cnt)
+{
+    size_t sum = 0;
+    int n = 0;
+
+    if (sd->strm && max < end - off && off < end)
+        end = off + max;
+    for (uint32_t i = sd->strm ? strm_at(e, sd->strm)->head : 0; i && n < *cnt && off < end; i = chunk_at(e, i)->next) {
+        const struct chunk *c = chunk_at(e, i);
+        uint64_t stop = chunk_end(c) < end ? chunk_end(c) : end;
+
+        if (chunk_end(c) <= off)
+            continue;
+        if (c->off > off)
+            break;
+        /* struct iovec has no const; the public contract says read-only */
+        iov[n].iov_base = (void *)(uintptr_t)(c->ptr + (off - c->off));
+        iov[n].iov_len = stop - off;
+        sum += stop - off;
+        off = stop;
+        n++;
+    }
+    *cnt = n;
+    return sum;
+}
+
+uint64_t strm_lost(const struct strm_env *e, const struct flow_side *sd, uint64_t off)
+{
+    uint64_t end = strm_end(e, sd);
+
+    if (off >= end)
+        return 0;
+    for (uint32_t i = sd->strm ? strm_at(e, sd->strm)->head : 0; i; i = chunk_at(e, i)->next) {
+        const struct chunk *c = chunk_at(e, i);
+
+        if (chunk_end(c) <= off)
+            continue;
+        if (c->off <= off)
+            return 0;
+        return (c->off < end ? c->off : end) - off;
+    }
+    return end - off;
+}
+
+bool strm_frag(const struct strm_env *e, const struct flow_side *sd, uint64_t off, uint64_t *start, uint64_t *len)
+{
+    uint32_t i = sd->strm ? strm_at(e, sd->strm)->head : 0;
+    uint64_t end;
+
+    while (i && chunk_end(chunk_at(e, i)) <= off)
+        i = chunk_at(e, i)->next;
+    if (i == 0)
+        return false;
+    *start = chunk_at(e, i)->off;
+    end = chunk_end(chunk_at(e, i));
+    for (i = chunk_at(e, i)->next; i && chunk_at(e, i)->off == end; i = chunk_at(e, i)->next)
+        end = chunk_end(chunk_at(e, i));
+    *len = end - *start;
+    return true;
+}
+
+uint64_t strm_oldest(const struct strm_env *e, const struct flow_side *sd)
+{
+    uint32_t head = sd->strm ? strm_at(e, sd->strm)->head : 0;
+
+    return head && chunk_at(e, head)->off < sd->next ? chunk_at(e, head)->off : sd->next;
+}
+
+uint32_t strm_own(struct strm_env *e, struct flow_side *sd)
+{
+    return sd->strm ? chunk_own_all(e, strm_at(e, sd->strm)) : 0;
+}
+
+void strm_release(struct strm_env *e, struct flow_side *sd, uint64_t keep)
+{
+    if (sd->strm == 0)
+        return;
+    chunk_cut_head(e, strm_at(e, sd->strm), keep < sd->next ? keep : sd->next);
+}
+
+void strm_clear(struct strm_env *e, struct flow_side *sd)
+{
+    if (sd->strm) {
+        chunk_drop_all(e, strm_at(e, sd->strm));
+        strm_at(e, sd->strm)->syn_len = 0;
+    }
+}

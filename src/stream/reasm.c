@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * reasm.c: segments to streams. A payload is cut into the pieces that are new (FIRST) or that may be replaced (LAST); the
+ * pieces are held as views; the interval map and `next` move on. See strm.h for the picture and the invariants.
+ */
+#include "stream/chunk.h"
+
+#include <string.h>
+
+#include <errno.h>
+
+#include "base/errtext.h"
+
+void strm_env_init(struct strm_env *e, struct memacct *acct, uint32_t limit, uint32_t ooo_limit)
+{
+    memset(e, 0, sizeof(*e));
+    e->acct = acct;
+    e->limit = limit;
+    e->ooo_limit = ooo_limit;
+    pool_init(&e->strms, "stream", sizeof(struct strm), 8, 256, 0, acct);
+    pool_init(&e->chunks, "chunk", sizeof(struct chunk), 8, 512, 0, acct);
+    pool_init(&e->ivals, "interval", sizeof(struct ival), 8, 512, 0, acct);
+    blkpool_init(&e->blks, acct);
+}
+
+void strm_env_fini(struct strm_env *e)
+{
+    pool_fini(&e->strms);
+    pool_fini(&e->chunks);
+    pool_fini(&e->ivals);
+    blkpool_fini(&e->blks);
+}
+
+struct strm *strm_get(struct strm_env *e, struct flow_side *sd)
+{
+    struct strm *s;
+
+    if (sd->strm)
+        return strm_at(e, sd->strm);
+    sd->strm = pool_zalloc(&e->strms);
+    if (sd->strm == 0)
+        return NULL;
+    s = strm_at(e, sd->strm);
+    s->limit = e->limit;
+    s->ooo_limit = e->ooo_limit;
+    s->readable = s->read_to = sd->next;
+    return s;
+}
+
+void strm_put(struct strm_env *e, struct flow_side *sd)
+{
+    const struct strm *s;
+
+    if (sd->strm == 0)
+        return;
+    s = strm_at(e, sd->strm);
+    if (s->head || s->ooo || s->gap || s->syn_len || s->limit != e->limit)
+        return;
+    if ((sd->flags & SIDE_LAST) && s->readable != sd->next)
+        return;
+    pool_free(&e->strms, sd->strm);
+    sd->strm = 0;
+}
+
+void strm_drop(struct strm_env *e, struct flow_side *sd)
+{
+    struct strm *s;
+
+    if (sd->strm == 0)
+        return;
+    s = strm_at(e, sd->strm);
+    chunk_drop_all(e, s);
+    ival_free_all(e, &s->ooo, &s->ooo_n);
+    ival_free_all(e, &s->gap, &s->gap_n);
+    pool_free(&e->strms, sd->strm);
+    sd->strm = 0;
+}
+
+struct strm_overlap strm_overlap(const struct strm_env *e, const struct flow_side *sd, uint64_t off, uint32_t len)
+{
+    struct strm_overlap o = {0};
+    uint64_t end = off + len;
+
+    if (off < sd->next)
+        o.dup = (uint32_t)((end < sd->next ? end : sd->next) - off);
+    if (sd->strm) {
+        const struct strm *s = strm_at(e, sd->strm);
+
+        o.dup += (uint32_t)ival_cover(e, s->ooo, off, end);
+        o.late = (uint32_t)ival_cover(e, s->gap, off, end);
+    }
+    return o;
+}
+
+int strm_same(const struct strm_env *e, const struct flow_side *sd, uint64_t off, const uint8_t *data, uint32_t len)
+{
+    uint64_t end = off + len, seen = 0;
+
+    if (sd->strm == 0)
+        return 2;
+    for (uint32_t i = strm_at(e, sd->strm)->head; i; i = chunk_at(e, i)->next) {
+        const struct chunk *c = chunk_at(e, i);
+        uint64_t a = c->off > off ? c->off : off;
+        uint64_t b = chunk_end(c) < end ? chunk_end(c) : end;
+
+        if (c->off >= end)
+            break;
+        if (b <= a)
+            continue;
+        if (memcmp(c->ptr + (a - c->off), data + (a - off), b - a) != 0)
+            return 1;
+        seen += b - a;
+    }
+    return seen == len ? 0 : 2;
+}
+
+/* remember_gap: [from, to) is lost for good. */
+static void remember_gap(struct strm_env *e, struct strm *s, uint64_t from, uint64_t to)
+{
+    ival_add(e, &s->gap, &s->gap_n, from, to);
+    while (s->gap_n > STRM_GAPS)
+        ival_pop(e, &s->gap, &s->gap_n);
+}
+
+/* hold: view of [from, to) of this payload. The tail that was never captured is remembered as lost. */
+static void hold(struct strm_env *e, struct strm *s, const struct strm_in *in, uint64_t from, uint64_t to, uint32_t *cut)
+{
+    uint64_t cap_end = in->off + in->len, mid = to < cap_end ? to : cap_end;
+
+    if (mid < from)
+        mid = from;
+    if (in->store && mid > from && chunk_add(e, s, from, in->data + (from - in->off), (uint32_t)(mid - from)) < 0)
+        e->failed += mid - from;
+    if (mid < to) {
+        remember_gap(e, s, mid, to);
+        *cut += (uint32_t)(to - mid);
+    }
+}
+
+/* hold_around: hold what of [from, to) is in none of the list's intervals. => bytes. */
+static uint64_t hold_around(struct strm_env *e, struct strm *s, const struct strm_in *in, uint32_t list, uint64_t from,
+                            uint64_t to, uint32_t *cut)
+{
+    uint64_t sum = 0;
+
+    while (from < to) {
+        uint64_t stop = to, past = to;
+
+        while (list && ival_at(e, list)->end <= from)
+            list = ival_at(e, list)->next;
+        if (list && ival_at(e, list)->start < to) {
+            stop = ival_at(e, list)->start > from ? ival_at(e, list)->start : from;
+            past = ival_at(e, list)->end;
+        }
+        if (stop > from) {
+            hold(e, s, in, from, stop, cut);
+            sum += stop - from;
+        }
+        from = past;
+    }
+    return sum;
+}
+
+/* absorb: intervals that `next` has reached become in order. */
+static void absorb(struct strm_env *e, struct flow_side *sd, struct strm *s)
+{
+    while (s->ooo && ival_at(e, s->ooo)->start <= sd->next) {
+        const struct ival *v = ival_at(e, s->ooo);
+
+        s->ooo_bytes -= (uint32_t)(v->end - v->start);
+        if (v->end > sd->next)
+            sd->next = v->end;
+        ival_pop(e, &s->ooo, &s->ooo_n);
+    }
+}
+
+/* replace: policy LAST: bytes seen before, not read yet and not declared lost are taken from this payload. */
+static void replace(struct strm_env *e, struct flow_side *sd, struct strm *s, const struct strm_in *in)
+{
+    uint64_t from = in->off > s->read_to ? in->off : s->read_to, end = in->off + in->len;
+    uint32_t unused = 0;
+    struct strm_in again = *in;
+
+    if (from >= end)
+        return;
+    again.wire_len = in->len;
+    /* new bytes too: they are held here, and only counted below */
+    chunk_cut(e, s, from, end);
+    hold_around(e, s, &again, s->gap, from, end, &unused);
+}
+
+/* insert_slow: there is a hole, a stream, bytes to hold, or a cut tail. */
+static uint32_t insert_slow(struct strm_env *e, struct flow_side *sd, const struct strm_in *in, uint32_t *cut)
+{
+    uint64_t end = in->off + in->wire_len, from = in->off > sd->next ? in->off : sd->next, fresh;
+    struct strm *s = strm_get(e, sd);
+    struct strm_in view = *in;
+
+    if (s == NULL) { /* nothing can be kept: an in-order payload at least moves the stream on */
+        e->failed += in->len;
+        if (in->off > sd->next || end <= sd->next)
+            return 0;
+        fresh = end - sd->next;
+        sd->next = end;
+        return (uint32_t)fresh;
+    }
+    if ((sd->flags & SIDE_LAST) && in->store) {
+        replace(e, sd, s, in);
+        view.store = false;
+    }
+    if (from >= end)
+        return 0;
+    fresh = hold_around(e, s, &view, s->ooo, from, end, cut);
+    if (from == sd->next) {
+        sd->next = end;
+        absorb(e, sd, s);
+    } else {
+        uint64_t added = ival_add(e, &s->ooo, &s->ooo_n, from, end);
+
+        if (added == UINT64_MAX) { /* no memory: as if it had not come */
+            chunk_cut(e, s, from, end);
+            e->failed += fresh;
+            return 0;
+        }
+        s->ooo_bytes += (uint32_t)added;
+    }
+    if (sd->flags & SIDE_LAST)
+        strm_ack(e, sd, s->acked);
+    return (uint32_t)fresh;
+}
+
+uint32_t strm_insert(struct strm_env *e, struct flow_side *sd, const struct strm_in *in, uint32_t *cut)
+{
+    *cut = 0;
+    if (likely(in->off == sd->next && sd->strm == 0 && in->len == in->wire_len && !in->store)) {
+        sd->next += in->wire_len;
+        return in->wire_len;
+    }
+    return insert_slow(e, sd, in, cut);
+}
+
+uint64_t strm_predict(const struct strm_env *e, const struct flow_side *sd, uint64_t off, uint32_t len)
+{
+    uint64_t next = sd->next;
+
+    if (off > next || off + len <= next)
+        return next;
+    next = off + len;
+    for (uint32_t i = sd->strm ? strm_at(e, sd->strm)->ooo : 0; i && ival_at(e, i)->start <= next;
+         i = ival_at(e, i)->next)
+        if (ival_at(e, i)->end > next)
+            next = ival_at(e, i)->end;
+    return next;
+}
+
+bool strm_full(const struct strm_env *e, const struct flow_side *sd)
+{
+    const struct strm *s;
+
+    if (sd->strm == 0)
+        return false;
+    s = strm_at(e, sd->strm);
+    return s->ooo_bytes > s->ooo_limit || s->ooo_n > STRM_IVALS;
+}
+
+bool strm_hole(const struct strm_env *e, const struct flow_side *sd, uint64_t upto, uint64_t *off, uint64_t *len)
+{
+    uint64_t end = upto;
+
+    if (sd->strm) {
+        const struct strm *s = strm_at(e, sd->strm);
+
+        if (s->ooo)
+            end = ival_at(e, s->ooo)->start;
+    }
+    if (end <= sd->next)
+        return false;
+    *off = sd->next;
+    *len = end - sd->next;
+    return true;
+}
+
+uint64_t strm_held(const struct strm_env *e, const struct flow_side *sd)
+{
+    return sd->strm ? chunk_sum(e, strm_at(e, sd->strm), 0, sd->next) : 0;
+}
+
+uint64_t strm_skip(struct strm_env *e, struct flow_side *sd, uint64_t upto)
+{
+    struct strm *s = strm_get(e, sd);
+    uint64_t from = sd->next, end = upto;
+
+    if (s && s->ooo && ival_at(e, s->ooo)->start < end)
+        end = ival_at(e, s->ooo)->start;
+    if (end <= from)
+        return 0;
+    sd->next = end;
+    if (s) {
+        remember_gap(e, s, from, end);
+        absorb(e, sd, s);
+        if (sd->flags & SIDE_LAST)
+            strm_ack(e, sd, end);
+    }
+    return end - from;
+}
+
+bool strm_ack(struct strm_env *e, struct flow_side *sd, uint64_t off)
+{
+    struct strm *s;
+    uint64_t to;
+
+    if (sd->strm == 0)
+        return false;
+    s = strm_at(e, sd->strm);
+    if (off > s->acked)
+        s->acked = off;
+    to = s->acked < sd->next ? s->acked : sd->next;
+    if (to <= s->readable)
+        return false;
+    s->readable = to;
+    return true;
+}
+
+void strm_syn_hold(struct strm_env *e, struct flow_side *sd, const uint8_t *data, uint32_t len)
+{
+    struct strm *s;
+
+    if (len == 0 || sd->next != 0)
+        return;
+    s = strm_get(e, sd);
+    if (s == NULL || s->syn_len || s->ooo || chunk_add(e, s, 0, data, len) < 0) {
+        e->failed += len;
+        return;
+    }
+    s->syn_len = len;
+}
+
+uint32_t strm_syn_take(struct strm_env *e, struct flow_side *sd, uint32_t n, bool store)
+{
+    struct strm *s;
+    uint32_t held;
+
+    if (sd->strm == 0)
+        return 0;
+    s = strm_at(e, sd->strm);
+    held = s->syn_len;
+    if (n > held)
+        n = held;
+    s->syn_len = 0;
+    chunk_cut(e, s, store ? n : 0, held);
+    sd->next += n;
+    return n;
+}
+
+static bool check_chunks(const struct strm_env *e, const struct strm *s, bool after_own)
+{
+    uint64_t last = 0;
+    uint32_t tail = 0;
+
+    for (uint32_t i = s->head; i; i = chunk_at(e, i)->next) {
+        const struct chunk *c = chunk_at(e, i);
+
+        if (c->len == 0 || c->off < last)
+            return err_set(EINVAL, "chunk at %llu overlaps or is empty", (unsigned long long)c->off) == 0;
+        if (after_own && c->blk == 0)
+            return err_set(EINVAL, "chunk at %llu still borrowed", (unsigned long long)c->off) == 0;
+        last = chunk_end(c);
+        tail = i;
+    }
+    if (tail != s->tail)
+        return err_set(EINVAL, "tail is not the last chunk") == 0;
+    return true;
+}
+
+bool strm_check(const struct strm_env *e, const struct flow_side *sd, bool after_own)
+{
+    const struct strm *s;
+    uint64_t last = sd->next, sum = 0;
+    uint32_t n = 0;
+
+    if (sd->strm == 0)
+        return true;
+    s = strm_at(e, sd->strm);
+    for (uint32_t i = s->ooo; i; i = ival_at(e, i)->next, n++) {
+        const struct ival *v = ival_at(e, i);
+
+        if (v->start <= last || v->end <= v->start)
+            return err_set(EINVAL, "interval at %llu touches its neighbour", (unsigned long long)v->start) == 0;
+        last = v->end;
+        sum += v->end - v->start;
+    }
+    if (n != s->ooo_n || sum != s->ooo_bytes)
+        return err_set(EINVAL, "interval sums disagree") == 0;
+    return check_chunks(e, s, after_own);
+}

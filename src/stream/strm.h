@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * strm.h: the bytes one endpoint receives, in order, and who may still read them.
+ *
+ * A receive stream is addressed by 64-bit offsets; 0 is the byte after the SYN. What every flow keeps is flow_side.next: the
+ * first byte not yet in order. Only when something is unread, out of order, retained or lost does the side own a
+ * `struct strm`, and loses it again when nothing is left.
+ *
+ *            lo                read_to          readable      next         [ooo]      [ooo]
+ *   ---------|=== retained =====|==== unread =====|== held ====|...hole.....|====|.....|===|
+ *
+ * chunks     what bytes are held: a sorted, disjoint list of views. A chunk is *borrowed* (points into a frame of this batch)
+ *            or *owned* (points into a block of ours). At the end of the batch strm_own makes all of them owned.
+ * intervals  what bytes were seen above `next`, whether held or not (buffers off: nothing is held, all is known).
+ * gaps       declared holes below `next`: for telling late bytes from repeated ones. The last STRM_GAPS are remembered.
+ * readable   where readers must stop. Equal to `next`, except with overlap policy LAST: then bytes are handed out when the
+ *            receiver has acknowledged them, since until then they may be rewritten.
+ *
+ * A reader whose offset stands on bytes that are not held, below `readable`, has lost them: declared gap or overrun alike
+ * (contract 1). Nothing else needs to be remembered about loss.
+ *
+ * Invariants (strm_check): chunks and intervals sorted, disjoint, non-empty; intervals above `next` and not adjacent to it;
+ * ooo_bytes is the sum it says; no borrowed chunk after strm_own.
+ */
+#ifndef WEIR_STREAM_STRM_H
+#define WEIR_STREAM_STRM_H
+
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "base/blkpool.h"
+#include "flow/record.h"
+
+#define STRM_GAPS   32  /* declared gaps remembered per stream */
+#define STRM_IVALS  512 /* intervals above `next`; one more declares the first hole a gap */
+
+struct ival {
+    uint64_t start, end;
+    uint32_t next;
+    uint32_t zero;
+};
+
+struct chunk {
+    uint64_t off;
+    const uint8_t *ptr;
+    uint32_t len;
+    uint32_t next;
+    blk_t blk; /* 0: borrowed from a frame */
+    uint32_t zero;
+};
+
+struct strm {
+    uint32_t head, tail;   /* chunks */
+    uint32_t ooo, ooo_n;   /* intervals above next */
+    uint32_t gap, gap_n;   /* declared gaps, ascending */
+    uint32_t ooo_bytes;    /* seen above next */
+    uint32_t limit;        /* bytes that may be held below next at the end of a batch */
+    uint32_t ooo_limit;    /* bytes that may be seen above next */
+    uint64_t readable;     /* only with SIDE_LAST */
+    uint64_t read_to;      /* highest offset any child has read */
+    uint64_t acked;        /* highest offset the receiver has acknowledged */
+    uint64_t hole_off;     /* `next` when the present first hole was first noticed (conn/ keeps these four) */
+    uint64_t hole_since;   /* ns of that moment; 0: no hole noticed */
+    uint64_t hole_acked;   /* ns when an ACK beyond its start was first seen; 0: not yet */
+    uint32_t hole_pkts;    /* segments of the flow since then */
+    uint32_t syn_len;      /* bytes that came on the SYN and wait for the SYN/ACK */
+};
+
+struct strm_env {
+    struct pool strms, chunks, ivals;
+    struct blkpool blks;
+    struct memacct *acct;
+    uint32_t limit, ooo_limit; /* defaults for new streams */
+    uint64_t copied;           /* bytes copied into own blocks, ever */
+    uint64_t failed;           /* bytes not held because memory ran out, ever */
+};
+
+void strm_env_init(struct strm_env *e, struct memacct *acct, uint32_t limit, uint32_t ooo_limit);
+void strm_env_fini(struct strm_env *e);
+
+static inline struct strm *strm_at(const struct strm_env *e, uint32_t idx)
+{
+    return (struct strm *)pool_at(&e->strms, idx);
+}
+
+/* strm_get: the side's stream, made if missing. => NULL when out of memory (the caller counts NO_STREAM_MEM). */
+struct strm *strm_get(struct strm_env *e, struct flow_side *sd);
+/* strm_put: free it if nothing is left in it. strm_drop: free it with everything in it. */
+void strm_put(struct strm_env *e, struct flow_side *sd);
+void strm_drop(struct strm_env *e, struct flow_side *sd);
+
+/* strm_end: where readers must stop. */
+static inline uint64_t strm_end(const struct strm_env *e, const struct flow_side *sd)
+{
+    return sd->strm && (sd->flags & SIDE_LAST) ? strm_at(e, sd->strm)->readable : sd->next;
+}
+
+/* A segment's payload at its place. The caller has cut off what lies before offset 0. */
+struct strm_in {
+    uint64_t off;
+    const uint8_t *data; /* first byte, in a frame */
+    uint32_t len;        /* bytes captured */
+    uint32_t wire_len;   /* bytes on the wire, >= len: the tail was never captured */
+    bool store;          /* hold the bytes (somebody wants or retains them) */
+};
+
+struct strm_overlap {
+    uint32_t dup;  /* bytes seen before, late ones included */
+    uint32_t late; /* of them in declared gaps */
+};
+
+/* strm_overlap: what of [off, off+len) is not new. Changes nothing. */
+struct strm_overlap strm_overlap(const struct strm_env *e, const struct flow_side *sd, uint64_t off, uint32_t len);
+
+/*
+ * strm_same: do `len` bytes at data equal what is held at off? => 0 same, 1 changed, 2 unknown (some byte is not held and no
+ * held one differs). Values of MOS_REXMIT content.
+ */
+int strm_same(const struct strm_env *e, const struct flow_side *sd, uint64_t off, const uint8_t *data, uint32_t len);
+
+/*
+ * strm_insert: put a payload in its place. Policy FIRST: bytes seen before stay. LAST (SIDE_LAST): they are replaced where
+ * nobody has read them yet.
+ * => returns the bytes that were new; sd->next moves on as far as bytes are in order.
+ * => *cut: bytes of a never captured tail (snap length) that passed into `next` by this call or will when their turn
+ *    comes; they are declared a gap at once (strm remembers), the caller counts them.
+ * => out of memory: the bytes are known but not held (readers see a loss); e->failed counts.
+ */
+uint32_t strm_insert(struct strm_env *e, struct flow_side *sd, const struct strm_in *in, uint32_t *cut);
+
+/* strm_predict: where `next` would stand after a payload at [off, off+len). Changes nothing. */
+uint64_t strm_predict(const struct strm_env *e, const struct flow_side *sd, uint64_t off, uint32_t len);
+
+/* strm_full: has the out-of-order limit been passed? */
+bool strm_full(const struct strm_env *e, const struct flow_side *sd);
+
+/* strm_hole: the first hole. => false when nothing is known beyond `next` (`upto` = an offset known to exist: ACK or FIN). */
+bool strm_hole(const struct strm_env *e, const struct flow_side *sd, uint64_t upto, uint64_t *off, uint64_t *len);
+
+/* strm_held: bytes held below next (unread and retained). */
+uint64_t strm_held(const struct strm_env *e, const struct flow_side *sd);
+
+/* strm_skip: declare [next, upto) lost as far as it is a hole (to the first interval at most). => bytes given up. */
+uint64_t strm_skip(struct strm_env *e, struct flow_side *sd, uint64_t upto);
+
+/* strm_ack: the receiver has acknowledged up to offset `off` (needs a stream; LAST: moves `readable`). => true if it moved. */
+bool strm_ack(struct strm_env *e, struct flow_side *sd, uint64_t off);
+
+/*
+ * Bytes on a SYN (fast open) are held aside until the SYN/ACK tells whether they were taken.
+ * strm_syn_hold: keep them (borrowed like any others). strm_syn_take: the SYN/ACK acknowledged n of them: they become in order
+ * data, the rest goes. => bytes taken.
+ */
+void strm_syn_hold(struct strm_env *e, struct flow_side *sd, const uint8_t *data, uint32_t len);
+uint32_t strm_syn_take(struct strm_env *e, struct flow_side *sd, uint32_t n, bool store);
+
+/* ---- reading (reader.c) ---- */
+
+/*
+ * strm_view: up to *cnt views of held bytes from `off` on, ending at `end`, at the first byte not held, or after `max` bytes.
+ * => their sum; *cnt is what was filled in. 0 when the byte at off is not held.
+ */
+size_t strm_view(const struct strm_env *e, const struct flow_side *sd, uint64_t off, uint64_t end, size_t max,
+                 struct iovec *iov, int *cnt);
+/* strm_lost: bytes at `off`, below strm_end, that are not held and never will be. => 0 if the byte at off is held or off is at the end. */
+uint64_t strm_lost(const struct strm_env *e, const struct flow_side *sd, uint64_t off);
+/* strm_frag: the first stretch of held bytes that ends beyond `off`. => false if there is none. */
+bool strm_frag(const struct strm_env *e, const struct flow_side *sd, uint64_t off, uint64_t *start, uint64_t *len);
+/* strm_oldest: lowest offset held, sd->next if none. */
+uint64_t strm_oldest(const struct strm_env *e, const struct flow_side *sd);
+
+/* ---- end of batch ---- */
+
+/* strm_own: copy every borrowed chunk. => bytes that were lost because memory ran out. */
+uint32_t strm_own(struct strm_env *e, struct flow_side *sd);
+/* strm_release: let go of what lies below `keep` (and below next). */
+void strm_release(struct strm_env *e, struct flow_side *sd, uint64_t keep);
+/* strm_clear: let go of all held bytes (a buffer was switched off); intervals and gaps stay. */
+void strm_clear(struct strm_env *e, struct flow_side *sd);
+
+/* strm_check: invariants (tests). => false with the reason in err_text(). */
+bool strm_check(const struct strm_env *e, const struct flow_side *sd, bool after_own);
+
+#endif
