@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * close.c: how a connection ends, and when it must be looked at. A flow that has finished stays in the table to the end of the
+ * batch (FLOW_ENDED), or for cfg.linger / TIME_WAIT longer (FLOW_LINGER): late packets are then still its own.
+ */
+#include <mos_api.h>
+
+#include "conn/conn.h"
+
+int conn_done(struct conn_env *env, struct conn_pkt *cp)
+{
+    struct flow *f = cp->f;
+    bool tw = f->side[CLI].state == FS_TIME_WAIT || f->side[SVR].state == FS_TIME_WAIT;
+    uint64_t linger = env->cfg.linger_ns;
+    int reason;
+
+    if ((f->flags & (FLOW_ENDED | FLOW_LINGER)) || !fsm_done(f->side[CLI].state) || !fsm_done(f->side[SVR].state))
+        return 0;
+    if (f->side[SVR].state == FS_CLOSED && !(f->flags & (FLOW_RST | FLOW_BASE_SVR | FLOW_BASE_CLI)))
+        return 0; /* not begun */
+    reason = f->flags & FLOW_RST ? MOS_END_RST : MOS_END_FIN;
+    f->reason = (uint8_t)reason;
+    if (tw && env->cfg.tw_ns > linger)
+        linger = env->cfg.tw_ns;
+    if (linger == 0)
+        return reason;
+    f->flags |= FLOW_LINGER;
+    wheel_hang(&env->ft.wheel, cp->idx, conn_deadline(env, f));
+    return 0;
+}
+
+uint64_t conn_deadline(const struct conn_env *env, const struct flow *f)
+{
+    uint64_t wait = f->timeout ? f->timeout * NSEC_PER_MSEC : env->cfg.idle_ns;
+
+    if (f->flags & FLOW_LINGER) {
+        bool tw = f->side[CLI].state == FS_TIME_WAIT || f->side[SVR].state == FS_TIME_WAIT;
+
+        wait = tw && env->cfg.tw_ns > env->cfg.linger_ns ? env->cfg.tw_ns : env->cfg.linger_ns;
+    }
+    return wait == UINT64_MAX || f->last > UINT64_MAX - wait ? UINT64_MAX : f->last + wait;
+}
+
+/* hole_deadline: when gap rules (a), (c) must be looked at again. */
+static uint64_t hole_deadline(const struct conn_env *env, const struct flow_side *sd)
+{
+    const struct strm *s;
+    uint64_t when, acked;
+
+    if (sd->strm == 0)
+        return UINT64_MAX;
+    s = strm_at(&env->se, sd->strm);
+    if (s->hole_since == 0 || s->hole_off != sd->next)
+        return UINT64_MAX;
+    when = s->hole_since + env->cfg.gap_timeout_ns;
+    acked = s->hole_acked ? s->hole_acked + env->cfg.grace_ns : UINT64_MAX;
+    return acked < when ? acked : when;
+}
+
+void conn_rearm(struct conn_env *env, uint32_t idx)
+{
+    const struct flow *f = flow_at(&env->ft, idx);
+    uint64_t when = conn_deadline(env, f), a = hole_deadline(env, &f->side[CLI]), b = hole_deadline(env, &f->side[SVR]);
+
+    if (a < when)
+        when = a;
+    if (b < when)
+        when = b;
+    if (when != UINT64_MAX)
+        wheel_hang(&env->ft.wheel, idx, when);
+    else
+        wheel_off(&env->ft.wheel, idx);
+}
+
+void conn_kill(struct conn_env *env, uint32_t idx, int reason)
+{
+    struct flow *f = flow_at(&env->ft, idx);
+
+    if (f->flags & FLOW_ENDED)
+        return;
+    if (!(f->flags & FLOW_LINGER) || f->reason == 0) /* what finished it stands; lingering only delays the end */
+        f->reason = (uint8_t)reason;
+    f->flags |= FLOW_ENDED;
+    if (conn_vec_grow(env, (void **)&env->ended, &env->cap_ended, env->nended, sizeof(*env->ended)))
+        env->ended[env->nended++] = idx;
+}
+
+/* untouch: take the flow off the list of touched flows (rare: only when it goes before the batch ends). */
+static void untouch(struct conn_env *env, uint32_t idx)
+{
+    uint32_t *link = &env->touched;
+
+    while (*link && *link != idx)
+        link = &flow_at(&env->ft, *link)->pend;
+    if (*link)
+        *link = flow_at(&env->ft, idx)->pend;
+}
+
+void conn_free(struct conn_env *env, uint32_t idx)
+{
+    struct flow *f = flow_at(&env->ft, idx);
+
+    if ((f->side[CLI].flags | f->side[SVR].flags) & (SIDE_PEND_DATA | SIDE_PEND_GAP)) {
+        for (uint32_t i = 0; i < env->nraises; i++)
+            if (env->raises[i].flow == idx)
+                env->raises[i].flow = 0;
+        for (uint32_t i = 0; i < env->ngaps; i++)
+            if (env->gaps[i].flow == idx)
+                env->gaps[i].flow = 0;
+    }
+    if (f->flags & FLOW_PENDING)
+        untouch(env, idx);
+    if (f->flags & FLOW_ENDED)
+        for (uint32_t i = 0; i < env->nended; i++)
+            if (env->ended[i] == idx)
+                env->ended[i] = 0;
+    strm_drop(&env->se, &f->side[CLI]);
+    strm_drop(&env->se, &f->side[SVR]);
+    ftable_del(&env->ft, idx);
+}
+
+void conn_own_borrowed(struct conn_env *env, uint32_t idx)
+{
+    struct flow *f = flow_at(&env->ft, idx);
+
+    strm_own(&env->se, &f->side[CLI]);
+    strm_own(&env->se, &f->side[SVR]);
+}

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * merge.c: payload into streams, and the holes in them (contract 1). A hole becomes a gap when
+ *   (a) the receiver has acknowledged beyond its start and the grace has passed: the monitor lost what the receiver has;
+ *   (b) more has come out of order than is kept;
+ *   (c) it has been the first hole for gap_timeout;
+ *   (d) the flow ends (close.c).
+ * What a frame was cut off by the snap length is a gap at once: nobody will send it again.
+ */
+#include "conn/conn.h"
+
+void conn_touch(struct conn_env *env, uint32_t idx)
+{
+    struct flow *f = flow_at(&env->ft, idx);
+
+    if (f->flags & FLOW_PENDING)
+        return;
+    f->flags |= FLOW_PENDING;
+    f->pend = env->touched;
+    env->touched = idx;
+}
+
+void conn_raise(struct conn_env *env, uint32_t idx, int side, uint16_t kind)
+{
+    struct flow_side *sd = &flow_at(&env->ft, idx)->side[side];
+
+    if (!(sd->flags & (SIDE_PEND_DATA | SIDE_PEND_GAP))) {
+        if (!conn_vec_grow(env, (void **)&env->raises, &env->cap_raises, env->nraises, sizeof(*env->raises)))
+            return;
+        env->raises[env->nraises++] = (struct conn_raise){.flow = idx, .side = (uint8_t)side};
+    }
+    sd->flags |= kind;
+}
+
+/* note_gap: a gap was declared: count it, remember it for the application. */
+static void note_gap(struct conn_env *env, uint32_t idx, int side, enum gap_cause cause, uint64_t off, uint64_t len)
+{
+    struct flow *f = flow_at(&env->ft, idx);
+    struct flow_ctr *c = &f->ctr[!side];
+
+    if (c->gap + len > UINT32_MAX) {
+        struct flow_ext *x = flow_ext_get(&env->ft, f);
+
+        if (x)
+            x->dir[!side].gap_carry += len;
+    } else {
+        c->gap += (uint32_t)len;
+    }
+    if (!conn_vec_grow(env, (void **)&env->gaps, &env->cap_gaps, env->ngaps, sizeof(*env->gaps)))
+        return;
+    env->gaps[env->ngaps++] =
+        (struct conn_gap){.flow = idx, .side = (uint8_t)side, .cause = (uint8_t)cause, .off = off, .len = len};
+    conn_raise(env, idx, side, SIDE_PEND_GAP);
+}
+
+/* data_ready: bytes became readable on this side. */
+static void data_ready(struct conn_env *env, uint32_t idx, int side, uint8_t *data)
+{
+    if (data)
+        *data |= (uint8_t)(1 << side);
+    conn_raise(env, idx, side, SIDE_PEND_DATA);
+    conn_touch(env, idx);
+}
+
+/* give_up: declare the first hole, up to `upto` at most, and let the bytes behind it through. */
+static bool give_up(struct conn_env *env, uint32_t idx, int side, uint64_t upto, enum gap_cause cause, uint8_t *data)
+{
+    struct flow_side *sd = &flow_at(&env->ft, idx)->side[side];
+    uint64_t off = sd->next, end = strm_end(&env->se, sd), len = strm_skip(&env->se, sd, upto);
+
+    if (len == 0)
+        return false;
+    note_gap(env, idx, side, cause, off, len);
+    if (sd->next > off + len || strm_end(&env->se, sd) > end)
+        data_ready(env, idx, side, data);
+    return true;
+}
+
+/* known_end: highest offset of this receive stream that is known to exist. */
+static uint64_t known_end(const struct flow *f, int side)
+{
+    uint64_t end = conn_acked(f, side), fin;
+
+    if (conn_fin_off(f, side, &fin) && fin > end)
+        end = fin;
+    return end;
+}
+
+static uint64_t window_of(const struct flow_side *sd)
+{
+    return sd->flags & SIDE_ACKED ? tcp_window(sd->wnd, sd->wscale) : 1u << 30;
+}
+
+/* hang_at: make sure the flow is looked at by then. */
+static void hang_at(struct conn_env *env, uint32_t idx, uint64_t when)
+{
+    struct flow *f = flow_at(&env->ft, idx);
+    struct wheel *w = &env->ft.wheel;
+
+    if (!wheel_hangs(w, idx) || f->wheel.due > (when - w->epoch_ns) / WHEEL_TICK_NS + 1)
+        wheel_hang(w, idx, when);
+}
+
+/* overdue: rules (a) and (c) for the first hole, which starts at `off`. => enum gap_cause, 0: keep waiting. */
+static int overdue(struct conn_env *env, const struct flow *f, int side, const struct strm *s, uint64_t off)
+{
+    uint64_t acked = conn_acked(f, side);
+
+    if (acked > off && s->hole_acked &&
+        (env->cfg.in_line || env->now - s->hole_acked >= env->cfg.grace_ns || s->hole_pkts >= env->cfg.grace_pkts))
+        return GAP_ACKED;
+    if (env->now - s->hole_since >= env->cfg.gap_timeout_ns)
+        return GAP_TIMEOUT;
+    return 0;
+}
+
+/*
+ * look_at_hole: notice the first hole of a side, let it age, give it up when it is time.
+ * => true if one was given up (there may be another behind it).
+ */
+static bool look_at_hole(struct conn_env *env, uint32_t idx, int side, uint8_t *data)
+{
+    struct flow *f = flow_at(&env->ft, idx);
+    struct flow_side *sd = &f->side[side];
+    uint64_t upto = known_end(f, side), acked, off, len;
+    struct strm *s;
+    int cause;
+
+    if (likely(sd->strm == 0 && upto <= sd->next))
+        return false;
+    if (!strm_hole(&env->se, sd, upto, &off, &len) || (s = strm_get(&env->se, sd)) == NULL)
+        return false;
+    acked = conn_acked(f, side);
+    if (s->hole_off != off || s->hole_since == 0) {
+        s->hole_off = off;
+        s->hole_since = env->now ? env->now : 1;
+        s->hole_acked = 0;
+        s->hole_pkts = 0;
+        hang_at(env, idx, env->now + env->cfg.gap_timeout_ns);
+    }
+    if (acked > off && s->hole_acked == 0) {
+        s->hole_acked = env->now ? env->now : 1;
+        hang_at(env, idx, env->now + env->cfg.grace_ns);
+    }
+    if (strm_full(&env->se, sd))
+        return give_up(env, idx, side, off + len, GAP_LIMIT, data);
+    cause = overdue(env, f, side, s, off);
+    if (cause == 0)
+        return false;
+    return give_up(env, idx, side, cause == GAP_ACKED && acked < off + len ? acked : off + len, (enum gap_cause)cause, data);
+}
+
+static void look_at_holes(struct conn_env *env, uint32_t idx, int side, uint8_t *data)
+{
+    while (look_at_hole(env, idx, side, data))
+        ;
+}
+
+/* too_far: the segment ends where no window reaches. */
+static bool too_far(const struct flow *f, int side, uint64_t end)
+{
+    const struct flow_side *sd = &f->side[side];
+    uint64_t from = conn_acked(f, side), slack = f->flags & FLOW_STRICT ? 0 : 1u << 20;
+
+    if (from < sd->next)
+        from = sd->next;
+    return end > from + window_of(sd) + slack;
+}
+
+/* take_syn_data: bytes on the SYN were accepted as far as the SYN/ACK, or the sender's going on behind them, says (RFC 7413). */
+static void take_syn_data(struct conn_env *env, struct conn_pkt *cp, int side, uint64_t taken)
+{
+    struct flow_side *sd = &cp->f->side[side];
+    const struct strm *s;
+    bool store = (sd->flags & (SIDE_WANTED | SIDE_RETAIN)) && !(sd->flags & SIDE_NOBUF);
+
+    if (sd->strm == 0 || (s = strm_at(&env->se, sd->strm))->syn_len == 0)
+        return;
+    if (strm_syn_take(&env->se, sd, taken > s->syn_len ? s->syn_len : (uint32_t)taken, store))
+        data_ready(env, cp->idx, side, &cp->data);
+}
+
+static void insert(struct conn_env *env, struct conn_pkt *cp)
+{
+    struct flow *f = cp->f;
+    struct seg *s = cp->s;
+    struct flow_side *rcv = &f->side[cp->to];
+    uint32_t skip = cp->off < 0 ? (uint32_t)-cp->off : 0, cut;
+    uint64_t end = strm_end(&env->se, rcv), next = rcv->next;
+    struct strm_in in;
+
+    if (skip >= s->plen)
+        return;
+    in = (struct strm_in){
+        .off = cp->off < 0 ? 0 : (uint64_t)cp->off,
+        .data = seg_payload(s) + (skip < s->pcap ? skip : s->pcap),
+        .len = skip < s->pcap ? s->pcap - skip : 0,
+        .wire_len = s->plen - skip,
+        .store = (rcv->flags & (SIDE_WANTED | SIDE_RETAIN)) && !(rcv->flags & SIDE_NOBUF),
+    };
+    if (too_far(f, cp->to, in.off + in.wire_len)) {
+        env->reasons[REASON_SEG_ABOVE]++;
+        cp->rcv |= CR_ERROR;
+        return;
+    }
+    if (in.off > next) {
+        struct flow_ext *x = flow_ext_get(&env->ft, f);
+
+        if (x)
+            x->dir[cp->from].ooo_packets++;
+    }
+    strm_insert(&env->se, rcv, &in, &cut);
+    if (cut)
+        note_gap(env, cp->idx, cp->to, GAP_SNAPLEN, in.off + in.len, cut);
+    if (in.store && in.len) {
+        s->pb->flags |= PB_BORROWED;
+        s->pb->borrow_flow = cp->idx;
+        conn_touch(env, cp->idx);
+    }
+    if (strm_end(&env->se, rcv) > end)
+        data_ready(env, cp->idx, cp->to, &cp->data);
+}
+
+void conn_merge(struct conn_env *env, struct conn_pkt *cp)
+{
+    struct flow *f = cp->f;
+    struct seg *s = cp->s;
+    struct flow_side *snd = &f->side[cp->from], *rcv = &f->side[cp->to];
+
+    if (cp->ignored)
+        return;
+    if (s->tflags & TH_ACK_) {
+        take_syn_data(env, cp, cp->from, conn_acked(f, cp->from));
+        if (strm_ack(&env->se, snd, conn_acked(f, cp->from)) && (snd->flags & SIDE_LAST))
+            data_ready(env, cp->idx, cp->from, &cp->data);
+    }
+    if (s->plen && !(s->tflags & TH_RST_)) { /* an RST's payload is a message, no stream data (RFC 9293 3.5.2) */
+        if ((s->tflags & (TH_SYN_ | TH_ACK_)) == TH_SYN_) {
+            strm_syn_hold(&env->se, rcv, seg_payload(s), s->pcap);
+            if (s->pcap) {
+                s->pb->flags |= PB_BORROWED;
+                s->pb->borrow_flow = cp->idx;
+                conn_touch(env, cp->idx);
+            }
+        } else {
+            take_syn_data(env, cp, cp->to, cp->off < 0 ? 0 : (uint64_t)cp->off);
+            insert(env, cp);
+        }
+    }
+    if (rcv->strm && strm_at(&env->se, rcv->strm)->hole_acked)
+        strm_at(&env->se, rcv->strm)->hole_pkts++;
+    if (snd->strm && strm_at(&env->se, snd->strm)->hole_acked)
+        strm_at(&env->se, snd->strm)->hole_pkts++;
+    look_at_holes(env, cp->idx, cp->to, &cp->data);
+    look_at_holes(env, cp->idx, cp->from, &cp->data);
+}
+
+void conn_flush(struct conn_env *env, uint32_t idx)
+{
+    struct flow *f = flow_at(&env->ft, idx);
+
+    for (int side = CLI; side <= SVR; side++) {
+        struct flow_side *sd = &f->side[side];
+        uint64_t off, len, end;
+
+        if (sd->strm && strm_at(&env->se, sd->strm)->syn_len)
+            strm_syn_take(&env->se, sd, 0, false); /* never acknowledged */
+        while (strm_hole(&env->se, sd, known_end(f, side), &off, &len))
+            if (!give_up(env, idx, side, off + len, GAP_END, NULL))
+                break;
+        end = strm_end(&env->se, sd);
+        strm_ack(&env->se, sd, sd->next);
+        if (strm_end(&env->se, sd) > end)
+            data_ready(env, idx, side, NULL);
+    }
+}
+
+bool conn_timer(struct conn_env *env, uint32_t idx)
+{
+    look_at_holes(env, idx, CLI, NULL);
+    look_at_holes(env, idx, SVR, NULL);
+    if (conn_deadline(env, flow_at(&env->ft, idx)) <= env->now)
+        return true;
+    conn_rearm(env, idx);
+    return false;
+}

@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * track.c: what a segment tells of its sender and does to its receiver. Judging comes first (conn_send): a segment that the
+ * receiver would not believe is counted and shown, and changes nothing. Then the two state tables (tcp/fsm.c) are asked,
+ * sender before receiver, and repetition is classified before the payload is merged.
+ *
+ * Bases. The sequence number of stream offset 0 is fixed once per direction: by the SYN; else by the other side's ACK; else
+ * by the first segment (contract 4). FLOW_BASE_* says that it is.
+ */
+#include "base/reasons.h"
+#include "conn/conn.h"
+
+static uint16_t base_bit(int side)
+{
+    return side == CLI ? FLOW_BASE_CLI : FLOW_BASE_SVR;
+}
+
+uint64_t conn_acked(const struct flow *f, int side)
+{
+    const struct flow_side *sd = &f->side[side];
+    int64_t off;
+
+    if (!(sd->flags & SIDE_ACKED) || !(f->flags & base_bit(side)))
+        return 0;
+    off = seq_to_off(sd->ack, sd->base, sd->next);
+    if ((f->side[!side].flags & SIDE_FIN_SENT) && seq_lt(f->ctr[!side].fin, sd->ack))
+        off--; /* the FIN's own number is no byte */
+    return off > 0 ? (uint64_t)off : 0;
+}
+
+bool conn_fin_off(const struct flow *f, int side, uint64_t *off)
+{
+    const struct flow_side *sd = &f->side[side];
+    int64_t o;
+
+    if (!(f->side[!side].flags & SIDE_FIN_SENT) || !(f->flags & base_bit(side)))
+        return false;
+    o = seq_to_off(f->ctr[!side].fin, sd->base, sd->next);
+    *off = o > 0 ? (uint64_t)o : 0;
+    return true;
+}
+
+static void ignore(struct conn_env *env, struct conn_pkt *cp, enum reason why)
+{
+    cp->ignored = true;
+    env->reasons[why]++;
+}
+
+/* echo_ok: is the timestamp echoed to an endpoint in SYN_SENT one that it has sent? As Linux (tcp_rcv_synsent_state_process). */
+static bool echo_ok(const struct flow *f, const struct seg *s, int to)
+{
+    if (!(s->flags & SEG_TS) || !(f->side[to].flags & SIDE_TS_OK))
+        return true;
+    return seq_in(s->tsecr, f->ctr[to].tsval - (1u << 24), (1u << 24) + 1);
+}
+
+/* ack_of_syn: ISS < SEG.ACK <= SND.NXT of the receiver. */
+static bool ack_of_syn(const struct conn_pkt *cp)
+{
+    const struct flow_side *snd = &cp->f->side[cp->from], *rcv = &cp->f->side[cp->to];
+
+    if (!(cp->s->tflags & TH_ACK_) || !(cp->f->flags & base_bit(cp->from)))
+        return false;
+    return seq_leq(snd->base, cp->s->ack) && seq_leq(cp->s->ack, rcv->snd_max);
+}
+
+static bool rst_believed(const struct conn_pkt *cp)
+{
+    const struct flow *f = cp->f;
+    const struct seg *s = cp->s;
+    const struct flow_side *snd = &f->side[cp->from], *rcv = &f->side[cp->to];
+    uint32_t nxt = rcv->base + (uint32_t)rcv->next;
+    struct rst_query q = {
+        .rcv_state = rcv->state,
+        .strict = f->flags & FLOW_STRICT,
+        .has_ack = s->tflags & TH_ACK_,
+        .seq = s->seq,
+        .ack = s->ack,
+        .rcv_nxt = nxt,
+        .rcv_ack = rcv->flags & SIDE_ACKED ? rcv->ack : nxt,
+        .snd_max = rcv->snd_max,
+        .peer_max = snd->flags & SIDE_SPOKE ? snd->snd_max : nxt,
+        .window = tcp_window(rcv->wnd, rcv->wscale),
+        .ts_known = (s->flags & SEG_TS) && (rcv->flags & SIDE_TS_OK),
+        .tsecr = s->tsecr,
+        .rcv_tsval = f->ctr[cp->to].tsval,
+    };
+
+    if (q.window == 0)
+        q.window = 1;
+    if (!(f->flags & base_bit(cp->to)) && rcv->state != FS_SYN_SENT)
+        return true; /* nothing to compare with */
+    return rst_check(&q) == REASON_NONE;
+}
+
+/* judge: would the receiver take this segment at all? */
+static void judge(struct conn_env *env, struct conn_pkt *cp)
+{
+    const struct flow *f = cp->f;
+    const struct seg *s = cp->s;
+    const struct flow_side *rcv = &f->side[cp->to];
+
+    if (s->tflags & TH_RST_) {
+        if (!(f->flags & FLOW_LINGER) && !rst_believed(cp))
+            ignore(env, cp, REASON_RST_INVALID);
+        return;
+    }
+    if ((s->tflags & TH_SYN_) && (f->flags & base_bit(cp->to)) && s->seq + 1 != rcv->base && !(f->flags & FLOW_LINGER)) {
+        ignore(env, cp, REASON_SYN_INVALID); /* RFC 5961 4.2: a challenge ACK, no more */
+        return;
+    }
+    if (rcv->state == FS_SYN_SENT && (s->tflags & TH_ACK_)) { /* RFC 9293 3.10.7.3 */
+        bool unseen = !(s->tflags & TH_SYN_) && (f->flags & FLOW_STRICT);
+
+        if (!ack_of_syn(cp) || !echo_ok(f, s, cp->to) || unseen)
+            ignore(env, cp, REASON_ACK_INVALID);
+    }
+}
+
+/* note_syn: first SYN or SYN/ACK of this sender: ISN and options (RFC 7323 2.2: scaling needs both). */
+static void note_syn(struct conn_pkt *cp)
+{
+    struct flow *f = cp->f;
+    const struct seg *s = cp->s;
+    struct flow_side *snd = &f->side[cp->from], *rcv = &f->side[cp->to];
+
+    if (s->flags & SEG_TFO)
+        f->flags |= FLOW_TFO;
+    if ((s->tflags & TH_ACK_) && cp->from == SVR)
+        f->flags |= FLOW_SYNACK;
+    if (f->flags & base_bit(cp->to))
+        return;
+    rcv->base = s->seq + 1;
+    f->flags |= base_bit(cp->to);
+    snd->wscale = s->flags & SEG_WSCALE ? s->wscale : 0;
+    if (s->flags & SEG_WSCALE)
+        snd->flags |= SIDE_WSCALE_OK;
+    if (s->flags & SEG_SACKOK)
+        snd->flags |= SIDE_SACK_OK;
+    if ((s->tflags & TH_ACK_) && !((snd->flags & rcv->flags) & SIDE_WSCALE_OK))
+        snd->wscale = rcv->wscale = 0;
+}
+
+/* note_ack: the sender's ACK and window. */
+static void note_ack(struct conn_env *env, struct conn_pkt *cp)
+{
+    struct flow *f = cp->f;
+    const struct seg *s = cp->s;
+    struct flow_side *snd = &f->side[cp->from];
+    const struct flow_side *rcv = &f->side[cp->to];
+
+    if (!(f->flags & base_bit(cp->from))) { /* the SYN/ACK passed unseen */
+        snd->base = s->ack;
+        f->flags |= base_bit(cp->from);
+    }
+    if (!(snd->flags & SIDE_ACKED)) {
+        snd->ack = s->ack;
+        snd->flags |= SIDE_ACKED;
+        cp->first_ack = true;
+    } else if (seq_lt(snd->ack, s->ack)) {
+        uint32_t beyond = tcp_window(snd->wnd, snd->wscale) + 1;
+
+        /* RFC 9293 3.10.7.4: an ACK of what was never sent; at a tap data may have passed unseen, up to the window */
+        if ((rcv->flags & SIDE_SPOKE) && seq_lt(rcv->snd_max + (f->flags & FLOW_STRICT ? 0 : beyond), s->ack)) {
+            env->reasons[REASON_ACK_INVALID]++;
+            return;
+        }
+        snd->ack = s->ack;
+        snd->dupacks = 0;
+    } else if (snd->ack == s->ack && s->plen == 0 && s->win == snd->wnd && !(s->tflags & (TH_SYN_ | TH_FIN_))) {
+        snd->dupacks += snd->dupacks < 255;
+    }
+    snd->wnd = s->win;
+}
+
+static void count(struct conn_pkt *cp)
+{
+    struct flow_ctr *c = &cp->f->ctr[cp->from];
+
+    c->packets++;
+    c->ip_bytes += cp->s->ip_len;
+    c->payload += cp->s->plen;
+}
+
+static void note_sent(struct conn_pkt *cp)
+{
+    struct flow *f = cp->f;
+    const struct seg *s = cp->s;
+    struct flow_side *snd = &f->side[cp->from];
+    uint32_t end = s->seq + seg_slen(s);
+
+    if (!(snd->flags & SIDE_SPOKE) || seq_lt(snd->snd_max, end))
+        snd->snd_max = end;
+    snd->flags |= SIDE_SPOKE;
+    if (s->flags & SEG_TS) {
+        f->ctr[cp->from].tsval = s->tsval;
+        snd->flags |= SIDE_TS_OK;
+    }
+}
+
+static bool acks_fin(const struct flow *f, const struct seg *s, int of)
+{
+    return (s->tflags & TH_ACK_) && (f->side[of].flags & SIDE_FIN_SENT) && seq_lt(f->ctr[of].fin, s->ack);
+}
+
+void conn_send(struct conn_env *env, struct conn_pkt *cp)
+{
+    struct flow *f = cp->f;
+    const struct seg *s = cp->s;
+    struct flow_side *snd = &f->side[cp->from];
+    struct fsm_query q = {.state = snd->state, .tflags = s->tflags, .strict = f->flags & FLOW_STRICT};
+    uint8_t next;
+
+    f->last = env->now;
+    f->flags &= (uint16_t)~(FLOW_IDLE_TOLD | FLOW_LAST_SVR);
+    if (cp->to == SVR)
+        f->flags |= FLOW_LAST_SVR;
+    count(cp);
+    if (cp->opened)
+        cp->snd |= CR_CONN_START;
+    judge(env, cp);
+    if (cp->ignored)
+        return;
+    if (s->tflags & TH_SYN_)
+        note_syn(cp);
+    if ((s->tflags & (TH_ACK_ | TH_RST_)) == TH_ACK_)
+        note_ack(env, cp);
+    q.payload = s->plen > 0;
+    q.acks_fin = acks_fin(f, s, cp->to);
+    q.ack_all = q.acks_fin;
+    next = f->flags & FLOW_LINGER ? snd->state : fsm_send(&q);
+    if (next != snd->state) {
+        snd->state = next;
+        cp->snd |= CR_STATE;
+    }
+    if (s->tflags & TH_RST_)
+        f->flags |= FLOW_RST;
+}
+
+/* classify: is anything in this segment repeated? Before the merge, so that both copies can be compared. */
+static void classify(struct conn_env *env, struct conn_pkt *cp, bool syn_again, bool fin_again, uint32_t max_before)
+{
+    struct flow *f = cp->f;
+    const struct seg *s = cp->s;
+    const struct flow_side *rcv = &f->side[cp->to];
+    uint32_t before = 0; /* bytes below offset 0 */
+    uint64_t off = cp->off < 0 ? 0 : (uint64_t)cp->off;
+    struct strm_overlap o = {0};
+    struct rexmit_query q;
+
+    if (cp->off < 0)
+        before = (uint64_t)-cp->off < s->plen ? (uint32_t)-cp->off : s->plen;
+    if (s->plen > before && !(s->tflags & TH_SYN_))
+        o = strm_overlap(&env->se, rcv, off, s->plen - before);
+    q = (struct rexmit_query){
+        .seq = s->seq, .plen = s->plen, .tflags = s->tflags, .syn_again = syn_again, .fin_again = fin_again,
+        .dup = o.dup + before, .snd_max = max_before, .rcv_ack = rcv->ack, .rcv_ack_known = rcv->flags & SIDE_ACKED,
+        .rcv_window = tcp_window(rcv->wnd, rcv->wscale),
+    };
+    cp->rexmit.cls = (uint8_t)rexmit_classify(&q);
+    if (cp->rexmit.cls == RX_NONE)
+        return;
+    cp->rcv |= CR_REXMIT;
+    cp->rexmit.off = off;
+    cp->rexmit.len = o.dup + before;
+    cp->rexmit.fresh = s->plen - cp->rexmit.len;
+    cp->rexmit.content = 2;
+    if (before == 0 && s->pcap == s->plen && s->plen) {
+        uint32_t n = off < rcv->next && rcv->next - off < s->plen ? (uint32_t)(rcv->next - off) : s->plen;
+
+        cp->rexmit.content = (uint8_t)strm_same(&env->se, rcv, off, seg_payload(s), n);
+    } else if (s->plen == 0) {
+        cp->rexmit.content = 0;
+    }
+    if (o.late)
+        env->reasons[REASON_LATE]++;
+    struct flow_ext *x = flow_ext_get(&env->ft, f);
+    if (x) {
+        x->dir[cp->from].rexmit_packets++;
+        x->dir[cp->from].rexmit_bytes += cp->rexmit.len;
+        x->dir[cp->from].late_bytes += o.late;
+    }
+}
+
+/* has_all: with this payload, has the receiver everything up to the sender's FIN? */
+static bool has_all(const struct conn_env *env, const struct conn_pkt *cp)
+{
+    const struct flow_side *rcv = &cp->f->side[cp->to];
+    uint64_t fin, next = rcv->next;
+
+    if (!conn_fin_off(cp->f, cp->to, &fin))
+        return false;
+    if (cp->s->plen && !(cp->s->tflags & TH_SYN_)) {
+        int64_t end = cp->off + (int64_t)cp->s->plen;
+        uint64_t off = cp->off < 0 ? 0 : (uint64_t)cp->off;
+
+        if (end > (int64_t)next)
+            next = strm_predict(&env->se, rcv, off, (uint32_t)(end - (int64_t)off));
+    }
+    return next >= fin;
+}
+
+/* step: ask the receiver's table. */
+static void step(struct conn_env *env, struct conn_pkt *cp)
+{
+    struct flow *f = cp->f;
+    const struct seg *s = cp->s;
+    struct flow_side *rcv = &f->side[cp->to];
+    struct fsm_query q = {.state = rcv->state, .tflags = s->tflags, .strict = f->flags & FLOW_STRICT};
+    uint8_t next;
+
+    if (f->flags & FLOW_LINGER)
+        return;
+    q.payload = s->plen > 0;
+    q.ack_of_syn = ack_of_syn(cp);
+    q.ack_of_fin = acks_fin(f, s, cp->to);
+    q.fin_here = !(rcv->flags & SIDE_FIN_RCVD) && has_all(env, cp);
+    if (q.fin_here)
+        rcv->flags |= SIDE_FIN_RCVD;
+    next = fsm_recv(&q);
+    if (rcv->state == FS_LISTEN && next != FS_LISTEN)
+        cp->rcv |= CR_CONN_START;
+    if (next != rcv->state) {
+        rcv->state = next;
+        cp->rcv |= CR_STATE;
+    }
+}
+
+void conn_recv(struct conn_env *env, struct conn_pkt *cp)
+{
+    struct flow *f = cp->f;
+    const struct seg *s = cp->s;
+    struct flow_side *snd = &f->side[cp->from], *rcv = &f->side[cp->to];
+    bool spoke = snd->flags & SIDE_SPOKE, syn = s->tflags & TH_SYN_, syn_again, fin_again = false;
+    uint32_t max_before = snd->snd_max, seq = s->seq + syn;
+
+    if (cp->opened && (f->flags & FLOW_MIDSTREAM))
+        cp->rcv |= CR_CONN_START;
+    if (!(f->flags & base_bit(cp->to)) && !(s->tflags & TH_RST_)) { /* neither SYN nor ACK was seen */
+        rcv->base = seq;
+        f->flags |= base_bit(cp->to);
+    }
+    cp->off = seq_to_off(seq, rcv->base, rcv->next);
+    if (cp->ignored)
+        return;
+    if (s->tflags & TH_FIN_) {
+        uint32_t fin = s->seq + syn + s->plen;
+
+        fin_again = (snd->flags & SIDE_FIN_SENT) && f->ctr[cp->from].fin == fin;
+        if (!(snd->flags & SIDE_FIN_SENT)) {
+            snd->flags |= SIDE_FIN_SENT;
+            f->ctr[cp->from].fin = fin;
+        }
+    }
+    /* the first SYN/ACK of a simultaneous open repeats the ISN and is no repetition */
+    syn_again = syn && spoke && s->seq + 1 == rcv->base && !cp->first_ack && !cp->opened;
+    note_sent(cp);
+    if (syn_again || fin_again || s->plen)
+        classify(env, cp, syn_again, fin_again, spoke ? max_before : s->seq);
+    step(env, cp);
+}
