@@ -94,10 +94,10 @@ static uint64_t window_of(const struct flow_side *sd)
 /* hang_at: make sure the flow is looked at by then. */
 static void hang_at(struct conn_env *env, uint32_t idx, uint64_t when)
 {
-    struct flow *f = flow_at(&env->ft, idx);
+    const struct flow *f = flow_at(&env->ft, idx);
     struct wheel *w = &env->ft.wheel;
 
-    if (!wheel_hangs(w, idx) || f->wheel.due > (when - w->epoch_ns) / WHEEL_TICK_NS + 1)
+    if (!wheel_hangs(w, idx) || (int32_t)(f->wheel.due - (uint32_t)(when / WHEEL_TICK_NS)) > 0)
         wheel_hang(w, idx, when);
 }
 
