@@ -162,6 +162,15 @@ static uint32_t room_behind(const struct strm_env *e, const struct chunk *c)
     return blk_size(c->blk) - used;
 }
 
+/* shorten: a borrowed payload longer than any block: the rest becomes a chunk of its own. => bytes lost. */
+static uint32_t shorten(struct strm_env *e, struct strm *s, struct chunk *c)
+{
+    uint32_t rest = c->len > BLK_MAX ? c->len - BLK_MAX : 0;
+
+    c->len -= rest;
+    return rest && chunk_add(e, s, c->off + BLK_MAX, c->ptr + BLK_MAX, rest) < 0 ? rest : 0;
+}
+
 /* own_one: give c bytes of its own. => false: no memory. */
 static bool own_one(struct strm_env *e, struct chunk *c)
 {
@@ -194,13 +203,18 @@ uint32_t chunk_own_all(struct strm_env *e, struct strm *s)
         bool gone = false;
 
         if (c->blk == 0) {
-            e->copied += c->len;
+            uint32_t n;
+
+            lost += shorten(e, s, c);
+            n = c->len;
             if (before && append_to(e, chunk_at(e, before), c)) {
                 gone = true;
             } else if (!own_one(e, c)) {
-                lost += c->len;
+                lost += n;
+                n = 0;
                 gone = true;
             }
+            e->copied += n;
         }
         if (gone) {
             unlink_after(e, s, before);

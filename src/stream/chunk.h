@@ -17,10 +17,7 @@ static inline uint64_t chunk_end(const struct chunk *c)
     return c->off + c->len;
 }
 
-/*
- * chunk_add: hold a view of bytes that no chunk covers yet. => 0; -1 out of memory.
- * => when the last chunk ends at off and its bytes end at data (one frame after the other in memory), it only grows.
- */
+/* chunk_add: hold a view of bytes that no chunk covers yet. => 0; -1 out of memory. */
 int chunk_add(struct strm_env *e, struct strm *s, uint64_t off, const uint8_t *data, uint32_t len);
 /* chunk_cut: stop holding [from, to). A chunk cut in the middle becomes two (an owned one's second part is copied). */
 void chunk_cut(struct strm_env *e, struct strm *s, uint64_t from, uint64_t to);
