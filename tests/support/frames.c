@@ -234,7 +234,7 @@ static void put_ip4(struct writer *w, const struct frame *f, const struct ends *
     put8(w, f->tos);
     put16(w, f->ip_len_zero ? 0 : hlen + l4len + (uint32_t)f->ip_len_add);
     put16(w, f->id);
-    put16(w, (f->frag_more ? 0x2000 : 0) | f->frag_off / 8);
+    put16(w, (f->df ? 0x4000 : 0) | (f->frag_more ? 0x2000 : 0) | f->frag_off / 8);
     put8(w, f->ttl ? f->ttl : 64);
     put8(w, f->proto);
     put16(w, 0);

@@ -75,6 +75,7 @@ struct frame {
     uint32_t id;       /* IPv4 identification, or the fragment header's */
     uint16_t frag_off; /* bytes, a multiple of 8 */
     bool frag_more;
+    bool df;             /* IPv4: do not fragment */
     bool frag6;          /* IPv6: a fragment header even if it is atomic */
     const void *ip_opts; /* IPv4 options; IPv6: extension headers, the last naming TCP or UDP */
     uint16_t ip_optlen;  /* IPv4: a multiple of 4 */

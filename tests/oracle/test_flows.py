@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`weir flows` on every capture of the set, compared with tshark connection by connection.
+
+Equal must be: the tuples (client first), packets, IP bytes and payload bytes of both directions, VLAN tags, the time
+of the first packet, and whether the beginning was missed. Where weir rightly says something else, DEVIATIONS has the
+capture and the reason; nothing else is excused.
+
+Packets after the end of a connection (both FINs acknowledged, or a RST) may be counted in it or not: the flow lives
+to the end of its batch. They must not begin another flow.
+"""
+from collections import Counter
+
+import pytest
+import tsharktool
+import weirtool
+from weirtool import SIDES, TRACES
+
+CAPTURES = sorted(p.name for p in TRACES.iterdir() if p.suffix in ('.pcap', '.pcapng'))
+REFUSED = 'p-many-interfaces.pcapng'
+
+# Captures in which tshark sees a connection and weir must see none.
+DEVIATIONS = {
+    'p-ipv4-frag-http-req.pcap': 'fragments are counted, not reassembled yet: no TCP header is taken from one',
+    's-vlan-ipv4-frag-syn.pcap': 'fragments are counted, not reassembled yet',
+    't-tcp-all-flags.pcap': 'SYN with RST or FIN opens nothing',
+    't-tcp-bad-header-len.pcap': 'data offset beyond the packet: refused',
+}
+
+# The SYN/ACK comes before the SYN: picked up or seen whole, both are true.
+EITHER = {('a-tcp-reassembly-synthetic.pcap', 40009), ('z-ipv6-atomic-frag.pcap', 36951)}
+
+# A RST that the end hosts do not believe: the connection goes on, every packet counts.
+RST_REFUSED = {'s-rst-evasion-linux.pcap'}
+
+_RUNS = {}
+
+
+def weir_flows(name):
+    if name not in _RUNS:
+        _RUNS[name] = sorted(weirtool.flows(TRACES / name), key=lambda r: (weirtool.key(r), r['start']))
+    return _RUNS[name]
+
+
+def pairs(name):
+    """(tshark's connection, weir's record) in the same order; fails unless they are one to one."""
+    conns = [] if name in DEVIATIONS else tsharktool.connections(TRACES / name)
+    conns.sort(key=lambda c: (c.tuple, c.start))
+    recs = weir_flows(name)
+    assert Counter(map(weirtool.key, recs)) == Counter(c.tuple for c in conns)
+    return list(zip(conns, recs))
+
+
+readable = pytest.mark.parametrize('name', [n for n in CAPTURES if n != REFUSED])
+
+
+def test_the_set_is_complete():
+    assert len(CAPTURES) == 36
+
+
+@readable
+def test_connections(name):
+    pairs(name)
+
+
+@readable
+def test_counters(name):
+    for conn, rec in pairs(name):
+        for side in SIDES:
+            most = conn.count(side)
+            least = most if name in RST_REFUSED else conn.count(side, conn.last)
+            for what, most_n in most.items():
+                assert least[what] <= rec[side][what] <= most_n, (conn, side, what, rec)
+
+
+@readable
+def test_vlan_and_time(name):
+    for conn, rec in pairs(name):
+        assert rec['vlan'] == conn.vlan, (conn, rec)
+        assert rec['start'] == pytest.approx(conn.start, abs=2e-6), (conn, rec)
+        assert conn.packets[conn.last].time - 2e-6 <= rec['end'], (conn, rec)
+
+
+@readable
+def test_midstream(name):
+    for conn, rec in pairs(name):
+        if (name, conn.client[1]) not in EITHER:
+            assert rec.get('midstream', False) == conn.midstream, (conn, rec)
+
+
+@readable
+def test_retransmissions(name):
+    """At least the segments that bring nothing new, at most those that bring anything old."""
+    for conn, rec in pairs(name):
+        for side in SIDES:
+            least, most, early = old_and_new(conn, side)
+            assert least <= rec[side]['rexmit_packets'] <= most, (conn, side, rec)
+            if not early:
+                assert rec[side]['ooo_packets'] == 0, (conn, side, rec)
+
+
+def old_and_new(conn, side):
+    """(segments wholly old before the end, segments at all old, whether any came out of order)."""
+    sender = conn.client if side == 'c2s' else conn.server
+    base, seen, high = None, set(), 0
+    least = most = early = 0
+    for i, p in enumerate(conn.packets):
+        if p.src != sender or not p.span:
+            continue
+        base = p.seq if base is None else base
+        lo = (p.seq - base + 2**31) % 2**32 - 2**31
+        part = set(range(lo, lo + p.span))
+        early += lo != high
+        most += bool(part & seen)
+        least += i <= conn.last and p.payload > 0 and part <= seen
+        seen |= part
+        high = max(high, lo + p.span)
+    return least, most, early
+
+
+@readable
+def test_reason(name):
+    """Both FINs acknowledged is `fin`; no FIN and no RST is the end of the input."""
+    for conn, rec in pairs(name):
+        flags = [p.flags for p in conn.packets]
+        rst = any(f & tsharktool.RST for f in flags)
+        fins = {p.src for p in conn.packets if p.flags & tsharktool.FIN}
+        if not rst and not fins:
+            assert rec['reason'] in ('eof', 'timeout'), (conn, rec)
+        elif not rst and len(fins) == 2 and conn.last < len(conn.packets) - 1:
+            assert rec['reason'] == 'fin', (conn, rec)
+        elif not fins and not conn.midstream and name not in RST_REFUSED:
+            assert rec['reason'] == 'rst', (conn, rec)
+
+
+def test_deviations_are_real():
+    """Each excuse is still needed: tshark does see something there, or the capture tests a refusal."""
+    seen = {name for name in DEVIATIONS if tsharktool.connections(TRACES / name)}
+    assert seen | {'t-tcp-bad-header-len.pcap'} == set(DEVIATIONS)
+
+
+def test_refused_by_libpcap():
+    """Interfaces of different link types: exit 2, nothing shown, and the reason and the file are said."""
+    res = weirtool.run('flows', '--json', '-r', TRACES / REFUSED, code=2)
+    assert REFUSED in res.err and len(res.err.strip()) > len(str(TRACES / REFUSED)) + 10, res.err
+    assert res.out == ''
+
+
+def test_no_midstream():
+    """--no-midstream: only connections whose SYN was seen."""
+    recs = weirtool.flows(TRACES / 'z-wikipedia.pcap', '--no-midstream')
+    whole = [c.tuple for c in tsharktool.connections(TRACES / 'z-wikipedia.pcap') if not c.midstream]
+    assert Counter(map(weirtool.key, recs)) == Counter(whole)
+    assert weirtool.flows(TRACES / 'z-missing-syn.pcap', '--no-midstream') == []
+
+
+def test_all_captures_in_one_run():
+    """One process reads all captures with one set of options; connections add up."""
+    names = [n for n in CAPTURES if n != REFUSED]
+    recs = weirtool.flows([TRACES / n for n in names])
+    parts = Counter(weirtool.key(r) for n in names for r in weir_flows(n))
+    assert Counter(map(weirtool.key, recs)).keys() == parts.keys()
+
+
+def test_table_for_people():
+    """Without --json there is a table with every connection in it."""
+    out = weirtool.run('flows', '-r', TRACES / 'p-three-http-streams.pcap', code=0).out
+    for conn in tsharktool.connections(TRACES / 'p-three-http-streams.pcap'):
+        assert conn.client[0] in out and str(conn.client[1]) in out
