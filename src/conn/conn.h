@@ -33,7 +33,7 @@ enum conn_raised {
     CR_ERROR = 1 << 3,
 };
 
-enum csum_mode { CSUM_OFF, CSUM_ON, CSUM_AUTO };
+enum csum_mode { CSUM_OFF, CSUM_ON, CSUM_AUTO }; /* values of MOS_CSUM */
 
 struct conn_cfg {
     bool strict, midstream, stats;

@@ -138,6 +138,7 @@ uint32_t conn_open(struct conn_env *env, const struct seg *s, const struct flow_
     }
     f = flow_at(&env->ft, idx);
     f->kind = FLOW_MONITOR;
+    f->csum = env->cfg.csum;
     f->start = s->pb->ts_ns;
     f->last = env->now;
     if (env->cfg.strict)
@@ -161,7 +162,7 @@ enum reason conn_refuse(struct conn_env *env, struct flow *f, const struct seg *
     uint16_t *flags = &f->side[from].flags;
     bool known = true, ok;
 
-    if (env->cfg.csum == CSUM_OFF)
+    if (f->csum == CSUM_OFF)
         return REASON_NONE;
     if (s->pb->flags & (PB_CSUM_GOOD | PB_CSUM_PART))
         ok = true;
@@ -179,7 +180,7 @@ enum reason conn_refuse(struct conn_env *env, struct flow *f, const struct seg *
         *flags |= SIDE_CSUM_GOOD;
         return REASON_NONE;
     }
-    if (env->cfg.csum == CSUM_ON || (*flags & SIDE_CSUM_GOOD)) /* contract 4: Good from its first valid one */
+    if (f->csum == CSUM_ON || (*flags & SIDE_CSUM_GOOD)) /* contract 4: Good from its first valid one */
         return s->flags & SEG_IPCSUM_BAD ? REASON_IP_CSUM : REASON_TCP_CSUM;
     *flags |= SIDE_CSUM_OFF;
     return REASON_NONE;

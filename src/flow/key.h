@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * key.h: what makes a flow the same flow: the ordered pair of endpoints, protocol and realm. Both directions of a connection
- * give the same key; which endpoint a packet came from is told beside it.
+ * key.h: what makes a flow the same flow: the ordered pair of endpoints, protocol and realm. Both
+ * directions of a connection give the same key; which endpoint a packet came from is told beside
+ * it.
  *
- * Order: endpoint 0 is the one with the smaller (address, port), compared as bytes in network order; equal endpoints (a host
- * that talks to itself on one port) are legal, and the sender counts as endpoint 0.
+ * Order: endpoint 0 is the one with the smaller (address, port), compared as bytes in network
+ * order; equal endpoints (a host that talks to itself on one port) are legal, and the sender
+ * counts as endpoint 0.
  */
 #ifndef WEIR_FLOW_KEY_H
 #define WEIR_FLOW_KEY_H
@@ -24,8 +26,8 @@ struct flow_key {
 int key_of_seg(struct flow_key *k, const struct seg *s);
 
 /* key_make: from parts (network order). => endpoint of `src`. */
-int key_make(struct flow_key *k, bool v6, const void *src, uint16_t sport, const void *dst, uint16_t dport, uint8_t proto,
-             uint32_t realm);
+int key_make(struct flow_key *k, bool v6, const void *src, uint16_t sport, const void *dst,
+             uint16_t dport, uint8_t proto, uint32_t realm);
 
 /* key_hash: keyed with the run's secret; equal for both directions. */
 uint32_t key_hash(const struct flow_key *k, uint64_t secret);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * record.h: the flow record, byte by byte. Everything that is known of one connection hangs here; every folder to the
- * right works on it. Four cache lines: identity and dispatch, the two sides, counters, the cold rest. Links to other
- * objects are pool indices (0: none), never pointers, so that a record can be written out and read in.
+ * record.h: the flow record, byte by byte. Everything that is known of one connection hangs here;
+ * every folder to the right works on it. Four cache lines: identity and dispatch, the two sides,
+ * counters, the cold rest. Links to other objects are pool indices (0: none), never pointers, so
+ * that a record can be written out and read in.
  *
- * Sides are numbered as in the API: 0 the client, 1 the server. `side[s]` is what endpoint s has told (as a sender) and
- * what it has received (its receive stream: bytes that the other endpoint sent).
+ * Sides are numbered as in the API: 0 the client, 1 the server. `side[s]` is what endpoint s has
+ * told (as a sender) and what it has received (its receive stream: bytes that the other endpoint
+ * sent).
  */
 #ifndef WEIR_FLOW_RECORD_H
 #define WEIR_FLOW_RECORD_H
@@ -22,7 +24,7 @@ enum flow_flags {
     FLOW_V6 = 1 << 1,         /* addr[0] is an index into the key pool instead of an address */
     FLOW_MIDSTREAM = 1 << 2,  /* picked up without its SYN */
     FLOW_NAT = 1 << 3,        /* a second slot under the translated key (`alt`) */
-    FLOW_ENDED = 1 << 4,      /* finished, on this batch's end list: destroyed at the end of the batch */
+    FLOW_ENDED = 1 << 4,      /* finished: destroyed at the end of the batch */
     FLOW_STRICT = 1 << 5,     /* strict tracking (else tolerant: a passive tap may miss packets) */
     FLOW_LINGER = 1 << 6,     /* both ends finished; kept for late packets until the timer fires */
     FLOW_LAST_SVR = 1 << 7,   /* the last packet was received by the server */
@@ -37,45 +39,45 @@ enum flow_flags {
 };
 
 enum side_flags {
-    SIDE_FIN_SENT = 1 << 0,  /* this side sent FIN; its sequence number is in ctr[].fin */
-    SIDE_FIN_RCVD = 1 << 1,  /* this side has received everything up to the other's FIN */
-    SIDE_WANTED = 1 << 2,    /* a child wants this side's receive stream */
-    SIDE_RETAIN = 1 << 3,    /* consumed bytes are kept too */
-    SIDE_NOBUF = 1 << 4,     /* no child has a buffer for this side */
+    SIDE_FIN_SENT = 1 << 0, /* this side sent FIN; its sequence number is in ctr[].fin */
+    SIDE_FIN_RCVD = 1 << 1, /* this side has received everything up to the other's FIN */
+    SIDE_WANTED = 1 << 2,   /* a child wants this side's receive stream */
+    SIDE_RETAIN = 1 << 3,   /* consumed bytes are kept too */
+    SIDE_NOBUF = 1 << 4,    /* no child has a buffer for this side */
     SIDE_SACK_OK = 1 << 5,
     SIDE_TS_OK = 1 << 6,
     SIDE_WSCALE_OK = 1 << 7,
     SIDE_LAST = 1 << 8,      /* overlap policy LAST for this side's receive stream */
     SIDE_CSUM_GOOD = 1 << 9, /* checksum state of what this side sends (auto mode) */
     SIDE_CSUM_OFF = 1 << 10,
-    SIDE_PEND_DATA = 1 << 11, /* NEW_DATA to raise for this receive stream at the end of the batch */
+    SIDE_PEND_DATA = 1 << 11, /* NEW_DATA to raise at the end of the batch */
     SIDE_PEND_GAP = 1 << 12,  /* gaps to tell */
     SIDE_BORROW = 1 << 13,    /* the receive stream has views into this batch's frames */
     SIDE_ACKED = 1 << 14,     /* this side has sent an ACK (`ack` is valid) */
     SIDE_SPOKE = 1 << 15,     /* this side has sent anything (`snd_max` is valid) */
 };
 
-struct flow_side {     /* 32 bytes, written on every packet */
-    uint64_t next;     /* receive stream: offset of the first byte not yet in order (declared gaps are passed) */
-    uint32_t base;     /* receive stream: sequence number of offset 0 (RFC 9293: IRS + 1) */
-    uint32_t snd_max;  /* sender: highest sequence number sent + 1 (as seen; RFC 9293: SND.NXT) */
-    uint32_t ack;      /* sender: its highest ACK */
-    uint16_t wnd;      /* sender: window of its last ACK, as on the wire */
-    uint16_t flags;    /* enum side_flags */
-    uint32_t strm;     /* receive stream's struct strm; 0 until something is unread, out of order or retained */
-    uint8_t wscale;    /* sender's: 0-14; 15 unknown (counts as 14) */
-    uint8_t state;     /* enum tcpstate */
-    uint8_t dupacks;   /* sender: equal ACKs in a row */
-    uint8_t stopped;   /* children that stopped this side (when all have, it is tracked no more) */
+struct flow_side {    /* 32 bytes, written on every packet */
+    uint64_t next;    /* receive stream: offset of the first byte not yet in order */
+    uint32_t base;    /* receive stream: sequence number of offset 0 (IRS + 1) */
+    uint32_t snd_max; /* sender: highest sequence number seen + 1 (SND.NXT) */
+    uint32_t ack;     /* sender: its highest ACK */
+    uint16_t wnd;     /* sender: window of its last ACK, as on the wire */
+    uint16_t flags;   /* enum side_flags */
+    uint32_t strm;    /* receive stream's struct strm; 0 until it holds anything */
+    uint8_t wscale;   /* sender's: 0-14; 15 unknown (counts as 14) */
+    uint8_t state;    /* enum tcpstate */
+    uint8_t dupacks;  /* sender: equal ACKs in a row */
+    uint8_t stopped;  /* children that stopped this side; all: not tracked any more */
 };
 
-struct flow_ctr {         /* 32 bytes: what side s has sent */
+struct flow_ctr { /* 32 bytes: what side s has sent */
     uint64_t ip_bytes;
     uint64_t payload;
-    uint32_t packets;     /* 2^32 packets: the carry is in the extension */
-    uint32_t fin;         /* sequence number of its FIN */
-    uint32_t tsval;       /* its last timestamp */
-    uint32_t gap;         /* bytes it sent that were declared lost; carry in the extension */
+    uint32_t packets; /* 2^32 packets: the carry is in the extension */
+    uint32_t fin;     /* sequence number of its FIN */
+    uint32_t tsval;   /* its last timestamp */
+    uint32_t gap;     /* bytes it sent that were declared lost; carry in the extension */
 };
 
 /* One monitoring child of the flow: child 0 is inside the record, others are in the child pool. */
@@ -85,7 +87,7 @@ struct child {
     void *uctx;      /* the application's */
     uint32_t next;   /* index of the next child in creation order */
     uint16_t listener;
-    uint16_t flags;  /* enum child_flags */
+    uint16_t flags; /* enum child_flags */
 };
 
 enum child_flags {
@@ -111,21 +113,21 @@ struct child_ext { /* children 1..: in the child pool */
 
 struct flow {
     /* line 0: look-up, identity, dispatch */
-    uint32_t addr[2]; /* IPv4, network order, ordered as the key; IPv6: addr[0] = index in the key pool */
+    uint32_t addr[2]; /* IPv4, ordered as the key; IPv6: [0] = index in the key pool */
     uint16_t port[2]; /* network order */
     uint32_t realm;
     uint8_t proto;
-    uint8_t kind;     /* enum flow_kind */
-    uint16_t flags;   /* enum flow_flags */
+    uint8_t kind;   /* enum flow_kind */
+    uint16_t flags; /* enum flow_flags */
     uint32_t hash;
     struct child c0;
-    uint64_t last;    /* ns of the last packet */
+    uint64_t last; /* ns of the last packet */
     /* line 1 */
     struct flow_side side[2];
     /* line 2 */
     struct flow_ctr ctr[2];
     /* line 3 */
-    uint64_t start;   /* ns of the first packet */
+    uint64_t start;     /* ns of the first packet */
     uint64_t cursor[2]; /* child 0's read offsets, by side */
     struct wheel_node wheel;
     uint32_t ext;     /* struct flow_ext */
@@ -133,8 +135,8 @@ struct flow {
     uint32_t pend;    /* next flow on the batch's list of touched flows */
     uint32_t timeout; /* own idle timeout in ms, 0: the context's */
     uint8_t reason;   /* MOS_END_* */
-    uint8_t gen;      /* counts what is worth noticing across callbacks (children, sets) */
-    uint16_t zero;
+    uint8_t csum;     /* enum csum_mode of conn/ */
+    uint8_t end_state[2]; /* states when the flow ended, before both were set to CLOSED */
 } __cacheline;
 
 _Static_assert(sizeof(struct flow_side) == 32, "a side is half a cache line");
@@ -158,12 +160,13 @@ struct flow_ext {
 struct flow_alt {
     struct flow_key key; /* as the server sees it */
     uint32_t hash;
-    uint8_t svr_end;     /* the server's endpoint number in it */
+    uint8_t svr_end; /* the server's endpoint number in it */
 };
 
 /*
- * A flow whose monitoring was stopped on both sides: only its key is remembered, so that its packets are forwarded after one
- * look-up, are no orphans and open no new flow. 64 bytes; its index in the table carries FLOW_TOMB.
+ * A flow whose monitoring was stopped on both sides: only its key is remembered, so that its
+ * packets are forwarded after one look-up, are no orphans and open no new flow. 64 bytes; its
+ * index in the table carries FLOW_TOMB.
  */
 #define FLOW_TOMB 0x80000000u
 
@@ -172,7 +175,7 @@ struct flow_tomb {
     uint16_t port[2];
     uint32_t realm;
     uint8_t proto;
-    uint8_t kind;  /* FLOW_STOPPED */
+    uint8_t kind;   /* FLOW_STOPPED */
     uint16_t flags; /* FLOW_V6, FLOW_CLI_IS_1 */
     uint32_t hash;
     uint64_t last;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * table.h: key to record. One table per context; grows bucket by bucket (linear hashing), so no insert ever pays for moving
- * everything. A bucket is one cache line: 8 slots of (16-bit tag, 32-bit index), overflow buckets chained.
+ * table.h: key to record. One table per context; grows bucket by bucket (linear hashing), so no
+ * insert ever pays for moving everything. A bucket is one cache line: 8 slots of (16-bit tag,
+ * 32-bit index), overflow buckets chained.
  *
- * The table owns the flow pool, the pool of IPv6 keys, extensions and second keys, and nothing of what else hangs on a record.
+ * The table owns the flow pool, the pool of IPv6 keys, extensions and second keys, and nothing of
+ * what else hangs on a record.
  */
 #ifndef WEIR_FLOW_TABLE_H
 #define WEIR_FLOW_TABLE_H
@@ -20,16 +22,16 @@ struct ftable {
     struct wheel tomb_wheel;
     struct wheel wheel; /* over flows */
     uint64_t secret;
-    uint32_t count;    /* live flows (slots of second keys not counted) */
-    uint32_t hand;     /* clock hand of eviction */
-    void *priv;        /* buckets */
+    uint32_t count; /* live flows (slots of second keys not counted) */
+    uint32_t hand;  /* clock hand of eviction */
+    void *priv;     /* buckets */
     struct memacct *acct;
 };
 
 /* What a look-up found. */
 struct flow_hit {
-    uint32_t idx;  /* 0: none; with FLOW_TOMB: a tombstone (tomb_at) */
-    uint8_t from;  /* CLI or SVR: who sent the packet */
+    uint32_t idx;   /* 0: none; with FLOW_TOMB: a tombstone (tomb_at) */
+    uint8_t from;   /* CLI or SVR: who sent the packet */
     uint8_t second; /* found under its second (translated) key */
 };
 
@@ -48,36 +50,49 @@ static inline uint32_t ftable_hash(const struct ftable *t, const struct flow_key
     return key_hash(k, t->secret);
 }
 
-/* ftable_prefetch: fetch the bucket of a hash. ftable_prefetch_record: fetch the records whose tags match. */
+/*
+ * ftable_prefetch: fetch the bucket of a hash. ftable_prefetch_record: fetch the records whose
+ * tags match.
+ */
 void ftable_prefetch(const struct ftable *t, uint32_t hash);
 void ftable_prefetch_record(const struct ftable *t, uint32_t hash);
 
 /*
- * ftable_find: the flow with this key; `end` is the endpoint (0/1 of the key) that sent the packet.
- * => hit.from tells which side that is. A flow with a second key is found under its first key only for packets of its
- *    client, under its second only for packets of its server (contract 4); the other two combinations are misses.
+ * ftable_find: the flow with this key; `end` is the endpoint (0/1 of the key) that sent the
+ * packet.
+ * => hit.from tells which side that is. A flow with a second key is found under its first key only
+ *    for packets of its client, under its second only for packets of its server (contract 4); the
+ *    other two combinations are misses.
  */
-struct flow_hit ftable_find(const struct ftable *t, const struct flow_key *k, uint32_t hash, int end);
+struct flow_hit ftable_find(const struct ftable *t, const struct flow_key *k, uint32_t hash,
+                            int end);
 
 /*
- * ftable_new: a zeroed record with this key, entered in the table. `client` is the client's endpoint number in the key.
- * => its index; 0 when a pool or the account is full (nothing changed). The key must not be in the table.
+ * ftable_new: a zeroed record with this key, entered in the table. `client` is the client's
+ * endpoint number in the key.
+ * => its index; 0 when a pool or the account is full (nothing changed). The key must not be in the
+ *    table.
  */
-uint32_t ftable_new(struct ftable *t, const struct flow_key *k, uint32_t hash, int client, uint64_t now);
+uint32_t ftable_new(struct ftable *t, const struct flow_key *k, uint32_t hash, int client,
+                    uint64_t now);
 
 /*
- * ftable_alias: enter a second slot for idx under key k (translation), `svr_end` the server's endpoint number in k.
+ * ftable_alias: enter a second slot for idx under key k (translation), `svr_end` the server's
+ * endpoint number in k.
  * => 0; -1 ENOMEM; a live record under k is the caller's to deal with first.
  */
 int ftable_alias(struct ftable *t, uint32_t idx, const struct flow_key *k, int svr_end);
 
-/* ftable_del: take the flow out of the table and the wheel and free the record, its key, extension and second key. Children
- * in the child pool and streams must be gone. */
+/*
+ * ftable_del: take the flow out of the table and the wheel and free the record, its key, extension
+ * and second key. Children in the child pool and streams must be gone.
+ */
 void ftable_del(struct ftable *t, uint32_t idx);
 
 /*
- * ftable_bury: replace the record by a tombstone under the same (first) key; a second slot goes. The record is freed as by
- * ftable_del. => the tombstone's index with FLOW_TOMB; 0 when there was no memory (the flow is then gone altogether).
+ * ftable_bury: replace the record by a tombstone under the same (first) key; a second slot goes.
+ * The record is freed as by ftable_del. => the tombstone's index with FLOW_TOMB; 0 when there was
+ * no memory (the flow is then gone altogether).
  */
 uint32_t ftable_bury(struct ftable *t, uint32_t idx, uint64_t now);
 /* ftable_unbury: remove a tombstone (idx with FLOW_TOMB). */
@@ -97,10 +112,16 @@ const uint8_t *flow_addr(const struct ftable *t, const struct flow *f, int side,
 /* flow_ext_get: the extension, made if missing. => NULL when out of memory. */
 struct flow_ext *flow_ext_get(struct ftable *t, struct flow *f);
 
-/* ftable_sample: the next live record under the clock hand, for eviction. => 0 if the table is empty. */
+/*
+ * ftable_sample: the next live record under the clock hand, for eviction. => 0 if the table is
+ * empty.
+ */
 uint32_t ftable_sample(struct ftable *t);
 
-/* ftable_next: walk all live records in order of index: pass 0, then what it returned. => 0 at the end. */
+/*
+ * ftable_next: walk all live records in order of index: pass 0, then what it returned. => 0 at the
+ * end.
+ */
 uint32_t ftable_next(const struct ftable *t, uint32_t idx);
 
 /* ftable_check: all invariants (tests). => false with the reason in err_text(). */
