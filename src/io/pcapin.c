@@ -15,10 +15,10 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define ARENA_MIN  (IO_BURST * (size_t)2048)
 #define MAX_LOOKED 4096 /* frames looked at by one rx: even a filter that selects none answers */
@@ -36,6 +36,7 @@ struct pcapin {
     uint8_t *arena;
     size_t arena_cap, arena_used;
     struct pktbuf pb[IO_BURST];
+    char buf[PCAPFILE_BUFFER];
 };
 
 /* What stands at the start of a file that libpcap does not know. => NULL if nothing better. */
@@ -62,11 +63,9 @@ static int open_stream(struct pcapin *in)
     struct stat sb;
     int c;
 
-    in->fp = strcmp(in->path, "-") == 0 ? stdin : fopen(in->path, "re");
+    in->fp = pcapfile_stream(in->path, "re", STDIN_FILENO, in->buf);
     if (!in->fp)
-        return err_set(errno, "%s: %s", in->path, strerror(errno));
-    setvbuf(in->fp, NULL, _IOFBF, PCAPFILE_BUFFER);
-    __fsetlocking(in->fp, FSETLOCKING_BYCALLER); /* two locks a frame less */
+        return -1;
     c = getc(in->fp);
     if (c == EOF && ferror(in->fp))
         return err_set(errno, "%s: %s", in->path, strerror(errno));
@@ -103,8 +102,8 @@ static void discard(struct pcapin *in)
 {
     bpffilter_fini(&in->filter);
     if (in->pcap)
-        pcap_close(in->pcap); /* and its stream, unless that is stdin */
-    else if (in->fp && in->fp != stdin)
+        pcap_close(in->pcap); /* and its stream */
+    else if (in->fp)
         fclose(in->fp);
     free(in->arena);
     free(in->path);

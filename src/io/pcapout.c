@@ -13,12 +13,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct pcapout {
     FILE *fp;
     pcap_t *dead;        /* says link type and precision */
     pcap_dumper_t *dump; /* NULL until the header is written */
     char *path;
+    char buf[PCAPFILE_BUFFER];
     int failed;                             /* errno of the first write that failed */
     uint64_t pending_frames, pending_bytes; /* since the last flush that worked */
 };
@@ -49,8 +51,7 @@ static int begin(struct io_dev *dev, uint16_t linktype)
     errno = 0;
     out->dump = pcap_dump_fopen(out->dead, out->fp);
     if (!out->dump) {
-        if (out->fp != stdout)
-            out->fp = NULL; /* libpcap closed it: the only way to fail here is to write */
+        out->fp = NULL; /* libpcap closed it: the only way to fail here is to write */
         out->failed = errno ? errno : EIO;
         return err_set(out->failed, "%s: %s", out->path, pcap_geterr(out->dead));
     }
@@ -69,14 +70,12 @@ int pcapout_open(struct io_dev *dev, const char *path)
         free(out);
         return err_set(ENOMEM, "%s: out of memory", path);
     }
-    out->fp = strcmp(path, "-") == 0 ? stdout : fopen(path, "we");
+    out->fp = pcapfile_stream(path, "we", STDOUT_FILENO, out->buf);
     if (!out->fp) {
-        err_set(errno, "%s: %s", path, strerror(errno));
         free(out->path);
         free(out);
         return -1;
     }
-    setvbuf(out->fp, NULL, _IOFBF, PCAPFILE_BUFFER);
     dev->priv = out;
     dev->caps = IO_OUTPUT | IO_REPLAY;
     if (dev->args.linktype && begin(dev, dev->args.linktype) < 0) {
@@ -152,10 +151,9 @@ void pcapout_close(struct io_dev *dev)
 {
     struct pcapout *out = dev->priv;
 
-    if (pcapout_flush(dev) == 0 && out->fp != stdout && fclose(out->fp) != 0)
+    pcapout_flush(dev);
+    if (out->fp && fclose(out->fp) != 0 && !out->failed)
         err_set(errno, "%s: closing failed: %s", out->path, strerror(errno));
-    else if (out->failed && out->fp && out->fp != stdout)
-        fclose(out->fp);
     if (out->dead)
         pcap_close(out->dead);
     free(out->path);
