@@ -87,8 +87,6 @@ void strm_release(struct strm_env *e, struct flow_side *sd, uint64_t keep)
 
 void strm_clear(struct strm_env *e, struct flow_side *sd)
 {
-    if (sd->strm) {
+    if (sd->strm)
         chunk_drop_all(e, strm_at(e, sd->strm));
-        strm_at(e, sd->strm)->syn_len = 0;
-    }
 }

@@ -114,6 +114,16 @@ int strm_same(const struct strm_env *e, const struct flow_side *sd, uint64_t off
     return seen == len ? 0 : 2;
 }
 
+/* syn_forget: the SYN's bytes come again as ordinary data or are given up: the held copy was not taken. */
+static void syn_forget(struct strm_env *e, struct strm *s)
+{
+    uint32_t n = s->syn_len;
+
+    s->syn_len = 0;
+    if (n)
+        chunk_cut(e, s, 0, n);
+}
+
 /* remember_gap: [from, to) is lost for good. */
 static void remember_gap(struct strm_env *e, struct strm *s, uint64_t from, uint64_t to)
 {
@@ -204,6 +214,8 @@ static uint32_t insert_slow(struct strm_env *e, struct flow_side *sd, const stru
         sd->next = end;
         return (uint32_t)fresh;
     }
+    if (in->off < s->syn_len)
+        syn_forget(e, s);
     if ((sd->flags & SIDE_LAST) && in->store) {
         replace(e, sd, s, in);
         view.store = false;
@@ -296,6 +308,7 @@ uint64_t strm_skip(struct strm_env *e, struct flow_side *sd, uint64_t upto)
         return 0;
     sd->next = end;
     if (s) {
+        syn_forget(e, s);
         remember_gap(e, s, from, end);
         absorb(e, sd, s);
         if (sd->flags & SIDE_LAST)
@@ -328,11 +341,12 @@ void strm_syn_hold(struct strm_env *e, struct flow_side *sd, const uint8_t *data
     if (len == 0 || sd->next != 0)
         return;
     s = strm_get(e, sd);
-    if (s == NULL || s->syn_len || s->ooo || chunk_add(e, s, 0, data, len) < 0) {
-        e->failed += len;
+    if (s && (s->syn_len || s->ooo)) /* repeated, or after what follows it */
         return;
-    }
-    s->syn_len = len;
+    if (s == NULL || chunk_add(e, s, 0, data, len) < 0)
+        e->failed += len;
+    if (s)
+        s->syn_len = len;
 }
 
 uint32_t strm_syn_take(struct strm_env *e, struct flow_side *sd, uint32_t n, bool store)
@@ -349,6 +363,9 @@ uint32_t strm_syn_take(struct strm_env *e, struct flow_side *sd, uint32_t n, boo
     s->syn_len = 0;
     chunk_cut(e, s, store ? n : 0, held);
     sd->next += n;
+    absorb(e, sd, s);
+    if (sd->flags & SIDE_LAST)
+        strm_ack(e, sd, s->acked);
     return n;
 }
 
