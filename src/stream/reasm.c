@@ -199,20 +199,50 @@ static void replace(struct strm_env *e, struct flow_side *sd, struct strm *s, co
     hold_around(e, s, &again, s->gap, from, end, &unused);
 }
 
+/* insert_bare: there is no memory for a stream: an in-order payload at least moves `next` on. */
+static uint32_t insert_bare(struct strm_env *e, struct flow_side *sd, const struct strm_in *in, uint32_t *cut)
+{
+    uint64_t from = in->off > sd->next ? in->off : sd->next;
+    uint64_t end = in->off + in->wire_len, mid = in->off + in->len;
+
+    if (mid < from)
+        mid = from;
+    if (in->store)
+        e->failed += mid - from;
+    if (from > sd->next)
+        return 0;
+    *cut = (uint32_t)(end - mid);
+    sd->next = end;
+    return (uint32_t)(end - from);
+}
+
+/* alone: does [from, end) touch no interval, so that it needs one of its own? */
+static bool alone(const struct strm_env *e, const struct flow_side *sd, const struct strm *s, uint64_t from,
+                  uint64_t end)
+{
+    return from > sd->next && ival_cover(e, s->ooo, from - 1, end + 1) == 0;
+}
+
 /* insert_slow: there is a hole, a stream, bytes to hold, or a cut tail. */
 static uint32_t insert_slow(struct strm_env *e, struct flow_side *sd, const struct strm_in *in, uint32_t *cut)
 {
     uint64_t end = in->off + in->wire_len, from = in->off > sd->next ? in->off : sd->next, fresh;
-    struct strm *s = strm_get(e, sd);
+    bool rewrite = (sd->flags & SIDE_LAST) && in->store && sd->strm;
+    uint32_t room = 0;
+    struct strm *s;
     struct strm_in view = *in;
 
-    if (s == NULL) { /* nothing can be kept: an in-order payload at least moves the stream on */
-        e->failed += in->len;
-        if (in->off > sd->next || end <= sd->next)
+    if (end <= sd->next && !rewrite)
+        return 0;
+    s = strm_get(e, sd);
+    if (s == NULL)
+        return insert_bare(e, sd, in, cut);
+    if (alone(e, sd, s, from, end)) { /* the interval is taken first: without it nothing may have changed */
+        room = pool_alloc(&e->ivals);
+        if (room == 0) {
+            e->failed += in->store ? in->len : 0;
             return 0;
-        fresh = end - sd->next;
-        sd->next = end;
-        return (uint32_t)fresh;
+        }
     }
     if (in->off < s->syn_len)
         syn_forget(e, s);
@@ -227,14 +257,9 @@ static uint32_t insert_slow(struct strm_env *e, struct flow_side *sd, const stru
         sd->next = end;
         absorb(e, sd, s);
     } else {
-        uint64_t added = ival_add(e, &s->ooo, &s->ooo_n, from, end);
-
-        if (added == UINT64_MAX) { /* no memory: as if it had not come */
-            chunk_cut(e, s, from, end);
-            e->failed += fresh;
-            return 0;
-        }
-        s->ooo_bytes += (uint32_t)added;
+        if (room)
+            pool_free(&e->ivals, room); /* for ival_add */
+        s->ooo_bytes += (uint32_t)ival_add(e, &s->ooo, &s->ooo_n, from, end);
     }
     if (sd->flags & SIDE_LAST)
         strm_ack(e, sd, s->acked);
@@ -244,9 +269,12 @@ static uint32_t insert_slow(struct strm_env *e, struct flow_side *sd, const stru
 uint32_t strm_insert(struct strm_env *e, struct flow_side *sd, const struct strm_in *in, uint32_t *cut)
 {
     *cut = 0;
-    if (likely(in->off == sd->next && sd->strm == 0 && in->len == in->wire_len && !in->store)) {
-        sd->next += in->wire_len;
-        return in->wire_len;
+    if (likely(in->off <= sd->next && sd->strm == 0 && in->len == in->wire_len && !in->store)) {
+        uint64_t end = in->off + in->wire_len, old = sd->next;
+
+        if (end > old)
+            sd->next = end;
+        return (uint32_t)(sd->next - old);
     }
     return insert_slow(e, sd, in, cut);
 }
@@ -299,13 +327,14 @@ uint64_t strm_held(const struct strm_env *e, const struct flow_side *sd)
 
 uint64_t strm_skip(struct strm_env *e, struct flow_side *sd, uint64_t upto)
 {
-    struct strm *s = strm_get(e, sd);
     uint64_t from = sd->next, end = upto;
+    struct strm *s = sd->strm ? strm_at(e, sd->strm) : NULL;
 
     if (s && s->ooo && ival_at(e, s->ooo)->start < end)
         end = ival_at(e, s->ooo)->start;
     if (end <= from)
         return 0;
+    s = strm_get(e, sd);
     sd->next = end;
     if (s) {
         syn_forget(e, s);

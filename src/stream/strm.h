@@ -124,7 +124,8 @@ int strm_same(const struct strm_env *e, const struct flow_side *sd, uint64_t off
  * => returns the bytes that were new; sd->next moves on as far as bytes are in order.
  * => *cut: bytes of a never captured tail (snap length) that passed into `next` by this call or will when their turn
  *    comes; they are declared a gap at once (strm remembers), the caller counts them.
- * => out of memory: the bytes are known but not held (readers see a loss); e->failed counts.
+ * => out of memory: the bytes are known but not held (readers see a loss); e->failed counts. When not even their place can
+ *    be kept (out of order) it is as if the segment had not come.
  */
 uint32_t strm_insert(struct strm_env *e, struct flow_side *sd, const struct strm_in *in, uint32_t *cut);
 
