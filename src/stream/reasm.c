@@ -124,12 +124,22 @@ static void syn_forget(struct strm_env *e, struct strm *s)
         chunk_cut(e, s, 0, n);
 }
 
+/* settle: a gap that ends at `to` is forgotten: what lies below must not be rewritten, or it would be filled in. */
+static void settle(struct strm *s, uint64_t to)
+{
+    if (to > s->settled)
+        s->settled = to;
+}
+
 /* remember_gap: [from, to) is lost for good. */
 static void remember_gap(struct strm_env *e, struct strm *s, uint64_t from, uint64_t to)
 {
-    ival_add(e, &s->gap, &s->gap_n, from, to);
-    while (s->gap_n > STRM_GAPS)
+    if (ival_add(e, &s->gap, &s->gap_n, from, to) == UINT64_MAX)
+        settle(s, to);
+    while (s->gap_n > STRM_GAPS) {
+        settle(s, ival_at(e, s->gap)->end);
         ival_pop(e, &s->gap, &s->gap_n);
+    }
 }
 
 /* hold: view of [from, to) of this payload. The tail that was never captured is remembered as lost. */
@@ -184,19 +194,32 @@ static void absorb(struct strm_env *e, struct flow_side *sd, struct strm *s)
     }
 }
 
-/* replace: policy LAST: bytes seen before, not read yet and not declared lost are taken from this payload. */
-static void replace(struct strm_env *e, struct flow_side *sd, struct strm *s, const struct strm_in *in)
+/* rewrite: hold [from, to) from this payload, as far as it was captured, not read and not declared lost. */
+static void rewrite(struct strm_env *e, struct strm *s, const struct strm_in *in, uint64_t from, uint64_t to)
 {
-    uint64_t from = in->off > s->read_to ? in->off : s->read_to, end = in->off + in->len;
-    uint32_t unused = 0;
-    struct strm_in again = *in;
+    uint64_t floor = s->read_to > s->settled ? s->read_to : s->settled, cap_end = in->off + in->len;
+    uint32_t none = 0;
 
-    if (from >= end)
+    if (from < floor)
+        from = floor;
+    if (from < in->off)
+        from = in->off;
+    if (to > cap_end)
+        to = cap_end;
+    if (from >= to)
         return;
-    again.wire_len = in->len;
-    /* new bytes too: they are held here, and only counted below */
-    chunk_cut(e, s, from, end);
-    hold_around(e, s, &again, s->gap, from, end, &unused);
+    chunk_cut(e, s, from, to);
+    hold_around(e, s, in, s->gap, from, to, &none);
+}
+
+/* replace: policy LAST: bytes seen before are taken from this payload. */
+static void replace(struct strm_env *e, const struct flow_side *sd, struct strm *s, const struct strm_in *in)
+{
+    uint64_t end = in->off + in->len;
+
+    rewrite(e, s, in, in->off, sd->next);
+    for (uint32_t i = s->ooo; i && ival_at(e, i)->start < end; i = ival_at(e, i)->next)
+        rewrite(e, s, in, ival_at(e, i)->start, ival_at(e, i)->end);
 }
 
 /* insert_bare: there is no memory for a stream: an in-order payload at least moves `next` on. */
@@ -227,12 +250,11 @@ static bool alone(const struct strm_env *e, const struct flow_side *sd, const st
 static uint32_t insert_slow(struct strm_env *e, struct flow_side *sd, const struct strm_in *in, uint32_t *cut)
 {
     uint64_t end = in->off + in->wire_len, from = in->off > sd->next ? in->off : sd->next, fresh;
-    bool rewrite = (sd->flags & SIDE_LAST) && in->store && sd->strm;
+    bool last = (sd->flags & SIDE_LAST) && in->store && sd->strm;
     uint32_t room = 0;
     struct strm *s;
-    struct strm_in view = *in;
 
-    if (end <= sd->next && !rewrite)
+    if (end <= sd->next && !last)
         return 0;
     s = strm_get(e, sd);
     if (s == NULL)
@@ -246,13 +268,11 @@ static uint32_t insert_slow(struct strm_env *e, struct flow_side *sd, const stru
     }
     if (in->off < s->syn_len)
         syn_forget(e, s);
-    if ((sd->flags & SIDE_LAST) && in->store) {
+    if (last)
         replace(e, sd, s, in);
-        view.store = false;
-    }
     if (from >= end)
         return 0;
-    fresh = hold_around(e, s, &view, s->ooo, from, end, cut);
+    fresh = hold_around(e, s, in, s->ooo, from, end, cut);
     if (from == sd->next) {
         sd->next = end;
         absorb(e, sd, s);

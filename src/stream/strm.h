@@ -59,6 +59,7 @@ struct strm {
     uint64_t readable;     /* only with SIDE_LAST */
     uint64_t read_to;      /* highest offset any child has read */
     uint64_t acked;        /* highest offset the receiver has acknowledged */
+    uint64_t settled;      /* end of the highest declared gap that was forgotten: nothing below it is rewritten */
     uint64_t hole_off;     /* `next` when the present first hole was first noticed (conn/ keeps these four) */
     uint64_t hole_since;   /* ns of that moment; 0: no hole noticed */
     uint64_t hole_acked;   /* ns when an ACK beyond its start was first seen; 0: not yet */
