@@ -380,7 +380,7 @@ bool strm_ack(struct strm_env *e, struct flow_side *sd, uint64_t off)
     if (to <= s->readable)
         return false;
     s->readable = to;
-    return true;
+    return (sd->flags & SIDE_LAST) != 0;
 }
 
 void strm_syn_hold(struct strm_env *e, struct flow_side *sd, const uint8_t *data, uint32_t len)
@@ -418,10 +418,10 @@ uint32_t strm_syn_take(struct strm_env *e, struct flow_side *sd, uint32_t n, boo
     return n;
 }
 
-static bool check_chunks(const struct strm_env *e, const struct strm *s, bool after_own)
+static bool check_chunks(const struct strm_env *e, const struct strm *s, uint64_t next, bool after_own)
 {
-    uint64_t last = 0;
-    uint32_t tail = 0;
+    uint64_t last = 0, seen = next > s->syn_len ? next : s->syn_len;
+    uint32_t tail = 0, v = s->ooo;
 
     for (uint32_t i = s->head; i; i = chunk_at(e, i)->next) {
         const struct chunk *c = chunk_at(e, i);
@@ -432,9 +432,30 @@ static bool check_chunks(const struct strm_env *e, const struct strm *s, bool af
             return err_set(EINVAL, "chunk at %llu still borrowed", (unsigned long long)c->off) == 0;
         last = chunk_end(c);
         tail = i;
+        while (v && ival_at(e, v)->end < last)
+            v = ival_at(e, v)->next;
+        if (last > seen && (!v || (c->off > seen ? c->off : seen) < ival_at(e, v)->start))
+            return err_set(EINVAL, "chunk at %llu holds bytes never seen", (unsigned long long)c->off) == 0;
     }
     if (tail != s->tail)
         return err_set(EINVAL, "tail is not the last chunk") == 0;
+    return true;
+}
+
+static bool check_gaps(const struct strm_env *e, const struct strm *s)
+{
+    uint64_t last = 0;
+    uint32_t n = 0;
+
+    for (uint32_t i = s->gap; i; i = ival_at(e, i)->next, n++) {
+        const struct ival *v = ival_at(e, i);
+
+        if ((n && v->start <= last) || v->end <= v->start)
+            return err_set(EINVAL, "gap at %llu touches its neighbour", (unsigned long long)v->start) == 0;
+        last = v->end;
+    }
+    if (n != s->gap_n || n > STRM_GAPS)
+        return err_set(EINVAL, "gaps disagree") == 0;
     return true;
 }
 
@@ -457,5 +478,5 @@ bool strm_check(const struct strm_env *e, const struct flow_side *sd, bool after
     }
     if (n != s->ooo_n || sum != s->ooo_bytes)
         return err_set(EINVAL, "interval sums disagree") == 0;
-    return check_chunks(e, s, after_own);
+    return check_gaps(e, s) && check_chunks(e, s, sd->next, after_own);
 }

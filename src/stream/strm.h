@@ -20,7 +20,7 @@
  * (contract 1). Nothing else needs to be remembered about loss.
  *
  * Invariants (strm_check): chunks and intervals sorted, disjoint, non-empty; intervals above `next` and not adjacent to it;
- * ooo_bytes is the sum it says; no borrowed chunk after strm_own.
+ * ooo_bytes is the sum it says; nothing is held that was not seen; no borrowed chunk after strm_own.
  */
 #ifndef WEIR_STREAM_STRM_H
 #define WEIR_STREAM_STRM_H
@@ -145,7 +145,8 @@ uint64_t strm_held(const struct strm_env *e, const struct flow_side *sd);
 /* strm_skip: declare [next, upto) lost as far as it is a hole (to the first interval at most). => bytes given up. */
 uint64_t strm_skip(struct strm_env *e, struct flow_side *sd, uint64_t upto);
 
-/* strm_ack: the receiver has acknowledged up to offset `off` (needs a stream; LAST: moves `readable`). => true if it moved. */
+/* strm_ack: the receiver has acknowledged up to offset `off` (needs a stream). => true if more became readable by
+ * it: only with LAST. */
 bool strm_ack(struct strm_env *e, struct flow_side *sd, uint64_t off);
 
 /*
