@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * fsm.h: what both ends must believe. Two tables: what a segment tells of its sender, and what it does to its receiver,
- * both inferred by somebody in the middle (API semantics 5, RFC 9293 3.10). Pure: a query in, the next state out.
+ * fsm.h: what both ends must believe. Two tables: what a segment tells of its sender, and what it
+ * does to its receiver, both inferred by somebody in the middle (API semantics 5, RFC 9293 3.10).
+ * Pure: a query in, the next state out.
  */
 #ifndef WEIR_TCP_FSM_H
 #define WEIR_TCP_FSM_H
@@ -10,23 +11,33 @@
 
 /* Values of the public enum tcpstate (not Linux's order); mon/ asserts that they agree. */
 enum fsm_state {
-    FS_CLOSED, FS_LISTEN, FS_SYN_SENT, FS_SYN_RCVD, FS_ESTABLISHED, FS_FIN_WAIT_1, FS_FIN_WAIT_2, FS_CLOSE_WAIT,
-    FS_CLOSING, FS_LAST_ACK, FS_TIME_WAIT, FS_CNT
+    FS_CLOSED,
+    FS_LISTEN,
+    FS_SYN_SENT,
+    FS_SYN_RCVD,
+    FS_ESTABLISHED,
+    FS_FIN_WAIT_1,
+    FS_FIN_WAIT_2,
+    FS_CLOSE_WAIT,
+    FS_CLOSING,
+    FS_LAST_ACK,
+    FS_TIME_WAIT,
+    FS_CNT
 };
 
 /* A segment and what has been worked out about it, seen from one endpoint. */
 struct fsm_query {
-    uint8_t state;   /* the endpoint's, before */
-    uint8_t tflags;  /* enum tcp_flag */
-    bool strict;     /* else tolerant: packets may have passed unseen */
-    bool payload;    /* carries stream bytes */
+    uint8_t state;  /* the endpoint's, before */
+    uint8_t tflags; /* enum tcp_flag */
+    bool strict;    /* else tolerant: packets may have passed unseen */
+    bool payload;   /* carries stream bytes */
     /* sender's view */
-    bool ack_all;    /* its ACK equals the next byte it expects, the peer's FIN included if that was sent */
-    bool acks_fin;   /* its ACK covers the peer's FIN (whoever acknowledges a FIN has received it) */
+    bool ack_all;  /* its ACK equals the next number it expects */
+    bool acks_fin; /* its ACK covers the peer's FIN: so it has received that */
     /* receiver's view */
-    bool ack_of_syn; /* ISS < SEG.ACK <= SND.NXT (only asked in SYN_SENT and SYN_RCVD) */
+    bool ack_of_syn; /* ISS < SEG.ACK <= SND.NXT (asked in SYN_SENT, SYN_RCVD) */
     bool ack_of_fin; /* the ACK covers the receiver's own FIN */
-    bool fin_here;   /* with this segment the receiver has everything up to and including the sender's FIN */
+    bool fin_here;   /* the receiver has all up to and including the sender's FIN */
 };
 
 /*

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * seq.h: sequence number arithmetic (RFC 9293 3.4), modulo 2^32. Nobody else subtracts sequence numbers.
+ * seq.h: sequence number arithmetic (RFC 9293 3.4), modulo 2^32. Nobody else subtracts sequence
+ * numbers.
  */
 #ifndef WEIR_TCP_SEQ_H
 #define WEIR_TCP_SEQ_H
@@ -35,7 +36,8 @@ static inline uint32_t seq_max(uint32_t a, uint32_t b)
 }
 
 /*
- * seq_to_off: the 64-bit stream offset of sequence number s, given that offset `near` has sequence number base + near.
+ * seq_to_off: the 64-bit stream offset of sequence number s, given that offset `near` has sequence
+ * number base + near.
  * => negative when s lies before offset 0.
  */
 static inline int64_t seq_to_off(uint32_t s, uint32_t base, uint64_t near)
