@@ -17,8 +17,22 @@
 
 /* Rank of the root events: the order within one hook call (contract 3). */
 enum ev_rank {
-    EV_PKT_IN, EV_PKT_OUT, EV_CONN_START, EV_CONN_SETUP, EV_STATE, EV_REXMIT, EV_OVERLAP, EV_ERROR, EV_GAP, EV_NEW_DATA,
-    EV_TIMEOUT, EV_EVICT, EV_ORPHAN, EV_CONN_END, EV_DEBUG, EV_RANKS
+    EV_PKT_IN,
+    EV_PKT_OUT,
+    EV_CONN_START,
+    EV_CONN_SETUP,
+    EV_STATE,
+    EV_REXMIT,
+    EV_OVERLAP,
+    EV_ERROR,
+    EV_GAP,
+    EV_NEW_DATA,
+    EV_TIMEOUT,
+    EV_EVICT,
+    EV_ORPHAN,
+    EV_CONN_END,
+    EV_DEBUG,
+    EV_RANKS
 };
 
 #define EVB(rank) (1u << (rank)) /* bit of a rank in masks of raised events */
@@ -85,13 +99,25 @@ uint32_t evset_add(struct evtab *t, uint32_t set, event_t ev, const struct ev_cb
 /* evset_del: the same for removal. => a reference to `set` itself when ev is not in it (errno ENOENT, harmless). */
 uint32_t evset_del(struct evtab *t, uint32_t set, event_t ev);
 void evset_ref(struct evtab *t, uint32_t set);
-/* evset_unref: when the last user leaves, the set is freed at the next evset_gc, not before (a dispatch may walk it). */
+/*
+ * evset_unref: when the last user leaves, the set may be freed from the next evset_gc on, not before (a dispatch may walk it).
+ * => a bounded number of sets nobody uses is kept, so that flows that come and go do not build the same ones over and over.
+ */
 void evset_unref(struct evtab *t, uint32_t set);
 /* evset_gc: at the end of a batch. O(1) when nothing is to do. */
 void evset_gc(struct evtab *t);
-/* evset_mask: OR of EVB(rank) over the roots of all members. */
-uint32_t evset_mask(const struct evtab *t, uint32_t set);
-/* evset_count: number of different sets alive (tests, statistics). evset_members: members of one. */
+/*
+ * evset_mask: OR of EVB(rank) over the roots of all members (those below hand-raised events too).
+ * => two loads: test it before ev_dispatch.
+ */
+struct evtab_head {
+    uint32_t *mask; /* by set index; [0] is 0 */
+};
+static inline uint32_t evset_mask(const struct evtab *t, uint32_t set)
+{
+    return ((const struct evtab_head *)(const void *)t)->mask[set];
+}
+/* evset_count: number of different sets in use (tests, statistics). evset_members: members of one. */
 uint32_t evset_count(const struct evtab *t);
 uint32_t evset_members(const struct evtab *t, uint32_t set);
 /* evset_has: the callback registered for ev. => false if ev is not a member. */
@@ -104,14 +130,18 @@ bool evtab_check(const struct evtab *t);
 /* One child's view of one event. Lives on the caller's stack. */
 struct ev_call {
     struct evtab *tab;
-    const uint32_t *setp;   /* the child's current set for this hook: read again after every callback */
-    const uint16_t *flags;  /* child flags, or NULL: the walk ends when (*flags & stop) becomes non-zero */
+    const uint32_t
+        *setp; /* the child's current set for this hook: read again after every callback */
+    const uint16_t
+        *flags; /* child flags, or NULL: the walk ends when (*flags & stop) becomes non-zero */
     uint16_t stop;
     mctx_t mctx;
     int sock;
     int side;
-    struct ev_call *outer;  /* the dispatch we are nested in (mtcp_raise_event, immediate events), or NULL */
-    uint32_t walking;       /* set: the set this walk began with */
+    struct ev_call
+        *outer; /* the dispatch we are nested in (mtcp_raise_event, immediate events), or NULL */
+    uint32_t walking; /* set: the set this walk began with */
+    uint32_t raising; /* set: how many ev_raise run on this call, one in the other */
 };
 
 /*
@@ -127,7 +157,10 @@ void ev_dispatch(struct ev_call *c, enum ev_rank rank);
 /*
  * ev_raise: raise a hand-raised event (or any user-defined event, its filter then deciding) inside a dispatch: the members at and
  * below `ev` of the set that `c` walks.
- * => 0; -1 with EINVAL (not a user-defined event), ENOENT (nobody registered it), ELOOP (nested deeper than 16).
+ * => `c` is the call being walked: inside the raised event's own callbacks it is still the same one.
+ * => hand-raised events below `ev` do not run with it: each is raised for itself.
+ * => 0; -1 with EINVAL (not a user-defined event), ENOENT (nobody registered it, or not any more), ELOOP (nested deeper
+ *    than 16, counted over `outer` and raises).
  */
 int ev_raise(struct ev_call *c, event_t ev);
 

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * dispatch.c: one event, one child: walk the compiled set.
+ *
+ * The set cannot change, but the child may point at another one after any callback or filter. Then
+ * what is left of the walk runs only as far as it is in the child's new set too, with the same
+ * function; what is new there waits for the next event (contract 3). No reference is taken: a set
+ * is freed between batches only.
+ *
+ * A filter may be costly, may consume stream bytes and may itself change the set. So it runs once,
+ * and only if something at or below it may still run at that moment.
+ */
+#include "event/evset_int.h"
+
+#include <errno.h>
+
+#include "base/errtext.h"
+#include "event/ude.h"
+
+#define MAX_NESTING 16
+
+/* May member `o` run? It is in the walked set; see if it is in the child's present set. */
+static bool in_present_set(const struct ev_call *c, const struct ev_op *o)
+{
+    const struct ev_op *now = evset_op(evset_at(c->tab, *c->setp), o->code);
+    struct ev_cb a, b;
+
+    if (!now || !op_is_member(now))
+        return false;
+    a = op_cb(o);
+    b = op_cb(now);
+    return ev_cb_same(&a, &b);
+}
+
+static inline bool changed(const struct ev_call *c)
+{
+    return unlikely(*c->setp != c->walking);
+}
+
+/* May any member of a subtree run? */
+static bool any_may_run(const struct ev_call *c, const struct ev_op *ops, uint32_t i, uint32_t end)
+{
+    if (!changed(c))
+        return true;
+    for (; i < end; i++)
+        if (op_is_member(&ops[i]) && in_present_set(c, &ops[i]))
+            return true;
+    return false;
+}
+
+static inline bool run_filter(const struct ev_call *c, const struct ev_op *o)
+{
+    if (o->flags & OP_FILTER)
+        return o->f.f5(c->mctx, c->sock, c->side, o->code, o->arg);
+    if (o->flags & OP_FILTER4)
+        return o->f.f4(c->mctx, c->sock, c->side, o->code);
+    return true;
+}
+
+static void run_callback(const struct ev_call *c, const struct ev_op *o)
+{
+    if (o->flags & OP_CB)
+        o->cb.f5(c->mctx, c->sock, c->side, op_event(o), o->arg);
+    else
+        o->cb.f4(c->mctx, c->sock, c->side, op_event(o));
+}
+
+static void walk(const struct ev_call *c, const struct ev_op *ops, uint32_t i, uint32_t end)
+{
+    static const uint16_t no_flags;
+    const uint16_t *flags = c->flags ? c->flags : &no_flags;
+
+    while (i < end && !(*flags & c->stop)) {
+        const struct ev_op *o = &ops[i];
+
+        if (!any_may_run(c, ops, i, o->end) || !run_filter(c, o)) {
+            i = o->end;
+            continue;
+        }
+        if (*flags & c->stop)
+            return;
+        if (op_is_member(o) && (!changed(c) || in_present_set(c, o)))
+            run_callback(c, o);
+        i++;
+    }
+}
+
+void ev_dispatch(struct ev_call *c, enum ev_rank rank)
+{
+    const struct evset *s = evset_at(c->tab, *c->setp);
+
+    c->walking = *c->setp;
+    c->raising = 0;
+    walk(c, s->ops, s->start[rank], s->start[rank + 1]);
+}
+
+static uint32_t nesting(const struct ev_call *c)
+{
+    uint32_t n = c->raising;
+
+    while ((c = c->outer) != NULL)
+        n += 1 + c->raising;
+    return n;
+}
+
+int ev_raise(struct ev_call *c, event_t ev)
+{
+    const struct evset *s = evset_at(c->tab, c->walking);
+    const struct ev_op *o;
+    uint32_t first;
+
+    if (!ude_get(ev))
+        return err_set(EINVAL, "0x%llx is no user-defined event", (unsigned long long)ev);
+    if (nesting(c) >= MAX_NESTING)
+        return err_set(ELOOP, "events raised within events, more than %d deep", MAX_NESTING);
+    o = evset_op(s, (uint32_t)ev);
+    first = o ? (uint32_t)(o - s->ops) : 0;
+    if (!o || !any_may_run(c, s->ops, first, o->end))
+        return err_set(ENOENT, "nothing is registered at or below event 0x%llx",
+                       (unsigned long long)ev);
+    c->raising++;
+    walk(c, s->ops, first, o->end);
+    c->raising--;
+    return 0;
+}

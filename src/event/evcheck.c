@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* evcheck.c: the invariants of sets and edges. Tests call it after each step; slow. */
+#include "event/evset_int.h"
+
+#include "base/hash.h"
+#include "event/ude.h"
+
+/* Subtrees lie within each other; each filter hangs where the forest says. */
+static bool ops_ok(const struct evset *s, uint32_t begin, uint32_t end, event_t parent)
+{
+    for (uint32_t i = begin; i < end; i = s->ops[i].end) {
+        const struct ev_op *o = &s->ops[i];
+        const struct ude *u = ude_get(op_event(o));
+
+        if (o->end <= i || o->end > end || !o->arg)
+            return false;
+        if (!op_is_member(o) && (o->end == i + 1 || !u)) /* leads nowhere */
+            return false;
+        if (u && u->base != parent && !(u->manual && parent == 0))
+            return false;
+        if (u && u->manual != ((o->flags & (OP_FILTER | OP_FILTER4)) == 0))
+            return false;
+        if (!ops_ok(s, i + 1, o->end, op_event(o)))
+            return false;
+    }
+    return true;
+}
+
+static bool members_ok(const struct evtab *t, uint32_t set, const struct evset *s)
+{
+    uint32_t mask = 0, members = 0;
+    uint64_t id = 0;
+
+    for (uint32_t i = 0; i < s->nmembers; i++) {
+        const struct ev_op *o = &s->ops[evset_order(s)[i]];
+        struct ev_cb cb = op_cb(o), found;
+
+        id ^= ev_member_hash(op_event(o), &cb) & t->hash_mask;
+        mask |= EVB(ude_root(op_event(o)));
+        if (!evset_has(t, set, op_event(o), &found) || !ev_cb_same(&cb, &found))
+            return false;
+    }
+    for (uint32_t i = 0; i < s->nops; i++)
+        members += op_is_member(&s->ops[i]);
+    for (uint32_t i = 1; i < s->nude; i++)
+        if (s->ops[evset_by_id(s)[i - 1]].code >= s->ops[evset_by_id(s)[i]].code)
+            return false;
+    return id == s->id && mask == evset_mask(t, set) && members == s->nmembers;
+}
+
+static bool areas_ok(const struct evset *s)
+{
+    for (uint32_t r = 0; r < EV_RANKS; r++) {
+        uint32_t i = s->start[r];
+
+        if (i > s->start[r + 1])
+            return false;
+        if (i < s->start[r + 1] && s->ops[i].code == r) {
+            if (s->ops[i].end != i + 1)
+                return false;
+            i++;
+        }
+        if (!ops_ok(s, i, s->start[r + 1], ev_builtin((enum ev_rank)r)))
+            return false;
+    }
+    return ops_ok(s, s->start[EV_RANKS], s->nops, 0);
+}
+
+static bool equal(const struct evset *a, const struct evset *b)
+{
+    if (a->id != b->id || a->nmembers != b->nmembers)
+        return false;
+    for (uint32_t i = 0; i < a->nmembers; i++) {
+        const struct ev_op *x = &a->ops[evset_order(a)[i]], *y = &b->ops[evset_order(b)[i]];
+        struct ev_cb cx = op_cb(x), cy = op_cb(y);
+
+        if (x->code != y->code || !ev_cb_same(&cx, &cy))
+            return false;
+    }
+    return true;
+}
+
+/* Does an edge say what evset_add and evset_del would? */
+static bool edge_ok(const struct evtab *t, const struct ev_edge *g)
+{
+    const struct evset *from = evset_at(t, g->from), *to = evset_at(t, g->to);
+    bool had = evset_has(t, g->from, g->ev, NULL);
+    struct ev_cb now;
+
+    if (ev_cb_null(&g->cb))
+        return had && to->nmembers + 1 == from->nmembers && !evset_has(t, g->to, g->ev, NULL);
+    return to->nmembers == from->nmembers + !had && evset_has(t, g->to, g->ev, &now) &&
+           ev_cb_same(&now, &g->cb);
+}
+
+/* The edges in the table are those in the lists of the sets: `n` counts the latter, both ways. */
+static bool edges_ok(const struct evtab *t, uint64_t n)
+{
+    uint32_t total = 0;
+
+    for (uint32_t b = 0; b < t->nebuckets; b++) {
+        for (uint32_t e = t->ebucket[b]; e;) {
+            const struct ev_edge *g = pool_at(&t->edges, e);
+
+            if (!edge_ok(t, g) || (g->hash & (t->nebuckets - 1)) != b)
+                return false;
+            total++;
+            e = g->next;
+        }
+    }
+    return total == t->edges.used && n == 2 * (uint64_t)total;
+}
+
+static uint32_t count_edges(const struct evtab *t, uint32_t set)
+{
+    uint32_t n = 0;
+
+    for (int kind = 0; kind < 2; kind++) {
+        for (uint32_t e = evset_at(t, set)->edges[kind]; e;) {
+            const struct ev_edge *g = pool_at(&t->edges, e);
+
+            n += (kind ? g->to : g->from) == set;
+            e = g->link[kind].next;
+        }
+    }
+    return n;
+}
+
+static bool dead_ok(const struct evtab *t)
+{
+    uint32_t n = 0;
+    uint64_t bytes = 0;
+
+    for (uint32_t i = t->dead_head; i; i = evset_at(t, i)->dead_next) {
+        if (evset_at(t, i)->refs > 0)
+            return false;
+        n++;
+        bytes += evset_at(t, i)->bytes;
+    }
+    return n == t->ndead && bytes == t->dead_bytes;
+}
+
+bool evtab_check(const struct evtab *t)
+{
+    uint64_t edges = count_edges(t, 0), live = 0;
+    uint32_t total = 0, dead = 0;
+
+    for (uint32_t b = 0; b < t->nbuckets; b++) {
+        for (uint32_t i = t->bucket[b]; i; i = evset_at(t, i)->next) {
+            const struct evset *s = evset_at(t, i);
+
+            if (!members_ok(t, i, s) || !areas_ok(s))
+                return false;
+            for (uint32_t k = s->next; k; k = evset_at(t, k)->next)
+                if (equal(s, evset_at(t, k)))
+                    return false;
+            edges += count_edges(t, i);
+            live += s->refs ? s->bytes : 0;
+            dead += s->refs == 0;
+            total++;
+        }
+    }
+    return total == t->sets.used && dead == t->ndead && live == t->live_bytes && dead_ok(t) &&
+           t->head.mask[0] == 0 && edges_ok(t, edges);
+}

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * evcompile.c: from members in order of registration to the flat arrays that dispatch walks.
+ *
+ * First a tree: each member hangs below its base, that below its own, up to the built-in event, or
+ * up to an event that is raised by hand, which begins a tree of its own. A node is made when the
+ * first member at or below it comes along and goes last among its siblings: so each level is in
+ * order of the first registration at or below (contract 3). Then the trees are written out depth
+ * first. No recursion: events may nest as deep as memory allows.
+ */
+#include "event/evset_int.h"
+
+#include <string.h>
+
+#include "base/hash.h"
+#include "event/ude.h"
+
+#define NODE_RANK(r) (1u + (r))
+#define NODE_RAISED  (1u + EV_RANKS) /* parent of all hand-raised events */
+#define NODE_FIRST   (2u + EV_RANKS)
+#define MAP0         64u
+
+/* ---- the tree ----------------------------------------------------------------------------- */
+
+static uint32_t *map_slot(const struct evtab *t, event_t ev)
+{
+    uint32_t i = (uint32_t)hash_mix(ev);
+
+    while (t->map[i & (t->map_size - 1)] && t->node[t->map[i & (t->map_size - 1)]].ev != ev)
+        i++;
+    return &t->map[i & (t->map_size - 1)];
+}
+
+/* An empty map of `size` slots, and every node so far in it. => false without memory. */
+static bool map_resize(struct evtab *t, uint32_t size)
+{
+    uint32_t *m = evtab_room(t, t->map, &t->map_cap, size, sizeof(*m));
+
+    if (!m)
+        return false;
+    t->map = m;
+    t->map_size = size;
+    memset(m, 0, size * sizeof(*m));
+    for (uint32_t i = NODE_FIRST; i < t->nnodes; i++)
+        *map_slot(t, t->node[i].ev) = i;
+    return true;
+}
+
+/* => a node for ev, in the map, without parent; 0 without memory. */
+static uint32_t new_node(struct evtab *t, event_t ev)
+{
+    uint32_t i = t->nnodes;
+    struct ev_node *n = evtab_room(t, t->node, &t->node_cap, i + 1, sizeof(*n));
+
+    if (!n)
+        return 0;
+    t->node = n;
+    if (2 * (i + 1) > t->map_size && !map_resize(t, 2 * t->map_size))
+        return 0;
+    n[i] = (struct ev_node){.ev = ev};
+    *map_slot(t, ev) = i;
+    t->nnodes++;
+    return i;
+}
+
+static void hang(struct evtab *t, uint32_t parent, uint32_t child)
+{
+    struct ev_node *p = &t->node[parent];
+
+    t->node[child].parent = parent;
+    if (p->last)
+        t->node[p->last].next = child;
+    else
+        p->first = child;
+    p->last = child;
+}
+
+/* The node of ev, with all that lie between it and its root. => 0 without memory. */
+static uint32_t node_of(struct evtab *t, event_t ev)
+{
+    uint32_t below = 0, found = 0;
+
+    for (;;) {
+        const struct ude *u = ude_get(ev);
+        uint32_t n = u ? *map_slot(t, ev) : NODE_RANK((uint32_t)ev_rank_of(ev));
+        bool known = n != 0;
+
+        if (!known)
+            n = new_node(t, ev);
+        if (!n)
+            return 0;
+        if (below)
+            hang(t, n, below);
+        else
+            found = n;
+        if (known)
+            return found;
+        if (u->manual) {
+            hang(t, NODE_RAISED, n);
+            return found;
+        }
+        below = n;
+        ev = u->base;
+    }
+}
+
+/* => false without memory; else the number of operations in *nops. */
+static bool plant(struct evtab *t, uint32_t n, uint32_t *mask, uint32_t *nops)
+{
+    struct ev_node *node = evtab_room(t, t->node, &t->node_cap, NODE_FIRST, sizeof(*node));
+
+    if (!node)
+        return false;
+    t->node = node;
+    t->nnodes = NODE_FIRST;
+    memset(node, 0, NODE_FIRST * sizeof(*node));
+    for (uint32_t r = 0; r < EV_RANKS; r++)
+        node[NODE_RANK(r)].ev = ev_builtin((enum ev_rank)r);
+    if (!map_resize(t, MAP0))
+        return false;
+    *mask = 0;
+    *nops = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t at = node_of(t, t->cand[i].ev);
+
+        if (!at)
+            return false;
+        t->node[at].member = i + 1;
+        *mask |= EVB(ude_root(t->cand[i].ev));
+        *nops += at < NODE_FIRST; /* a base callback; the others are counted as nodes */
+    }
+    *nops += t->nnodes - NODE_FIRST;
+    return true;
+}
+
+/* ---- writing it out ----------------------------------------------------------------------- */
+
+struct writer {
+    struct evtab *t;
+    struct evset *s;
+    uint32_t nops;
+    uint32_t nude;
+};
+
+static void emit(struct writer *w, uint32_t node)
+{
+    struct ev_node *n = &w->t->node[node];
+    struct ude *u = ude_get(n->ev);
+    struct ev_op *o = &w->s->ops[w->nops];
+
+    *o = (struct ev_op){.arg = &w->t->none};
+    o->code = u ? (uint32_t)n->ev : (uint32_t)ev_rank_of(n->ev);
+    o->end = w->nops + 1;
+    if (u)
+        o->arg = &u->arg;
+    if (u && !u->manual) {
+        o->flags |= u->f.arity == EV_ARGS4 ? OP_FILTER4 : OP_FILTER;
+        if (u->f.arity == EV_ARGS4)
+            o->f.f4 = u->f.f4;
+        else
+            o->f.f5 = u->f.f5;
+    }
+    if (n->member) {
+        const struct ev_cb *cb = &w->t->cand[n->member - 1].cb;
+
+        o->flags |= cb->arity == EV_ARGS4 ? OP_CB4 : OP_CB;
+        if (cb->arity == EV_ARGS4)
+            o->cb.f4 = cb->f4;
+        else
+            o->cb.f5 = cb->f5;
+        evset_order(w->s)[n->member - 1] = w->nops;
+    }
+    if (u)
+        evset_by_id(w->s)[w->nude++] = w->nops;
+    n->op = w->nops++;
+}
+
+/* All below `root`, depth first. */
+static void emit_below(struct writer *w, uint32_t root)
+{
+    const struct ev_node *node = w->t->node;
+    uint32_t n = node[root].first;
+
+    while (n) {
+        emit(w, n);
+        if (node[n].first) {
+            n = node[n].first;
+            continue;
+        }
+        for (; n != root; n = node[n].parent) {
+            w->s->ops[node[n].op].end = w->nops;
+            if (node[n].next)
+                break;
+        }
+        n = n == root ? 0 : node[n].next;
+    }
+}
+
+/* Shell's sort: nearly nothing to do when events are registered in the order of their definition.
+ */
+static void sort_by_id(struct evset *s)
+{
+    uint32_t *a = evset_by_id(s), gap = 1;
+
+    while (gap < s->nude / 3)
+        gap = 3 * gap + 1;
+    for (; gap > 0; gap /= 3) {
+        for (uint32_t i = gap; i < s->nude; i++) {
+            uint32_t x = a[i], j = i;
+
+            for (; j >= gap && s->ops[a[j - gap]].code > s->ops[x].code; j -= gap)
+                a[j] = a[j - gap];
+            a[j] = x;
+        }
+    }
+}
+
+static bool body_alloc(struct evtab *t, struct evset *s)
+{
+    s->bytes = (uint32_t)(s->nops * sizeof(*s->ops) + (s->nmembers + s->nude) * sizeof(uint32_t));
+    s->blk = 0;
+    if (s->bytes > BLK_MAX) {
+        s->ops = evtab_zalloc(t, s->bytes);
+        return s->ops != NULL;
+    }
+    s->blk = blk_alloc(&t->blks, s->bytes);
+    if (!s->blk)
+        return false;
+    s->ops = (struct ev_op *)(void *)blk_ptr(&t->blks, s->blk);
+    return true;
+}
+
+void evset_body_free(struct evtab *t, struct evset *s)
+{
+    if (s->blk)
+        blk_free(&t->blks, s->blk);
+    else
+        evtab_free(t, s->ops, s->bytes);
+}
+
+bool evset_compile(struct evtab *t, struct evset *s, uint32_t n, uint32_t *mask)
+{
+    struct writer w = {.t = t, .s = s};
+
+    assert(n > 0);
+    if (!plant(t, n, mask, &s->nops))
+        return false;
+    s->nmembers = n;
+    s->nude = t->nnodes - NODE_FIRST;
+    if (!body_alloc(t, s))
+        return false;
+    for (uint32_t r = 0; r < EV_RANKS; r++) {
+        s->start[r] = w.nops;
+        if (t->node[NODE_RANK(r)].member)
+            emit(&w, NODE_RANK(r));
+        emit_below(&w, NODE_RANK(r));
+    }
+    s->start[EV_RANKS] = w.nops;
+    emit_below(&w, NODE_RAISED);
+    assert(w.nops == s->nops && w.nude == s->nude);
+    sort_by_id(s);
+    return true;
+}

@@ -1,0 +1,486 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * evset.c: sets of <event, callback>, shared by all flows of a context.
+ *
+ * Life cycle. A set is built by evset_add or evset_del when no equal one exists, and never changes.
+ * Its id is the XOR of its members' hashes, so the id of "this set plus one member" is known at
+ * once; a set with this id is taken only if its members are the same, in the same order. The answer
+ * is remembered as an edge (set, event, callback) -> set, and the next flow that does the same
+ * follows it (evedge.c).
+ *
+ * Ownership. Whoever points at a set holds a reference. A set without references goes to the end of
+ * the list of the dead, where an edge or a search may still find it; evset_gc, at the end of a
+ * batch, frees the oldest of them. So no set disappears while a dispatch walks it, and dispatch
+ * touches no count. Dead sets stay as long as they take no more memory than the living ones and
+ * `keep` together: with flows coming and going, the sets on the way to the common ones are built
+ * once and not for each flow, and yet K sets cost O(K) memory.
+ *
+ * Threads: none. One table belongs to one context.
+ *
+ * Invariants: evtab_check (evcheck.c).
+ */
+#include "event/evset_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/errtext.h"
+#include "base/hash.h"
+#include "event/ude.h"
+
+#define SETS_PER_SLAB  64
+#define EDGES_PER_SLAB 256
+#define BUCKETS0       64
+#ifdef WEIR_POISON
+#define KEEP_BYTES 0 /* whoever walks a set that is gone shall be found out */
+#else
+#define KEEP_BYTES (256u << 10)
+#endif
+
+/* ---- memory ------------------------------------------------------------------------------- */
+
+static bool charge(struct evtab *t, size_t bytes)
+{
+    if (t->acct->limit && t->acct->used + bytes > t->acct->limit)
+        return false;
+    t->acct->used += bytes;
+    t->acct->allocs++;
+    return true;
+}
+
+void *evtab_zalloc(struct evtab *t, size_t bytes)
+{
+    void *p;
+
+    if (!charge(t, bytes))
+        return NULL;
+    p = calloc(1, bytes);
+    if (!p)
+        t->acct->used -= bytes;
+    return p;
+}
+
+void evtab_free(struct evtab *t, void *p, size_t bytes)
+{
+    if (p)
+        t->acct->used -= bytes;
+    free(p);
+}
+
+void *evtab_room(struct evtab *t, void *p, uint32_t *cap, uint32_t need, size_t size)
+{
+    uint32_t n = *cap ? *cap : 64;
+    void *q;
+
+    if (p && need <= *cap)
+        return p;
+    while (n < need)
+        n *= 2;
+    q = evtab_zalloc(t, n * size);
+    if (!q)
+        return NULL;
+    if (p)
+        memcpy(q, p, *cap * size);
+    evtab_free(t, p, *cap * size);
+    *cap = n;
+    return q;
+}
+
+/* ---- the table ---------------------------------------------------------------------------- */
+
+struct evtab *evtab_create(struct memacct *acct)
+{
+    struct evtab *t = calloc(1, sizeof(*t));
+
+    if (!t)
+        return err_null(ENOMEM, "no memory for event sets");
+    t->acct = acct ? acct : &t->own;
+    t->hash_mask = UINT64_MAX;
+    t->keep = KEEP_BYTES;
+    pool_init(&t->sets, "evset", sizeof(struct evset), CACHELINE, SETS_PER_SLAB, 0, t->acct);
+    pool_init(&t->edges, "evedge", sizeof(struct ev_edge), CACHELINE, EDGES_PER_SLAB, 0, t->acct);
+    blkpool_init(&t->blks, t->acct);
+    t->head.mask = evtab_room(t, NULL, &t->mask_cap, 1, sizeof(*t->head.mask));
+    t->bucket = evtab_zalloc(t, BUCKETS0 * sizeof(*t->bucket));
+    t->ebucket = evtab_zalloc(t, BUCKETS0 * sizeof(*t->ebucket));
+    t->nbuckets = t->nebuckets = BUCKETS0;
+    if (!t->head.mask || !t->bucket || !t->ebucket) {
+        evtab_destroy(t);
+        return err_null(ENOMEM, "no memory for event sets");
+    }
+    return t;
+}
+
+static void free_large_bodies(struct evtab *t)
+{
+    for (uint32_t b = 0; b < t->nbuckets; b++)
+        for (uint32_t i = t->bucket[b]; i; i = evset_at(t, i)->next)
+            if (!evset_at(t, i)->blk)
+                evset_body_free(t, evset_mut(t, i));
+}
+
+void evtab_destroy(struct evtab *t)
+{
+    if (!t)
+        return;
+    if (t->bucket)
+        free_large_bodies(t);
+    pool_fini(&t->sets);
+    pool_fini(&t->edges);
+    blkpool_fini(&t->blks);
+    evtab_free(t, t->head.mask, t->mask_cap * sizeof(*t->head.mask));
+    evtab_free(t, t->bucket, t->nbuckets * sizeof(*t->bucket));
+    evtab_free(t, t->ebucket, t->nebuckets * sizeof(*t->ebucket));
+    evtab_free(t, t->cand, t->cand_cap * sizeof(*t->cand));
+    evtab_free(t, t->node, t->node_cap * sizeof(*t->node));
+    evtab_free(t, t->map, t->map_cap * sizeof(*t->map));
+    free(t);
+}
+
+static uint32_t *id_bucket(const struct evtab *t, uint64_t id)
+{
+    return &t->bucket[hash_mix(id) & (t->nbuckets - 1)];
+}
+
+/* One bucket for each set. Without memory the chains grow longer, that is all. */
+static void grow_buckets(struct evtab *t)
+{
+    uint32_t n = t->nbuckets, *old = t->bucket, *b;
+
+    if (t->sets.used < n || n > UINT32_MAX / 2)
+        return;
+    b = evtab_zalloc(t, 2 * n * sizeof(*b));
+    if (!b)
+        return;
+    t->bucket = b;
+    t->nbuckets = 2 * n;
+    for (uint32_t k = 0; k < n; k++) {
+        for (uint32_t i = old[k], next; i; i = next) {
+            struct evset *s = evset_mut(t, i);
+            uint32_t *to = id_bucket(t, s->id);
+
+            next = s->next;
+            s->next = *to;
+            *to = i;
+        }
+    }
+    evtab_free(t, old, n * sizeof(*old));
+}
+
+/* ---- members ------------------------------------------------------------------------------ */
+
+/* No function pointer is cast: the bytes of the object are hashed. */
+uint64_t ev_member_hash(event_t ev, const struct ev_cb *cb)
+{
+    struct {
+        event_t ev;
+        uint64_t arity;
+        unsigned char fn[sizeof(callback_t)];
+    } key = {.ev = ev, .arity = cb->arity};
+
+    if (cb->arity == EV_ARGS4)
+        memcpy(key.fn, &cb->f4, sizeof(cb->f4));
+    else
+        memcpy(key.fn, &cb->f5, sizeof(cb->f5));
+    return hash_bytes(&key, sizeof(key), 0);
+}
+
+struct ev_cb op_cb(const struct ev_op *o)
+{
+    struct ev_cb cb = {.arity = EV_ARGS5};
+
+    if (o->flags & OP_CB4) {
+        cb.arity = EV_ARGS4;
+        cb.f4 = o->cb.f4;
+    } else {
+        cb.f5 = o->cb.f5;
+    }
+    return cb;
+}
+
+const struct ev_op *evset_op(const struct evset *s, uint32_t code)
+{
+    uint32_t lo = 0, hi = s->nude;
+    const uint32_t *by_id;
+
+    if (s->nops == 0)
+        return NULL;
+    if (code < EV_RANKS) {
+        const struct ev_op *o = &s->ops[s->start[code]];
+
+        return s->start[code] < s->start[code + 1] && o->code == code ? o : NULL;
+    }
+    by_id = evset_by_id(s);
+    while (lo < hi) {
+        uint32_t mid = (lo + hi) / 2;
+
+        if (s->ops[by_id[mid]].code < code)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < s->nude && s->ops[by_id[lo]].code == code ? &s->ops[by_id[lo]] : NULL;
+}
+
+bool evset_has(const struct evtab *t, uint32_t set, event_t ev, struct ev_cb *cb)
+{
+    int rank = ev_rank_of(ev);
+    const struct ev_op *o;
+
+    if (rank < 0 && (ev < UDE_FIRST || ev > UINT32_MAX))
+        return false;
+    o = evset_op(evset_at(t, set), rank < 0 ? (uint32_t)ev : (uint32_t)rank);
+    if (!o || !op_is_member(o))
+        return false;
+    if (cb)
+        *cb = op_cb(o);
+    return true;
+}
+
+uint32_t evset_members(const struct evtab *t, uint32_t set)
+{
+    return evset_at(t, set)->nmembers;
+}
+
+uint32_t evset_count(const struct evtab *t)
+{
+    return t->sets.used - t->ndead;
+}
+
+/* ---- references --------------------------------------------------------------------------- */
+
+static void dead_append(struct evtab *t, uint32_t set, struct evset *s)
+{
+    s->dead_prev = t->dead_tail;
+    s->dead_next = 0;
+    if (t->dead_tail)
+        evset_mut(t, t->dead_tail)->dead_next = set;
+    else
+        t->dead_head = set;
+    t->dead_tail = set;
+    t->ndead++;
+    t->dead_bytes += s->bytes;
+    t->live_bytes -= s->bytes;
+}
+
+static void dead_remove(struct evtab *t, struct evset *s)
+{
+    if (s->dead_prev)
+        evset_mut(t, s->dead_prev)->dead_next = s->dead_next;
+    else
+        t->dead_head = s->dead_next;
+    if (s->dead_next)
+        evset_mut(t, s->dead_next)->dead_prev = s->dead_prev;
+    else
+        t->dead_tail = s->dead_prev;
+    t->ndead--;
+    t->dead_bytes -= s->bytes;
+    t->live_bytes += s->bytes;
+}
+
+void evset_ref(struct evtab *t, uint32_t set)
+{
+    struct evset *s;
+
+    if (set == 0)
+        return;
+    s = evset_mut(t, set);
+    if (s->refs++ == 0)
+        dead_remove(t, s);
+}
+
+void evset_unref(struct evtab *t, uint32_t set)
+{
+    struct evset *s;
+
+    if (set == 0)
+        return;
+    s = evset_mut(t, set);
+    assert(s->refs > 0);
+    if (--s->refs == 0)
+        dead_append(t, set, s);
+}
+
+static void free_set(struct evtab *t, uint32_t set)
+{
+    struct evset *s = evset_mut(t, set);
+    uint32_t *at = id_bucket(t, s->id);
+
+    dead_remove(t, s);
+    t->live_bytes -= s->bytes;
+    edge_purge(t, set);
+    while (*at != set)
+        at = &evset_mut(t, *at)->next;
+    *at = s->next;
+    evset_body_free(t, s);
+    t->head.mask[set] = 0;
+    pool_free(&t->sets, set);
+}
+
+void evset_gc(struct evtab *t)
+{
+    while (t->dead_head && (t->keep == 0 || t->dead_bytes > t->keep + t->live_bytes))
+        free_set(t, t->dead_head);
+}
+
+/* ---- finding and building ----------------------------------------------------------------- */
+
+static bool same_members(const struct evset *s, const struct ev_member *m, uint32_t n)
+{
+    const uint32_t *order = evset_order(s);
+
+    for (uint32_t i = 0; i < n; i++) {
+        const struct ev_op *o = &s->ops[order[i]];
+        struct ev_cb cb = op_cb(o);
+
+        if (op_event(o) != m[i].ev || !ev_cb_same(&cb, &m[i].cb))
+            return false;
+    }
+    return true;
+}
+
+/* The set with the members t->cand[0 .. n-1]. => 0 if there is none. */
+static uint32_t find_set(const struct evtab *t, uint64_t id, uint32_t n)
+{
+    for (uint32_t i = *id_bucket(t, id); i; i = evset_at(t, i)->next) {
+        const struct evset *s = evset_at(t, i);
+
+        if (s->id == id && s->nmembers == n && same_members(s, t->cand, n))
+            return i;
+    }
+    return 0;
+}
+
+/* => the new set with one reference; EVSET_NONE without memory. */
+static uint32_t build_set(struct evtab *t, uint64_t id, uint32_t n)
+{
+    uint32_t set = pool_zalloc(&t->sets), *mask, *b;
+    struct evset *s;
+
+    if (!set)
+        return EVSET_NONE;
+    mask = evtab_room(t, t->head.mask, &t->mask_cap, set + 1, sizeof(*mask));
+    if (mask)
+        t->head.mask = mask;
+    s = evset_mut(t, set);
+    if (!mask || !evset_compile(t, s, n, &mask[set])) {
+        pool_free(&t->sets, set);
+        return EVSET_NONE;
+    }
+    grow_buckets(t);
+    b = id_bucket(t, id);
+    s->id = id;
+    s->refs = 1;
+    s->next = *b;
+    *b = set;
+    t->live_bytes += s->bytes;
+    t->built++;
+    return set;
+}
+
+/* The set with the members t->cand[0 .. n-1], one reference taken, and the edge to it. */
+static uint32_t settle(struct evtab *t, uint32_t from, event_t ev, const struct ev_cb *cb,
+                       uint64_t id, uint32_t n)
+{
+    uint32_t to = 0;
+
+    if (n > 0) {
+        to = find_set(t, id, n);
+        if (to)
+            evset_ref(t, to);
+        else
+            to = build_set(t, id, n);
+    }
+    if (to == EVSET_NONE) {
+        err_set(ENOMEM, "no memory for a set of %u events", n);
+        return EVSET_NONE;
+    }
+    edge_add(t, from, ev, cb, to);
+    return to;
+}
+
+/*
+ * Members of a set into t->cand, with room for one more; *pos is where ev is (the number of members
+ * if it is none of them). => false with ENOMEM.
+ */
+static bool load_members(struct evtab *t, const struct evset *s, event_t ev, uint32_t *pos)
+{
+    struct ev_member *c = evtab_room(t, t->cand, &t->cand_cap, s->nmembers + 1, sizeof(*c));
+
+    if (!c) {
+        err_set(ENOMEM, "no memory for a set of %u events", s->nmembers + 1);
+        return false;
+    }
+    t->cand = c;
+    *pos = s->nmembers;
+    for (uint32_t i = 0; i < s->nmembers; i++) {
+        const struct ev_op *o = &s->ops[evset_order(s)[i]];
+
+        c[i].ev = op_event(o);
+        c[i].cb = op_cb(o);
+        if (c[i].ev == ev)
+            *pos = i;
+    }
+    return true;
+}
+
+/* A known edge: one reference more for where it leads. */
+static uint32_t follow(struct evtab *t, uint32_t from, event_t ev, const struct ev_cb *cb)
+{
+    uint32_t to = edge_find(t, from, ev, cb);
+
+    if (to != EVSET_NONE) {
+        evset_ref(t, to);
+        t->followed++;
+    }
+    return to;
+}
+
+uint32_t evset_add(struct evtab *t, uint32_t set, event_t ev, const struct ev_cb *cb)
+{
+    const struct evset *s = evset_at(t, set);
+    uint32_t to, pos, n = s->nmembers;
+    uint64_t id = s->id;
+
+    if (ev_cb_null(cb)) {
+        err_set(EINVAL, "no function to call");
+        return EVSET_NONE;
+    }
+    to = follow(t, set, ev, cb);
+    if (to != EVSET_NONE)
+        return to;
+    if (ude_root(ev) < 0 || !load_members(t, s, ev, &pos))
+        return EVSET_NONE;
+    if (pos < n) {
+        if (ev_cb_same(&t->cand[pos].cb, cb)) {
+            evset_ref(t, set);
+            return set;
+        }
+        id ^= ev_member_hash(ev, &t->cand[pos].cb) & t->hash_mask;
+    }
+    id ^= ev_member_hash(ev, cb) & t->hash_mask;
+    t->cand[pos] = (struct ev_member){ev, *cb};
+    return settle(t, set, ev, cb, id, pos < n ? n : n + 1);
+}
+
+uint32_t evset_del(struct evtab *t, uint32_t set, event_t ev)
+{
+    static const struct ev_cb none = {.arity = EV_ARGS5};
+    const struct evset *s = evset_at(t, set);
+    uint32_t to = follow(t, set, ev, &none), pos;
+    uint64_t id;
+
+    if (to != EVSET_NONE)
+        return to;
+    if (!evset_has(t, set, ev, NULL)) {
+        err_set(ENOENT, "nothing is registered for event 0x%llx", (unsigned long long)ev);
+        evset_ref(t, set);
+        return set;
+    }
+    if (!load_members(t, s, ev, &pos))
+        return EVSET_NONE;
+    id = s->id ^ (ev_member_hash(ev, &t->cand[pos].cb) & t->hash_mask);
+    memmove(&t->cand[pos], &t->cand[pos + 1], (s->nmembers - pos - 1) * sizeof(*t->cand));
+    return settle(t, set, ev, &none, id, s->nmembers - 1);
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * evset_int.h: how sets lie in memory. For src/event and its tests only.
+ *
+ * A set's body is one block: the compiled operations, then the members' operations in order of
+ * registration, then the operations of user-defined events sorted by id.
+ *
+ *   ops     [ rank 0 | rank 1 | ... | rank 14 | hand-raised ]      start[r] .. start[r + 1] is rank
+ * r
+ *
+ * Within a rank: the base callback if there is one, then the user-defined events depth first. An
+ * operation's subtree is the operations from it up to `end`. An event that is raised by hand
+ * (ude_alloc), with what hangs below it, is a subtree of the last area and of nothing else.
+ */
+#ifndef WEIR_EVENT_EVSET_INT_H
+#define WEIR_EVENT_EVSET_INT_H
+
+#include "base/blkpool.h"
+#include "event/event.h"
+
+#define EVSET_NONE UINT32_MAX
+
+enum op_flags { OP_FILTER = 1, OP_FILTER4 = 2, OP_CB = 4, OP_CB4 = 8 };
+
+struct ev_op {
+    union {
+        filter_t f5;
+        filter4_t f4;
+    } f; /* OP_FILTER: f5, OP_FILTER4: f4 */
+    union {
+        callback_t f5;
+        callback4_t f4;
+    } cb;               /* OP_CB: f5, OP_CB4: f4; neither: not a member, only on the way to one */
+    filter_arg_t *arg;  /* never NULL */
+    uint32_t code;      /* rank of a built-in, id of a user-defined event */
+    uint32_t end : 28;  /* first operation behind the subtree */
+    uint32_t flags : 4; /* enum op_flags */
+};
+
+struct ev_member {
+    event_t ev;
+    struct ev_cb cb;
+};
+
+struct evset {
+    struct ev_op *ops;
+    uint32_t start[EV_RANKS + 1];
+    uint32_t nops;
+    uint32_t nmembers;
+    uint32_t nude;  /* operations of user-defined events: entries of the sorted index */
+    uint32_t bytes; /* of the body */
+    blk_t blk;      /* the body's block; 0: from the system, too large for one */
+    uint32_t refs;
+    uint64_t id;                   /* XOR of the members' hashes */
+    uint32_t next;                 /* next set in its bucket */
+    uint32_t dead_prev, dead_next; /* while refs == 0: the list of sets nobody uses, oldest first */
+    uint32_t edges[2];             /* first memoised edge that leaves, that arrives */
+};
+
+struct ev_edge {
+    uint32_t from, to;
+    event_t ev;
+    struct ev_cb cb; /* NULL: ev is taken out */
+    uint32_t hash;
+    uint32_t next; /* next edge in its bucket */
+    struct {
+        uint32_t prev, next;
+    } link[2]; /* among the edges that leave `from`, that arrive at `to` */
+};
+
+/* One event of the tree while a set is compiled. Index 0 is none, then the ranks, then hand-raised.
+ */
+struct ev_node {
+    event_t ev;
+    uint32_t parent, first, last, next;
+    uint32_t member; /* position + 1, 0: not a member */
+    uint32_t op;
+};
+
+struct evtab {
+    struct evtab_head head; /* mask by set index; must be first */
+    uint32_t mask_cap;
+    struct memacct *acct;
+    struct memacct own; /* when the caller has none */
+    struct pool sets;   /* struct evset; index 0 is the empty set and has no object */
+    struct pool edges;  /* struct ev_edge */
+    struct blkpool blks;
+    struct evset empty;
+    uint32_t *bucket, nbuckets;   /* sets by id */
+    uint32_t *ebucket, nebuckets; /* edges by (from, ev, cb) */
+    uint32_t dead_head, dead_tail, ndead;
+    uint64_t live_bytes, dead_bytes;
+    uint64_t keep; /* bytes of unused sets that are kept beside as many as are in use; 0: none */
+    uint64_t hash_mask; /* tests: 0 makes every id equal */
+    uint64_t built;     /* sets built, ever; edges followed, ever (tests, statistics) */
+    uint64_t followed;
+    filter_arg_t none;
+    struct ev_member *cand; /* members of the set that is looked for */
+    uint32_t cand_cap;
+    struct ev_node *node; /* scratch of the compiler */
+    uint32_t nnodes, node_cap;
+    uint32_t *map, map_cap, map_size; /* event -> node, map_size slots of map_cap in use */
+};
+
+static inline const struct evset *evset_at(const struct evtab *t, uint32_t set)
+{
+    return set ? pool_at(&t->sets, set) : &t->empty;
+}
+
+static inline struct evset *evset_mut(struct evtab *t, uint32_t set)
+{
+    return set ? pool_at(&t->sets, set) : &t->empty;
+}
+
+/* Operation of each member, in order of registration. */
+static inline uint32_t *evset_order(const struct evset *s)
+{
+    return (uint32_t *)(void *)(s->ops + s->nops);
+}
+
+/* Operations of user-defined events, ascending by id. */
+static inline uint32_t *evset_by_id(const struct evset *s)
+{
+    return evset_order(s) + s->nmembers;
+}
+
+static inline bool ev_cb_same(const struct ev_cb *a, const struct ev_cb *b)
+{
+    if (a->arity != b->arity)
+        return false;
+    return a->arity == EV_ARGS4 ? a->f4 == b->f4 : a->f5 == b->f5;
+}
+
+static inline event_t op_event(const struct ev_op *o)
+{
+    return o->code < EV_RANKS ? ev_builtin((enum ev_rank)o->code) : o->code;
+}
+
+static inline bool op_is_member(const struct ev_op *o)
+{
+    return (o->flags & (OP_CB | OP_CB4)) != 0;
+}
+
+/* ---- evset.c */
+
+/* ev_member_hash: of <event, function>, the bytes of the function pointer included. */
+uint64_t ev_member_hash(event_t ev, const struct ev_cb *cb);
+/* evset_op: the operation of an event in a set (code as in struct ev_op). => NULL if it has none.
+ */
+const struct ev_op *evset_op(const struct evset *s, uint32_t code);
+/* op_cb: the callback of an operation that is a member. */
+struct ev_cb op_cb(const struct ev_op *o);
+/* evtab_room: an array with room for `need` elements. => NULL without memory, `p` is then still
+ * good. */
+void *evtab_room(struct evtab *t, void *p, uint32_t *cap, uint32_t need, size_t size);
+/* evtab_zalloc, evtab_free: zeroed memory of the system, counted in the account. */
+void *evtab_zalloc(struct evtab *t, size_t bytes);
+void evtab_free(struct evtab *t, void *p, size_t bytes);
+
+/* ---- evcompile.c */
+
+/* evset_compile: build the body of `s` from t->cand[0 .. n-1]. => false without memory. */
+bool evset_compile(struct evtab *t, struct evset *s, uint32_t n, uint32_t *mask);
+void evset_body_free(struct evtab *t, struct evset *s);
+
+/* ---- evedge.c */
+
+/* edge_find: where <ev, cb> leads from a set; cb with a NULL function is removal. => EVSET_NONE. */
+uint32_t edge_find(const struct evtab *t, uint32_t from, event_t ev, const struct ev_cb *cb);
+/* edge_add: remember it. Without memory it is not remembered. */
+void edge_add(struct evtab *t, uint32_t from, event_t ev, const struct ev_cb *cb, uint32_t to);
+/* edge_purge: forget all that leave or arrive at a set. */
+void edge_purge(struct evtab *t, uint32_t set);
+
+#endif
