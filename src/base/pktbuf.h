@@ -38,7 +38,7 @@ struct pktbuf {
     uint16_t l4_off;   /* offset of the transport header from data */
     uint32_t realm;    /* interned VLAN stack, tunnel or user number; 0 by default */
     uint64_t ts_ns;    /* time of arrival, ns since 1970 */
-    uint64_t clock_ns; /* replay: highest ts_ns of the input up to this frame (set by the engine, before frames are split) */
+    uint64_t clock_ns; /* replay: highest ts_ns up to this frame, set by engine/ before the split */
     uint64_t frame;    /* number of the frame in the input, from 1; 0: made here */
     uint32_t borrow_flow; /* flow whose stream has a view: one flow at most */
     uint32_t slot;        /* back end's own */

@@ -229,7 +229,7 @@ static uint64_t next_slot(const struct wheel *w, unsigned *level)
 static void move_to(struct wheel *w, uint64_t target)
 {
     for (;;) {
-        unsigned level;
+        unsigned level = 0;
         uint64_t t;
 
         fire_now(w);

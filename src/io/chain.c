@@ -102,7 +102,7 @@ struct io_dev *io_chain(struct io_dev **devs, int n)
         return NULL;
     }
     dev = io_dev_new(&chain_ops, devs[0]->name, &devs[0]->args);
-    c = dev ? calloc(1, sizeof(*c) + (size_t)n * sizeof(c->dev[0])) : NULL;
+    c = dev ? calloc(1, sizeof(*c) + (size_t)n * sizeof(void *)) : NULL;
     if (!c) {
         if (dev)
             io_dev_free(dev);

@@ -333,7 +333,7 @@ static void choices(void **state)
     rejects(CHOICE, "middle", "first or last");
 }
 
-static void blocks_and_rows_are_no_values(void **state)
+static void no_values(void **state)
 {
     struct conf_file *f = parse("b {\nx y\n}");
     int64_t i;
@@ -342,6 +342,9 @@ static void blocks_and_rows_are_no_values(void **state)
     assert_string_equal(err_text(), "f:1: b: expected a number from 0 to 9, got '{'");
     assert_int_equal(conf_int(f, f->first->child, INT64_MIN, INT64_MAX, &i), -1);
     assert_string_equal(err_text(), "f:2: row: expected a number, got 'x'");
+    conf_free(f);
+    f = one("99999999999999999999"); /* strtoll would answer the greatest there is */
+    assert_int_equal(conf_int(f, f->first, INT64_MIN, INT64_MAX, &i), -1);
     conf_free(f);
 }
 
@@ -371,7 +374,7 @@ int main(void)
         cmocka_unit_test(from_a_file),     cmocka_unit_test(random_pieces),
         cmocka_unit_test(numbers),         cmocka_unit_test(booleans),
         cmocka_unit_test(sizes),           cmocka_unit_test(times),
-        cmocka_unit_test(choices),         cmocka_unit_test(blocks_and_rows_are_no_values),
+        cmocka_unit_test(choices),         cmocka_unit_test(no_values),
         cmocka_unit_test(nearest_name),
     };
     return cmocka_run_group_tests_name("conffile", tests, NULL, NULL);

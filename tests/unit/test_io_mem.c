@@ -142,13 +142,13 @@ static void out_and_take(void **state)
 static void filter_counts_and_numbers(void **state)
 {
     struct io_dev *d =
-        mem_open_args("mem:f", (struct io_open_args){.dir = IO_IN, .filter = "greater 100"});
+        mem_open_args("mem:f", (struct io_open_args){.dir = IO_IN, .filter = "ip and greater 100"});
     struct pktbuf *pb[4];
     struct io_stats st;
 
     for (int i = 0; i < 10; i++)
         put(d, i % 3 == 2 ? 200 : 60, 0, 0);
-    assert_int_equal(mem_put(d, "x", 1, 150, 0, DLT_RAW), 0); /* another program, real length */
+    assert_int_equal(mem_put(d, "\x45", 1, 150, 0, DLT_RAW), 0); /* compiled anew for it */
     mem_eof(d);
     assert_int_equal(io_rx(d, pb, 4), 4);
     assert_int_equal(pb[0]->frame, 3);

@@ -61,7 +61,7 @@ static void refused(const char *path, int code, const char *text)
 /* ---- files made byte by byte ---- */
 
 struct bytes {
-    uint8_t b[400000];
+    uint8_t b[700000];
     size_t len;
     bool big; /* byte order */
 };
@@ -473,7 +473,7 @@ static void arena_grows(void **state)
     header(MICRO, 1);
     record(1, 0, 60, 60, 0x11);
     record(1, 0, 262144, 262144, 0x22);
-    record(1, 0, 60000, 60000, 0x33);
+    record(1, 0, 262100, 262144, 0x33);
     record(1, 0, 0, 60, 0);
     record(1, 0, 60, 60, 0x44);
     d = open_in(save("huge.pcap"));
@@ -481,7 +481,7 @@ static void arena_grows(void **state)
     assert_int_equal(pb[0]->data[0], 0x11);
     assert_int_equal(pb[1]->len, 262144);
     assert_int_equal(pb[1]->data[262143], 0x22);
-    assert_int_equal(pb[2]->data[59999], 0x33);
+    assert_int_equal(pb[2]->data[262099], 0x33);
     assert_int_equal(pb[3]->len, 0);
     assert_int_equal(pb[4]->data[59], 0x44);
     io_rx_done(d);
@@ -525,7 +525,7 @@ static void filter_numbers_all_frames(void **state)
 
 static void chain_of_files(void **state)
 {
-    struct io_dev *d[3], *c;
+    struct io_dev *d[4], *c;
     struct pktbuf *pb[IO_BURST];
     uint64_t next = 1;
     struct io_stats st;
@@ -536,13 +536,14 @@ static void chain_of_files(void **state)
     for (uint32_t i = 0; i < 70; i++)
         record(i, 0, 60, 60, (int)i);
     d[0] = open_in(save("one.pcap"));
+    d[3] = open_in(save("four.pcap"));
     start(true);
     header(NANO, 101);
     record(1, 0, 60, 60, 0x66);
     d[1] = open_in(save("two.pcap"));
     mk.len -= 5;
-    d[2] = open_in(save("three.pcap")); /* broken: nothing after it is read */
-    c = io_chain(d, 3);
+    d[2] = open_in(save("three.pcap")); /* broken: what follows is not read */
+    c = io_chain(d, 4);
     assert_non_null(c);
     while ((n = io_rx(c, pb, IO_BURST)) >= 0) {
         for (int i = 0; i < n; i++, next++) {
@@ -558,7 +559,7 @@ static void chain_of_files(void **state)
     assert_int_equal(errno, EILSEQ);
     io_get_stats(c, &st);
     assert_int_equal(st.rx_frames, 71);
-    assert_true(st.size == st.position);
+    assert_true(st.size > st.position && st.position > 70 * 76);
     io_close(c);
 }
 
@@ -704,6 +705,7 @@ static void through_pipes(void **state)
     if (d) {
         good = io_tx(d, pb, 1) == 1;
         io_close(d);
+        good = good && fcntl(1, F_GETFD) >= 0;
     }
     dup2(out, 1); /* cmocka speaks there */
     close(p[1]);
@@ -713,11 +715,12 @@ static void through_pipes(void **state)
     s = read_all(d, 2);
     io_get_stats(d, &st);
     io_close(d);
+    good = fcntl(0, F_GETFD) >= 0;
     dup2(in, 0);
     assert_int_equal(s.frames, 1);
     assert_int_equal(s.code, ENODATA);
     assert_int_equal(st.size + st.position, 0);
-    assert_true(fcntl(0, F_GETFD) >= 0 && fcntl(1, F_GETFD) >= 0);
+    assert_true(good);
     close(p[0]);
     close(in);
     close(out);

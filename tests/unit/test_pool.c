@@ -162,7 +162,7 @@ static void random_against_twin(void **state)
     uint64_t seed = 4711;
     struct rng r;
 
-    print_message("seed %llu\n", (unsigned long long)seed);
+    print_message("# seed %llu\n", (unsigned long long)seed);
     rng_seed(&r, seed);
     pool_init(&p, "t", 20, 4, 32, 257, NULL);
     for (int step = 0; step < 100000; step++) {

@@ -134,7 +134,7 @@ static void run_random(uint64_t seed, uint64_t start_ns, int steps)
     struct world x;
     struct rng r;
 
-    print_message("seed %llu\n", (unsigned long long)seed);
+    print_message("# seed %llu\n", (unsigned long long)seed);
     rng_seed(&r, seed);
     world_init(&x, start_ns);
     for (int i = 0; i < steps; i++) {
