@@ -254,7 +254,7 @@ static uint32_t insert_slow(struct strm_env *e, struct flow_side *sd, const stru
     uint32_t room = 0;
     struct strm *s;
 
-    if (end <= sd->next && !last)
+    if (in->wire_len == 0 || (end <= sd->next && !last))
         return 0;
     s = strm_get(e, sd);
     if (s == NULL)
