@@ -231,8 +231,8 @@ int mtcp_bind_monitor_filter(mctx_t mctx, int sock, monitor_filter_t cat);
  *    not run any more, not even for the packet at hand. MOS_HK_RCV registered at MOS_HK_SND holds
  *    for the same packet's RCV (contract 3).
  * => Hooks: NEW_DATA and GAP: NULL or RCV. ORPHAN, ERROR, TIMEOUT, EVICT: NULL. CONN_START,
- *    REXMIT, TCP_STATE_CHANGE, CONN_END: SND or RCV. OVERLAP: RCV. PKT_IN: SND or RCV, NULL on raw
- *    sockets. A user-defined event: as the built-in one at its root.
+ *    REXMIT (never comes at SND), TCP_STATE_CHANGE, CONN_END: SND or RCV. OVERLAP: RCV. PKT_IN:
+ *    SND or RCV, NULL on raw sockets. A user-defined event: as the built-in one at its root.
  * => 0; -1 with EBADF, EINVAL (unknown event, hook not for it, wrong kind of socket), ENOMEM.
  * => The older form, with a callback4_t, is the same call. (API semantics 1.5)
  */
@@ -331,7 +331,7 @@ ssize_t mtcp_ppeek(mctx_t mctx, int sock, int side, char *buf, size_t count, uin
  * => The pieces lie in the packets or in the connection's storage: read them only, and only until
  *    the callback returns. mtcp_peekv has consumed exactly what it returned.
  * => Returns and errors as mtcp_peek and mtcp_ppeek; EINVAL also for iov or cnt NULL, *cnt below
- *    1. contract 2
+ *    1. (contract 2)
  */
 ssize_t mtcp_peekv(mctx_t mctx, int sock, int side, struct iovec *iov, int *cnt);
 ssize_t mtcp_ppeekv(mctx_t mctx, int sock, int side, struct iovec *iov, int *cnt, uint64_t off);
@@ -409,12 +409,13 @@ int mtcp_getlastpkt(mctx_t mctx, int sock, int side, struct pkt_info *pinfo);
 /*
  * mtcp_setlastpkt: change, drop or hold back that packet. [callback]
  *
- * => option: exactly one of MOS_DROP       do not forward it. The receiver is emulated as if it
- *    had come. MOS_OVERWRITE  put len bytes at offset; the size stays MOS_CHOMP      take len
- *    bytes out at offset (data is not looked at); payload, SND only MOS_INSERT     put len bytes
- *    in before offset; payload, SND only MOS_HOLD       forward only the first `offset` payload
- *    bytes now; the rest goes before the next
- *                     segment, at FIN or after 50 ms; SND only
+ * => option: exactly one of
+ *      MOS_DROP       do not forward it; the receiver is emulated as if it had come
+ *      MOS_OVERWRITE  put len bytes at offset; the size stays
+ *      MOS_CHOMP      take len bytes out at offset (data is not looked at); payload, SND only
+ *      MOS_INSERT     put len bytes in before offset; payload, SND only
+ *      MOS_HOLD       forward only the first `offset` payload bytes now; the rest goes before the
+ *                     next segment, at FIN or after 50 ms; SND only
  *    and, except for DROP and HOLD, exactly one of MOS_ETH_HDR, MOS_IP_HDR, MOS_TCP_HDR and
  *    MOS_TCP_PAYLOAD: where offset is counted from, in bytes.
  * => MOS_UPDATE_IP_CHKSUM, MOS_UPDATE_TCP_CHKSUM: put the checksum right afterwards, for all
@@ -476,7 +477,6 @@ int mtcp_reset_conn(mctx_t mctx, int sock);
  *    batch. cb may arm it again. At the end of the input timers not yet due are dropped.
  * => timeout is copied. A callback4_t is taken as well.
  * => 0; -1 with EINVAL (timeout or cb NULL, negative time), ENOMEM. (API semantics 9)
- * [any; a running context's: [callback]
  */
 int mtcp_settimer(mctx_t mctx, int id, struct timeval *timeout, callback_t cb);
 int mtcp_settimer4(mctx_t mctx, int id, struct timeval *timeout, callback4_t cb);
@@ -498,33 +498,37 @@ uint32_t mtcp_cb_get_ts(mctx_t mctx);
 /* ---- Options -------------------------------------------------------------------------------- */
 
 /*
- * Names for mtcp_getsockopt and mtcp_setsockopt at level SOL_MONSOCKET. C child, L listener; "int"
- * etc. is what optval points to. CLIBUF is what the client receives, SVRBUF what the server
- * receives.
+ * Names for mtcp_getsockopt and mtcp_setsockopt at level SOL_MONSOCKET. C: on a child, L: on a
+ * listener; behind it what optval points to. CLIBUF, and a stream or state of CLI, is what the
+ * client receives; SVR the same for the server.
  *
- * name                      get                              set MOS_INFO_CLIBUF/SVRBUF    C
- * struct tcp_buf_info            -       ENODATA: no buffer MOS_FRAGINFO_CLIBUF/..    C struct
- * tcp_ring_fragment[]     -       pieces held, ascending; bytes written MOS_TCP_STATE_CLI/SVR
- * C int, enum tcpstate             -       ENODATA: that side does not exist yet MOS_TIMESTAMP
- * C uint64_t (or uint32_t) us      -       last packet of the connection MOS_CLIBUF/SVRBUF
- * -                                L C int bytes: 0 switches the buffer off, on a child for good;
- * n > 0 is its size, and makes the child want the bytes MOS_FRAG_CLIBUF/SVRBUF    -
- * L C int: 0 keeps track of pieces but not of their bytes MOS_CLIOVERLAP/SVROVERLAP -
- * L C int: MOS_OVERLAP_POLICY_ MOS_STOP_MON              -                                L C int
- * side: no more callbacks for it MOS_SEQ_REMAP             -
- * ENOSYS: the library does it by itself MOS_FLOW_INFO             C struct mos_flow_info
- * -       by size, see there MOS_REXMIT_INFO           C struct mos_rexmit_info         -
- * ENODATA outside of MOS_ON_REXMIT MOS_GAP_INFO              C struct mos_gap_info            -
- * ENODATA outside of MOS_ON_GAP MOS_OVERLAP_INFO          C struct mos_overlap_info        -
- * ENODATA outside of MOS_ON_OVERLAP MOS_READ_OFF_CLI/SVR      C uint64_t stream offset         -
- * the child's next mtcp_peek MOS_PEEK_END_CLI/SVR      C uint64_t stream offset         -
- * behind the last byte it could get MOS_FLOW_TIMEOUT          -                                L C
- * int ms without a packet; -1 never MOS_MIDSTREAM             -                                L
- * int 0 or 1: take up connections whose beginning was not seen (0: ORPHAN) MOS_STRICT
- * -                                L int 0 or 1: 0 forgives packets that the capture lost, 1 does
- * not MOS_CSUM                  -                                L int MOS_CSUM_OFF, ON or AUTO
- * MOS_STATS                 L struct mos_stat[]              L int 0 or 1: keep counters (1 at
- * first)
+ *    asked
+ *      MOS_INFO_CLIBUF, _SVRBUF       C  struct tcp_buf_info; ENODATA without a buffer
+ *      MOS_FRAGINFO_CLIBUF, _SVRBUF   C  struct tcp_ring_fragment[]: the pieces held, ascending
+ *      MOS_TCP_STATE_CLI, _SVR        C  int, enum tcpstate; ENODATA if it does not exist yet (the
+ *                                        server's, at MOS_HK_SND of the first SYN)
+ *      MOS_TIMESTAMP                  C  uint64_t (or uint32_t): us, last packet of the connection
+ *      MOS_FLOW_INFO                  C  struct mos_flow_info
+ *      MOS_REXMIT_INFO                C  struct mos_rexmit_info; ENODATA outside of MOS_ON_REXMIT
+ *      MOS_GAP_INFO                   C  struct mos_gap_info; ENODATA outside of MOS_ON_GAP
+ *      MOS_OVERLAP_INFO               C  struct mos_overlap_info; ENODATA outside of MOS_ON_OVERLAP
+ *      MOS_READ_OFF_CLI, _SVR         C  uint64_t: stream offset of the child's next mtcp_peek
+ *      MOS_PEEK_END_CLI, _SVR         C  uint64_t: stream offset behind the last byte it can get
+ *      MOS_STATS                      L  struct mos_stat[]: counters of the context
+ *    told
+ *      MOS_CLIBUF, MOS_SVRBUF       L C  int: 0 switches the buffer off, on a child for good; n > 0
+ *                                        is its size in bytes, and makes the child want the bytes
+ *      MOS_FRAG_CLIBUF, _SVRBUF     L C  int: 0 keeps track of pieces but not of their bytes
+ *      MOS_CLIOVERLAP, _SVROVERLAP  L C  int: MOS_OVERLAP_POLICY_
+ *      MOS_STOP_MON                 L C  int, a side: no more callbacks for it
+ *      MOS_FLOW_TIMEOUT             L C  int: ms without a packet until it is ended; -1 never
+ *      MOS_MIDSTREAM                L    int: 1 takes up connections whose beginning was not seen;
+ *                                        0, as at first, gives their packets to MOS_ON_ORPHAN
+ *      MOS_STRICT                   L    int: 0 forgives packets that the capture lost, 1 does not
+ *      MOS_CSUM                     L    int: MOS_CSUM_OFF, ON or AUTO
+ *      MOS_STATS                    L    int: 0 keeps no counters; 1 at first
+ *    neither
+ *      MOS_SEQ_REMAP                     ENOSYS: the library does it by itself
  *
  * => Set on a listener: for connections that begin later. Set on a child: for this one, at once.
  * => MOS_STRICT, MOS_MIDSTREAM, MOS_CSUM: two listeners that take the same SYN share the first's.
@@ -701,7 +705,7 @@ struct mos_overlap_info {
  * the context began, or what is there at present if its name ends in "_now".
  *
  * => *optlen in: bytes at optval, a multiple of 40; out: bytes written. With optval NULL: bytes
- * needed.
+ *    needed.
  */
 struct mos_stat {
     char name[32]; /* ends in '\0' */
@@ -732,8 +736,8 @@ struct mtcp_frame {
 #define MTCP_FRAME_CHANGED 2
 
 /*
- * mtcp_push: work off n frames, all their events and the end of the batch included. [any one
- * thread at a time, not in a callback]
+ * mtcp_push: work off n frames, all their events and the end of the batch included.
+ * [any thread, one at a time, not in a callback]
  *
  * => For a context whose configuration names no device. The calling thread is the context's thread
  *    for the time of the call: callbacks run in it.

@@ -4,8 +4,8 @@
  *
  * This is the half of the API that does not depend on what is done with the traffic; <mos_api.h>
  * includes it and adds monitoring. Values, names and struct layouts are frozen: programs written
- * for mOS compile unmodified. Where a declaration says "API semantics 1.4", docs/api-semantics
- * says more.
+ * for mOS compile unmodified. "API semantics 1.4" and "contract 5" are chapters of
+ * docs/api-semantics, which says more: the first what the mOS API means, the second what is new.
  *
  * ORDER OF CALLS
  *
@@ -243,8 +243,7 @@ int mtcp_socket(mctx_t mctx, int domain, int type, int protocol);
 int mtcp_close(mctx_t mctx, int sock);
 
 /*
- * mtcp_getsockopt, mtcp_setsockopt: ask and tell about a socket.     get: [callback]   set:
- * [setup]
+ * mtcp_getsockopt: ask about a socket [callback]. mtcp_setsockopt: tell it [setup].
  *
  * => level SOL_MONSOCKET: the options of <mos_api.h>, which has a table of name, direction, type
  *    and errors. level SOL_SOCKET: SO_ERROR of an endpoint socket, nothing else.
