@@ -10,6 +10,7 @@
  *
  * Headers are summed whole (they are short), payload only where it changes; a change that moves the
  * boundaries of layers (a length, a protocol, a header length) has the whole segment summed twice.
+ * The sums include the checksum field itself, so that it may even move.
  */
 #include "wire/build.h"
 
@@ -21,9 +22,9 @@
 #include "wire/decode.h"
 #include "wire/layers.h"
 
-enum { IP4_CSUM = 10, TCP_CSUM = 16, TCP_CSUM_END = 18, TO_END = UINT32_MAX };
+enum { IP4_CSUM = 10, TCP_CSUM = 16, TO_END = UINT32_MAX };
 
-/* What a checksum covers, its own field left out. */
+/* What each checksum covers, as far as a change can touch it. */
 struct sums {
     bool has_ip, has_tcp;
     uint64_t ip, tcp;
@@ -50,14 +51,7 @@ static uint32_t l4_captured(const struct seg *s)
 static bool has_tcp_csum(const struct seg *s)
 {
     return s->level >= SEG_IP && s->l4proto == IPP_TCP && !(s->flags & SEG_FRAG) &&
-           l4_captured(s) >= TCP_CSUM_END;
-}
-
-static uint64_t ip4_sum(const uint8_t *p)
-{
-    uint32_t hlen = (p[0] & 15u) * 4;
-
-    return csum_add(csum_add(0, p, IP4_CSUM), p + IP4_CSUM + 2, hlen - IP4_CSUM - 2);
+           l4_captured(s) >= TCP_CSUM + 2;
 }
 
 static uint64_t pseudo_sum(const struct seg *s)
@@ -68,29 +62,24 @@ static uint64_t pseudo_sum(const struct seg *s)
     return sum + htonl(s->ip_len - (uint32_t)(s->l4_off - s->l3_off));
 }
 
-/* l4_sum: the segment's bytes in the frame's [lo, hi), widened to whole words of the checksum. */
+/* l4_sum: the segment's bytes in the frame's [lo, hi), from the 16-bit word that lo is in. */
 static uint64_t l4_sum(const struct seg *s, uint32_t lo, uint32_t hi)
 {
-    const uint8_t *p = s->pb->data + s->l4_off;
     uint32_t len = l4_captured(s), from, to;
-    uint64_t sum = 0;
 
     from = lo > s->l4_off ? min32(lo - s->l4_off, len) & ~1u : 0;
     to = hi > s->l4_off ? min32(hi - s->l4_off, len) : 0;
-    to = min32(to + (to & 1), len);
-    if (from < min32(to, TCP_CSUM))
-        sum = csum_add(sum, p + from, min32(to, TCP_CSUM) - from);
-    from = max32(from, TCP_CSUM_END);
-    return from < to ? csum_add(sum, p + from, to - from) : sum;
+    return from < to ? csum_add(0, s->pb->data + s->l4_off + from, to - from) : 0;
 }
 
 static struct sums sums_of(const struct seg *s, uint32_t lo, uint32_t hi)
 {
     struct sums sums = {.has_ip = s->level >= SEG_IP && !(s->flags & SEG_IP6),
                         .has_tcp = has_tcp_csum(s)};
+    const uint8_t *ip = s->pb->data + s->l3_off;
 
     if (sums.has_ip)
-        sums.ip = ip4_sum(s->pb->data + s->l3_off);
+        sums.ip = csum_add(0, ip, (ip[0] & 15u) * 4);
     if (sums.has_tcp) {
         sums.tcp = pseudo_sum(s);
         if (!(s->pb->flags & PB_CSUM_PART))
@@ -99,8 +88,7 @@ static struct sums sums_of(const struct seg *s, uint32_t lo, uint32_t hi)
     return sums;
 }
 
-/* move_csum: RFC 1624 eqn. 3, by the sums. `invert`: the field holds the sum itself, not its
- * complement. */
+/* move_csum: RFC 1624 eqn. 3, by the sums. `invert`: the field holds the plain sum (PART). */
 static void move_csum(uint8_t *field, uint64_t before, uint64_t after, bool invert)
 {
     uint16_t flip = invert ? 0xffff : 0, v = load16_raw(field) ^ flip;
@@ -109,8 +97,7 @@ static void move_csum(uint8_t *field, uint64_t before, uint64_t after, bool inve
     memcpy(field, &v, 2);
 }
 
-/* settle: s is decoded anew; [given, given_end) was written by someone who knows what he wants
- * there. */
+/* settle: s is decoded anew; a field in [given, given_end) was written by its owner and stays. */
 static void settle(const struct seg *s, const struct sums *before, const struct sums *after,
                    uint32_t given, uint32_t given_end)
 {
@@ -161,22 +148,19 @@ static bool keeps_shape(const struct seg *s, uint32_t off, const uint8_t *data, 
 int edit_overwrite(struct seg *s, uint32_t off, const uint8_t *data, uint32_t len)
 {
     struct pktbuf *pb = s->pb;
-    uint32_t lo = off, hi = off + len;
     struct sums before, after;
+    uint32_t hi;
 
     if (off > pb->len || len > pb->len - off)
         return err_set(EINVAL, "overwrite of %u bytes at %u is outside the frame of %u", len, off,
                        pb->len);
     if (len == 0)
         return 0;
-    if (!keeps_shape(s, off, data, len)) {
-        lo = 0;
-        hi = TO_END;
-    }
-    before = sums_of(s, lo, hi);
+    hi = keeps_shape(s, off, data, len) ? off + len : TO_END;
+    before = sums_of(s, off, hi);
     memcpy(pb->data + off, data, len);
     finish(s);
-    after = sums_of(s, lo, hi);
+    after = sums_of(s, off, hi);
     settle(s, &before, &after, off, off + len);
     return finish(s);
 }

@@ -75,8 +75,31 @@ static enum reason take_length(struct seg *s, struct cursor *c, uint16_t *type)
     return take_llc(c, type);
 }
 
-/* take_pppoe: RFC 2516 4, session stage. Its length may be less than the frame's (padding); more is
- * a lie. */
+/* take_ppp: the protocol field, one byte where it may be compressed to one (RFC 1661 6.5). */
+static enum reason take_ppp(struct seg *s, struct cursor *c)
+{
+    bool one = c->p[c->off] & 1;
+
+    if (!cursor_has(c, one ? 1 : 2))
+        return REASON_LINK_TRUNCATED;
+    switch (one ? c->p[c->off] : load16(c->p + c->off)) {
+    case PPP_IP4:
+        s->ethertype = ETHER_IP4;
+        break;
+    case PPP_IP6:
+        s->ethertype = ETHER_IP6;
+        break;
+    default:
+        return REASON_LINK_UNKNOWN;
+    }
+    c->off += one ? 1 : 2;
+    return REASON_NONE;
+}
+
+/*
+ * take_pppoe: RFC 2516 4, session stage. Its length may be less than the frame's (padding); more is
+ * a lie.
+ */
 static enum reason take_pppoe(struct seg *s, struct cursor *c)
 {
     const uint8_t *p = c->p + c->off;
@@ -84,24 +107,15 @@ static enum reason take_pppoe(struct seg *s, struct cursor *c)
 
     if (s->link_len_off)
         return REASON_LINK_TOO_DEEP;
-    if (!cursor_has(c, 8))
+    if (!cursor_has(c, 7))
         return REASON_LINK_TRUNCATED;
     len = load16(p + 4);
     if (p[0] != 0x11 || p[1] != 0 || len < 2)
         return REASON_PPPOE_BAD;
     s->link_len_off = (uint16_t)(c->off + 4);
     cursor_cut(c, c->off + 6 + len);
-    c->off += 8;
-    switch (load16(p + 6)) {
-    case PPP_IP4:
-        s->ethertype = ETHER_IP4;
-        return REASON_NONE;
-    case PPP_IP6:
-        s->ethertype = ETHER_IP6;
-        return REASON_NONE;
-    default:
-        return REASON_LINK_UNKNOWN;
-    }
+    c->off += 6;
+    return take_ppp(s, c);
 }
 
 /* take_mpls: RFC 3032. What is under the bottom label is not said; the first nibble tells (RFC 4928

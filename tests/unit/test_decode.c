@@ -184,7 +184,8 @@ static void read_all(const char *name, const struct frame_vec *v, uint32_t len, 
     seg_print(line, sizeof(line), &s);
     if (s.level == SEG_TCP) {
         for (uint32_t i = 0; i < s.pcap; i++)
-            sink ^= seg_payload(&s)[i];
+            sink = seg_payload(&s)[i];
+        (void)sink;
         differ(name, "sequence numbers of a cut frame", s.seq, v->seq);
         differ(name, "payload length of a cut frame", s.plen,
                wire_len == v->len ? v->plen : s.plen);

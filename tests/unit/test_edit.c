@@ -334,6 +334,22 @@ static void family_of_lengths(void **state)
     }
 }
 
+static void header_length_moves(void **state)
+{
+    /* the first 4 bytes of the TCP header become IP options: a right checksum stays right */
+    struct pktbuf *pb = frame_tcp(&fb, (struct frame){.plen = 60, .id = 3});
+    struct seg s;
+
+    decode(&s, pb);
+    pb->data[14 + 20 + 12 + 4] = 0x50; /* a data offset where the moved header will have it */
+    csum_tcp_set(&s);
+    assert_int_equal(edit_overwrite(&s, 14, (const uint8_t *)"\x46", 1), 0);
+    assert_int_equal(s.level, SEG_TCP);
+    assert_int_equal(s.l4_off, 14 + 24);
+    assert_false(s.flags & SEG_IPCSUM_BAD);
+    assert_int_equal(tcp_error(pb), 0);
+}
+
 static void link_header(void **state)
 {
     struct pktbuf *pb = frame_tcp(&fb, (struct frame){.plen = 41, .vlan = {5}});
@@ -437,6 +453,7 @@ int main(void)
         cmocka_unit_test(unfinished_stays_unfinished),
         cmocka_unit_test(length_written_then_chomped),
         cmocka_unit_test(family_of_lengths),
+        cmocka_unit_test(header_length_moves),
         cmocka_unit_test(link_header),
         cmocka_unit_test(not_tcp),
         cmocka_unit_test(offload_length_stays_0),
