@@ -305,7 +305,7 @@ def test_http_bodies_without_a_length(tmp_path):
     names = [b'chunks', b'cached', b'wait', b'last']
     c.data(C, b''.join(REQUEST % n for n in names)).ack(S)
     chunked = b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'
-    body = b'1a;name=value\r\nHTTP/1.1 500 Not a header\r\n\r\n5\r\nhello\r\n0\r\nTrailer: x\r\n\r\n'
+    body = b'1d;name=value\r\nHTTP/1.1 500 Not a header\r\n\r\n5\r\nhello\r\n0\r\nTrailer: x\r\n\r\n'
     answers = [chunked + body, RESPONSE % (304, 1000), b'HTTP/1.1 100 Continue\r\n\r\n', RESPONSE % (200, 4) + b'body',
                RESPONSE % (404, 0)]
     blob = b''.join(answers)

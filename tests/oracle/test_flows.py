@@ -32,6 +32,9 @@ EITHER = {('a-tcp-reassembly-synthetic.pcap', 40009), ('z-ipv6-atomic-frag.pcap'
 # A RST that the end hosts do not believe: the connection goes on, every packet counts.
 RST_REFUSED = {'s-rst-evasion-linux.pcap'}
 
+# Segments with a wrong checksum after right ones: refused, and counted elsewhere than in the flow, or here too.
+CSUM_REFUSED = {('z-ipv6-atomic-frag.pcap', 's2c')}
+
 _RUNS = {}
 
 
@@ -68,6 +71,8 @@ def test_counters(name):
         for side in SIDES:
             most = conn.count(side)
             least = most if name in RST_REFUSED else conn.count(side, conn.last)
+            if (name, side) in CSUM_REFUSED:
+                least = dict.fromkeys(most, 0)
             for what, most_n in most.items():
                 assert least[what] <= rec[side][what] <= most_n, (conn, side, what, rec)
 
@@ -119,17 +124,13 @@ def old_and_new(conn, side):
 
 @readable
 def test_reason(name):
-    """Both FINs acknowledged is `fin`; no FIN and no RST is the end of the input."""
+    """Both FINs acknowledged is `fin`, a plain RST `rst`, and neither FIN nor RST the end of the input."""
     for conn, rec in pairs(name):
-        flags = [p.flags for p in conn.packets]
-        rst = any(f & tsharktool.RST for f in flags)
-        fins = {p.src for p in conn.packets if p.flags & tsharktool.FIN}
-        if not rst and not fins:
-            assert rec['reason'] in ('eof', 'timeout'), (conn, rec)
-        elif not rst and len(fins) == 2 and conn.last < len(conn.packets) - 1:
-            assert rec['reason'] == 'fin', (conn, rec)
-        elif not fins and not conn.midstream and name not in RST_REFUSED:
-            assert rec['reason'] == 'rst', (conn, rec)
+        fins = any(p.flags & tsharktool.FIN for p in conn.packets)
+        if name in RST_REFUSED or conn.how != 'fin' and fins:
+            continue        # a FIN or a RST that may be refused: any answer is an answer
+        want = {'fin': ('fin',), 'rst': ('rst', 'reuse'), None: ('eof', 'timeout')}[conn.how]
+        assert rec['reason'] in want, (conn, rec)
 
 
 def test_deviations_are_real():

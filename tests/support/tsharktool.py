@@ -80,10 +80,10 @@ class Conn:
     def __init__(self, packets):
         self.packets = packets
         self.client, self.midstream = self._roles()
-        self.server = next(e for e in (packets[0].src, packets[0].dst) if e != self.client)
+        self.server = packets[0].dst if self.client == packets[0].src else packets[0].src
         self.vlan = packets[0].vlan
         self.start, self.end = packets[0].time, packets[-1].time
-        self.last = self._finished()
+        self.how, self.last = self._finished()
 
     def _roles(self):
         for p in self.packets:
@@ -96,18 +96,18 @@ class Conn:
         return max(ends, key=lambda e: e[1]), True
 
     def _finished(self):
-        """Index of the packet after which nothing need be counted any more: both FINs acknowledged, or a RST."""
+        """What finished it ('fin': both FINs acknowledged; 'rst'; None), and the index of the packet that did."""
         fins, acked = {}, set()
         for i, p in enumerate(self.packets):
             if p.flags & RST:
-                return i
+                return 'rst', i
             if p.flags & ACK and fins.get(p.dst) == p.ack:
                 acked.add(p.dst)
             if p.flags & FIN:
                 fins[p.src] = p.end
             if len(acked) == 2:
-                return i
-        return len(self.packets) - 1
+                return 'fin', i
+        return None, len(self.packets) - 1
 
     @property
     def tuple(self):
