@@ -2,7 +2,7 @@
 /*
  * key.c: both directions of a connection packed into one key.
  *
- * What is hashed: IPv4 16 bytes (two addresses, two ports, realm), which is XXH3's short path,
+ * What is hashed: IPv4 16 bytes (two addresses, two ports, realm), which is XXH3's short path;
  * IPv6 the first 40 bytes of the key (addresses, ports, realm) as they lie. The protocol goes
  * into the seed. 64 bits are folded to the 32 that the table keeps.
  */
