@@ -1,13 +1,14 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Writes framevec.h: frames made by scapy, with what decode must find in them.
+"""Writes framevec.inc: frames made by scapy, with what decode must find in them.
 
 The expected values come from the arguments given here and from scapy's own dissection, never from
 our decoder. Run it by hand when a case is added (python3 tests/support/gen_frames.py >
-tests/support/framevec.h) and commit both.
+tests/support/framevec.inc) and commit both.
 """
 import struct
 import sys
+import textwrap
 
 from scapy.contrib.mpls import MPLS
 from scapy.all import (AH, ARP, CookedLinux, CookedLinuxV2, Dot1AD, Dot1Q, ESP, ICMP, IP, IPv6, IPv6ExtHdrDestOpt,
@@ -17,6 +18,8 @@ from scapy.all import (AH, ARP, CookedLinux, CookedLinuxV2, Dot1AD, Dot1Q, ESP, 
 
 ETHER, NULL, RAW, LOOP, SLL, SLL2, IPV4, IPV6 = 1, 0, 12, 108, 113, 276, 228, 229
 MAC = dict(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
+NUMBERS = ("ttl", "proto", "frag_off", "frag_id", "ip_len", "sport", "dport", "seq", "ack", "win", "urp", "tflags", "hdr_len",
+           "plen", "pcap", "mss", "wscale", "tsval", "tsecr", "ethertype")
 rows = []
 
 
@@ -60,28 +63,23 @@ def add(name, dlt, pkt, reason="NONE", level="TCP", frame=None, tags=(), flags=(
 
 
 def emit_row(name, dlt, data, reason, level, f):
-    out = ['    {.name = "%s", .dlt = %d, .reason = REASON_%s, .level = SEG_%s,' % (name, dlt, reason, level)]
-    out.append("     .len = %d," % len(data))
-    for key in ("src", "dst"):
-        if key in f:
-            out.append('     .%s = "%s",' % (key, f[key]))
+    out = ['.name = "%s"' % name, ".dlt = %d" % dlt, ".reason = REASON_%s" % reason, ".level = SEG_%s" % level,
+           ".len = %d" % len(data)]
+    out += ['.%s = "%s"' % (key, f[key]) for key in ("src", "dst") if key in f]
     if f["vlan"]:
-        out.append("     .nvlan = %d, .vlan = {%s}," % (len(f["vlan"]), ", ".join(map(str, f["vlan"]))))
+        out.append(".nvlan = %d, .vlan = {%s}" % (len(f["vlan"]), ", ".join(map(str, f["vlan"]))))
     if f["ipflags"]:
-        out.append("     .flags = %s," % " | ".join("SEG_" + x for x in f["ipflags"]))
-    for key in ("ttl", "proto", "frag_off", "frag_id", "ip_len", "sport", "dport", "seq", "ack", "win", "urp", "tflags",
-                "hdr_len", "plen", "pcap", "mss", "wscale", "tsval", "tsecr", "ethertype"):
-        if key in f:
-            out.append("     .%s = %s," % (key, num(f[key])))
+        out.append(".flags = %s" % " | ".join("SEG_" + x for x in f["ipflags"]))
+    out += [".%s = %s" % (key, num(f[key])) for key in NUMBERS if f.get(key)]
     if f.get("sack"):
-        out.append("     .nsack = %d, .sack = {%s}," % (len(f["sack"]), ", ".join("{%uu, %uu}" % b for b in f["sack"])))
+        out.append(".nsack = %d, .sack = {%s}" % (len(f["sack"]), ", ".join("{%uu, %uu}" % b for b in f["sack"])))
     if f.get("nocsum"):
-        out.append("     .nocsum = true,")
-    out.append("     .bytes =")
-    for i in range(0, len(data), 24):
-        out.append('         "%s"' % "".join("\\x%02x" % b for b in data[i:i + 24]))
-    out[-1] += "},"
-    print("\n".join(out))
+        out.append(".nocsum = true")
+    out.append(".bytes =")
+    print(textwrap.fill("{" + ", ".join(out), 110, initial_indent=" " * 4, subsequent_indent=" " * 5))
+    text = "".join("\\x%02x" % b for b in data)
+    lines = ['     "%s"' % text[i:i + 104] for i in range(0, len(text), 104)]
+    print("\n".join(lines) + "},")
 
 
 def links():
@@ -255,7 +253,7 @@ def main():
     for part in (links, pppoe_mpls, ipv4, ipv6, tcps):
         part()
     print("/* SPDX-License-Identifier: BSD-2-Clause */")
-    print("/* framevec.h: made by gen_frames.py with scapy; do not edit. Fields not named are not compared, or must be 0. */")
+    print("/* framevec.inc: made by gen_frames.py with scapy; do not edit. Fields not named are not compared, or must be 0. */")
     print("/* clang-format off */")
     for row in rows:
         emit_row(*row)

@@ -26,7 +26,7 @@ struct frame_vec {
 };
 
 static const struct frame_vec frame_vecs[] = {
-#include "framevec.h"
+#include "framevec.inc"
 };
 
 #endif
