@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * context.c: contexts by number, and who may use one when. A context is set up from any thread; once it runs only its own thread
+ * gets in; once it is done nobody does (its memory stays readable, API semantics 13.2).
+ */
+#include "mon/mon.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/errtext.h"
+
+/* Written by mon_register under the engine's lock, read by any thread: a context's pointer is published once it is whole. */
+static struct mon *contexts[MON_CONTEXTS];
+
+void mon_register(int cpu, struct mon *m)
+{
+    __atomic_store_n(&contexts[cpu], m, __ATOMIC_RELEASE);
+}
+
+struct mon *mon_of(mctx_t mctx)
+{
+    struct mon *m;
+
+    if (mctx == NULL)
+        return err_null(EACCES, "the context is NULL");
+    if (mctx->cpu < 0 || mctx->cpu >= MON_CONTEXTS)
+        return err_null(EINVAL, "no context can have the number %d", mctx->cpu);
+    m = __atomic_load_n(&contexts[mctx->cpu], __ATOMIC_ACQUIRE);
+    if (m == NULL)
+        return err_null(EPERM, "context %d does not exist or is finished", mctx->cpu);
+    return m;
+}
+
+struct mon *mon_enter(mctx_t mctx)
+{
+    struct mon *m = mon_of(mctx);
+    enum mon_state st;
+
+    if (m == NULL)
+        return NULL;
+    st = __atomic_load_n(&m->state, __ATOMIC_ACQUIRE);
+    if (st == MON_DONE)
+        return err_null(EPERM, "context %d is finished", mctx->cpu);
+    if (st == MON_RUNNING && !pthread_equal(m->owner, pthread_self()))
+        return err_null(EPERM, "context %d runs: only its own thread (a callback) may call", mctx->cpu);
+    return m;
+}
+
+struct mon *mon_create(int cpu, const struct mon_conf *c)
+{
+    struct mon *m = calloc(1, sizeof(*m));
+    uint32_t flows = c->max_sock;
+
+    if (m == NULL)
+        return err_null(ENOMEM, "no memory for a context");
+    m->mctx.cpu = cpu;
+    if (conn_env_init(&m->env, &c->conn, flows, c->secret, c->rmem_size, c->ooo_size) < 0) {
+        free(m);
+        return NULL;
+    }
+    m->env.acct.limit = c->mem_limit;
+    m->sets = evtab_create(&m->env.acct);
+    if (m->sets == NULL) {
+        conn_env_fini(&m->env);
+        free(m);
+        return err_null(ENOMEM, "no memory for a context's event sets");
+    }
+    m->max_sock = c->max_sock;
+    m->rmem_size = c->rmem_size;
+    m->buffer_always = c->buffer_always;
+    m->drop_orphans = c->drop_orphans;
+    m->forward = c->forward;
+    m->vlan_in_key = c->vlan_in_key;
+    return m;
+}
+
+void mon_destroy(struct mon *m)
+{
+    for (uint32_t i = ftable_next(&m->env.ft, 0); i; i = ftable_next(&m->env.ft, i)) {
+        mon_abandon(m, i);
+        conn_free(&m->env, i);
+    }
+    for (int i = 0; i < m->nlst; i++) {
+        mon_filter_free(&m->lst[i].syn);
+        mon_filter_free(&m->lst[i].orphan);
+    }
+    mon_timers_free(m);
+    evtab_destroy(m->sets);
+    conn_env_fini(&m->env);
+    free(m->sock);
+    free(m->stopped);
+    free(m);
+}

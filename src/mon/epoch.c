@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * epoch.c: the end of a batch and the end of a flow, in the order of contract 3:
+ *
+ *   GAP and NEW_DATA in the order first raised -> CONN_END of finished flows (each after its own last data) -> what must stay is
+ *   copied, the rest let go -> application timers -> flow timers (and what they raise) -> tombstones -> sets freed
+ *
+ * A flow's record lives until its last CONN_END callback has returned; only then is anything of it freed.
+ */
+#include "mon/mon.h"
+
+#include <stdlib.h>
+
+/* tell_gaps: this batch's gaps of one side, ascending (they were declared in that order). */
+static void tell_gaps(struct mon *m, uint32_t idx, int side)
+{
+    for (uint32_t i = 0; i < m->env.ngaps; i++) {
+        struct conn_gap g = m->env.gaps[i];
+
+        if (g.flow != idx || g.side != side)
+            continue;
+        m->env.gaps[i].flow = 0;
+        m->gap = &g;
+        mon_tell(m, idx, HK_NULL, side, EVB(EV_GAP));
+        m->gap = NULL;
+    }
+}
+
+/* tell_raise: one (flow, side). */
+static void tell_raise(struct mon *m, uint32_t idx, int side)
+{
+    struct flow_side *sd = &flow_at(&m->env.ft, idx)->side[side];
+    uint16_t what = sd->flags & (SIDE_PEND_DATA | SIDE_PEND_GAP);
+
+    sd->flags &= (uint16_t)~(SIDE_PEND_DATA | SIDE_PEND_GAP);
+    if (what & SIDE_PEND_GAP)
+        tell_gaps(m, idx, side);
+    if (what & SIDE_PEND_DATA)
+        mon_tell(m, idx, HK_NULL, side, EVB(EV_NEW_DATA));
+}
+
+/* tell_raises: all of them, or those of one flow; callbacks may add more. */
+static void tell_raises(struct mon *m, uint32_t only)
+{
+    for (uint32_t i = 0; i < m->env.nraises; i++) {
+        struct conn_raise r = m->env.raises[i];
+
+        if (r.flow == 0 || (only && r.flow != only))
+            continue;
+        m->env.raises[i].flow = 0;
+        tell_raise(m, r.flow, r.side);
+    }
+    if (only == 0)
+        m->env.nraises = m->env.ngaps = 0;
+}
+
+/* end_side: the side is CLOSED now; its last two events at both hooks (API semantics 3.3). */
+static void end_side(struct mon *m, uint32_t idx, int side)
+{
+    flow_at(&m->env.ft, idx)->side[side].state = FS_CLOSED;
+    mon_tell(m, idx, HK_RCV, side, EVB(EV_STATE) | EVB(EV_CONN_END));
+    mon_tell(m, idx, HK_SND, side, EVB(EV_STATE) | EVB(EV_CONN_END));
+}
+
+void mon_end(struct mon *m, uint32_t idx, int reason)
+{
+    struct flow *f = flow_at(&m->env.ft, idx);
+    uint32_t outer = m->ending;
+    int last = f->flags & FLOW_LAST_SVR ? SVR : CLI;
+
+    if (f->reason == 0 || (reason && !(f->flags & (FLOW_LINGER | FLOW_ENDED))))
+        f->reason = (uint8_t)(reason ? reason : MOS_END_EOF);
+    f->flags |= FLOW_ENDED;
+    conn_flush(&m->env, idx);
+    tell_raises(m, idx);
+    m->ending = idx;
+    f->end_state[CLI] = f->side[CLI].state;
+    f->end_state[SVR] = f->side[SVR].state;
+    if (f->reason == MOS_END_EVICTED)
+        mon_tell(m, idx, HK_NULL, MOS_SIDE_BOTH, EVB(EV_EVICT));
+    end_side(m, idx, last);
+    end_side(m, idx, !last);
+    m->ending = outer;
+    mon_abandon(m, idx);
+    for (uint32_t i = 0; i < m->nstopped; i++)
+        if (m->stopped[i] == idx)
+            m->stopped[i] = 0;
+    conn_free(&m->env, idx);
+}
+
+bool mon_idle(struct mon *m, uint32_t idx)
+{
+    struct flow *f = flow_at(&m->env.ft, idx);
+
+    if (!(f->flags & (FLOW_LINGER | FLOW_IDLE_TOLD))) {
+        f->flags |= FLOW_IDLE_TOLD;
+        mon_tell(m, idx, HK_NULL, MOS_SIDE_BOTH, EVB(EV_TIMEOUT));
+        if (conn_deadline(&m->env, f) > m->env.now) {
+            conn_rearm(&m->env, idx);
+            return false;
+        }
+    }
+    mon_end(m, idx, MOS_END_TIMEOUT);
+    return true;
+}
+
+/* slowest: the lowest offset that some child still has to read. */
+static uint64_t slowest(const struct mon *m, struct flow *f, int side)
+{
+    uint64_t low = f->side[side].next;
+    uint32_t v[MON_LISTENERS];
+    int n = mon_children(m, f, false, v);
+
+    for (int i = 0; i < n; i++) {
+        const struct child *c = mon_child_at(m, f, v[i]);
+
+        if ((c->flags & (side == CLI ? CHILD_WANT_CLI : CHILD_WANT_SVR)) && *mon_cursor(m, f, c, side) < low)
+            low = *mon_cursor(m, f, c, side);
+    }
+    return low;
+}
+
+/* settle_side: let go of what nobody needs; when too much is left, retained bytes go first, then the slowest child's. */
+static void settle_side(struct mon *m, uint32_t idx, int side)
+{
+    struct flow *f = flow_at(&m->env.ft, idx);
+    struct flow_side *sd = &f->side[side];
+    struct strm *s;
+    uint64_t unread, keep, acked;
+
+    if (sd->strm == 0)
+        return;
+    if (!(sd->flags & SIDE_WANTED))
+        strm_clear(&m->env.se, sd);
+    s = strm_at(&m->env.se, sd->strm);
+    keep = unread = slowest(m, f, side);
+    if (sd->flags & SIDE_RETAIN) {
+        uint64_t from = sd->next > s->limit ? sd->next - s->limit : 0;
+
+        acked = conn_acked(f, side);
+        keep = from < keep ? from : keep;
+        if ((f->side[!side].flags & SIDE_SPOKE) && acked < keep)
+            keep = acked;
+    }
+    strm_release(&m->env.se, sd, keep);
+    if (keep < unread && strm_held(&m->env.se, sd) > s->limit)
+        strm_release(&m->env.se, sd, unread < sd->next - s->limit ? unread : sd->next - s->limit);
+    if (strm_held(&m->env.se, sd) > s->limit && sd->next - unread > s->limit) {
+        mon_tell(m, idx, HK_NULL, side, EVB(EV_ERROR)); /* a last chance to read */
+        strm_release(&m->env.se, sd, sd->next - s->limit);
+    }
+    strm_own(&m->env.se, sd);
+    strm_put(&m->env.se, sd);
+}
+
+static void settle(struct mon *m)
+{
+    while (m->env.touched) {
+        uint32_t idx = m->env.touched;
+        struct flow *f = flow_at(&m->env.ft, idx);
+
+        m->env.touched = f->pend;
+        f->pend = 0;
+        f->flags &= (uint16_t)~FLOW_PENDING;
+        settle_side(m, idx, CLI);
+        settle_side(m, idx, SVR);
+    }
+}
+
+void mon_burst(struct mon *m)
+{
+    for (uint32_t idx = m->env.touched; idx; idx = flow_at(&m->env.ft, idx)->pend)
+        conn_own_borrowed(&m->env, idx);
+}
+
+static void end_finished(struct mon *m)
+{
+    for (uint32_t i = 0; i < m->env.nended; i++)
+        if (m->env.ended[i])
+            mon_end(m, m->env.ended[i], 0);
+    m->env.nended = 0;
+}
+
+/* flow_timers: idle flows, holes that waited long enough, lingering that is over. */
+static void flow_timers(struct mon *m)
+{
+    struct wheel *w = &m->env.ft.wheel;
+    uint32_t head = wheel_advance(w, m->env.now), idx;
+
+    while ((idx = wheel_next_due(w, &head)) != 0)
+        if (conn_timer(&m->env, idx))
+            mon_idle(m, idx);
+    w = &m->env.ft.tomb_wheel;
+    head = wheel_advance(w, m->env.now);
+    while ((idx = wheel_next_due(w, &head)) != 0) {
+        const struct flow_tomb *t = tomb_at(&m->env.ft, idx | FLOW_TOMB);
+
+        if (t->last + m->env.cfg.idle_ns <= m->env.now || m->env.cfg.idle_ns == UINT64_MAX)
+            ftable_unbury(&m->env.ft, idx | FLOW_TOMB);
+        else
+            wheel_hang(w, idx, t->last + m->env.cfg.idle_ns);
+    }
+}
+
+/* bury_stopped: flows that every child has stopped leave a tombstone: no CONN_END (API semantics 2). */
+static void bury_stopped(struct mon *m)
+{
+    for (uint32_t i = 0; i < m->nstopped; i++) {
+        uint32_t idx = m->stopped[i];
+        struct flow *f;
+
+        if (idx == 0)
+            continue;
+        f = flow_at(&m->env.ft, idx);
+        mon_abandon(m, idx);
+        strm_drop(&m->env.se, &f->side[CLI]);
+        strm_drop(&m->env.se, &f->side[SVR]);
+        idx = ftable_bury(&m->env.ft, idx, m->env.now);
+        if (idx && m->env.cfg.idle_ns != UINT64_MAX)
+            wheel_hang(&m->env.ft.tomb_wheel, idx & ~FLOW_TOMB, m->env.now + m->env.cfg.idle_ns);
+    }
+    m->nstopped = 0;
+}
+
+void mon_epoch(struct mon *m, uint64_t now)
+{
+    mon_clock(m, now);
+    tell_raises(m, 0);
+    end_finished(m);
+    tell_raises(m, 0);
+    settle(m);
+    mon_timers(m);
+    flow_timers(m);
+    tell_raises(m, 0);
+    end_finished(m);
+    settle(m);
+    bury_stopped(m);
+    evset_gc(m->sets);
+}
+
+struct eof_item {
+    uint64_t start;
+    uint32_t idx;
+};
+
+static int eof_order(const void *a, const void *b)
+{
+    const struct eof_item *x = a, *y = b;
+
+    if (x->start != y->start)
+        return x->start < y->start ? -1 : 1;
+    return x->idx < y->idx ? -1 : x->idx > y->idx;
+}
+
+void mon_eof(struct mon *m)
+{
+    uint32_t n = 0, cnt = m->env.ft.count;
+    struct eof_item *v = calloc(cnt ? cnt : 1, sizeof(*v));
+
+    if (v == NULL) { /* any order will do */
+        for (uint32_t i = ftable_next(&m->env.ft, 0); i; i = ftable_next(&m->env.ft, i))
+            mon_end(m, i, MOS_END_EOF);
+    } else {
+        for (uint32_t i = ftable_next(&m->env.ft, 0); i && n < cnt; i = ftable_next(&m->env.ft, i))
+            v[n++] = (struct eof_item){.start = flow_at(&m->env.ft, i)->start, .idx = i};
+        qsort(v, n, sizeof(*v), eof_order);
+        for (uint32_t i = 0; i < n; i++) {
+            mon_end(m, v[i].idx, MOS_END_EOF);
+            if ((i & 63) == 63)
+                evset_gc(m->sets);
+        }
+        free(v);
+    }
+    tell_raises(m, 0);
+    settle(m);
+    bury_stopped(m);
+    evset_gc(m->sets);
+}
+
+/* rank_of: who goes first: half-open, closing, idle, live. */
+static int evict_rank(const struct mon *m, const struct flow *f)
+{
+    uint8_t c = f->side[CLI].state, s = f->side[SVR].state;
+
+    if (c == FS_SYN_SENT || s == FS_SYN_RCVD || s == FS_LISTEN)
+        return 0;
+    if (f->flags & FLOW_LINGER || c != FS_ESTABLISHED || s != FS_ESTABLISHED)
+        return 1;
+    return m->env.now - f->last > NSEC_PER_SEC ? 2 : 3;
+}
+
+bool mon_evict(struct mon *m)
+{
+    uint32_t best = 0;
+    int best_rank = 4;
+
+    for (int i = 0; i < 16; i++) {
+        uint32_t idx = ftable_sample(&m->env.ft);
+        const struct flow *f;
+        int rank;
+
+        if (idx == 0)
+            break;
+        f = flow_at(&m->env.ft, idx);
+        if ((m->cp && m->cp->idx == idx) || m->ending == idx)
+            continue;
+        rank = evict_rank(m, f);
+        if (rank < best_rank || (rank == best_rank && f->last < flow_at(&m->env.ft, best)->last)) {
+            best = idx;
+            best_rank = rank;
+        }
+    }
+    if (best == 0)
+        return false;
+    m->env.reasons[REASON_EVICTED]++;
+    flow_at(&m->env.ft, best)->flags &= (uint16_t)~FLOW_LINGER;
+    mon_end(m, best, MOS_END_EVICTED);
+    return true;
+}

@@ -1,0 +1,406 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * sock.c: ids, listeners, children. An id goes back to the end of the queue of free ones when its owner goes, so that a stale
+ * id is not somebody else's at once.
+ *
+ * A child wants a side's bytes or not (contract 1); the side is wanted if any child wants it. mon_rewant is called whenever
+ * that may have changed: sets, buffers, stops, a first peek.
+ */
+#include "mon/mon.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/errtext.h"
+
+#define DATA_RANKS   (EVB(EV_NEW_DATA) | EVB(EV_GAP) | EVB(EV_REXMIT) | EVB(EV_OVERLAP))
+#define RETAIN_RANKS (EVB(EV_REXMIT) | EVB(EV_OVERLAP))
+
+/* ---- ids ---- */
+
+static bool grow_ids(struct mon *m)
+{
+    uint32_t cap = m->cap_sock ? m->cap_sock * 2 : 1024;
+    uint32_t *v;
+
+    if (m->nsock < m->cap_sock)
+        return true;
+    if (cap > m->max_sock)
+        cap = m->max_sock;
+    v = realloc(m->sock, cap * sizeof(*v));
+    if (v == NULL)
+        return false;
+    m->env.acct.allocs++;
+    m->sock = v;
+    m->cap_sock = cap;
+    return true;
+}
+
+int mon_sock_new(struct mon *m, enum sock_kind kind, uint32_t idx)
+{
+    uint32_t id;
+
+    if (m->free_head) {
+        id = m->free_head - 1;
+        m->free_head = m->sock[id];
+        if (m->free_head == 0)
+            m->free_tail = 0;
+        m->nfree--;
+    } else {
+        if (m->nsock >= m->max_sock || !grow_ids(m))
+            return err_set(ENFILE, "no socket id left (max_concurrency = %u)", m->max_sock);
+        id = m->nsock++;
+    }
+    m->sock[id] = (uint32_t)kind << SK_SHIFT | idx;
+    return (int)id;
+}
+
+void mon_sock_free(struct mon *m, int sock)
+{
+    uint32_t id = (uint32_t)sock;
+
+    m->sock[id] = 0;
+    if (m->free_tail)
+        m->sock[m->free_tail - 1] = id + 1;
+    else
+        m->free_head = id + 1;
+    m->free_tail = id + 1;
+    m->nfree++;
+}
+
+static enum sock_kind kind_of(const struct mon *m, int sock)
+{
+    if (sock < 0 || (uint32_t)sock >= m->nsock)
+        return SK_FREE;
+    return (enum sock_kind)(m->sock[sock] >> SK_SHIFT);
+}
+
+struct child *mon_child(struct mon *m, int sock, uint32_t *flow)
+{
+    uint32_t idx;
+
+    switch (kind_of(m, sock)) {
+    case SK_CHILD0:
+        *flow = m->sock[sock] & SK_IDX;
+        return &flow_at(&m->env.ft, *flow)->c0;
+    case SK_CHILD: {
+        struct child_ext *x;
+
+        idx = m->sock[sock] & SK_IDX;
+        x = pool_at(&m->env.ft.kids, idx);
+        *flow = x->flow;
+        return &x->c;
+    }
+    case SK_LISTENER:
+        return err_null(ENOTSOCK, "socket %d is a listener, not the child of a connection", sock);
+    default:
+        return err_null(EBADF, "no socket has the number %d", sock);
+    }
+}
+
+struct listener *mon_listener(struct mon *m, int sock)
+{
+    switch (kind_of(m, sock)) {
+    case SK_LISTENER:
+        return &m->lst[m->sock[sock] & SK_IDX];
+    case SK_FREE:
+        return err_null(EBADF, "no socket has the number %d", sock);
+    default:
+        return err_null(ENOTSOCK, "socket %d is the child of a connection, not a listener", sock);
+    }
+}
+
+/* ---- children of a flow ---- */
+
+struct child *mon_child_at(const struct mon *m, struct flow *f, uint32_t ci)
+{
+    return ci ? &((struct child_ext *)pool_at(&m->env.ft.kids, ci))->c : &f->c0;
+}
+
+uint64_t *mon_cursor(const struct mon *m, struct flow *f, const struct child *c, int side)
+{
+    if (c == &f->c0)
+        return &f->cursor[side];
+    return &((struct child_ext *)pool_at(&m->env.ft.kids, m->sock[c->sock] & SK_IDX))->cursor[side];
+}
+
+int mon_children(const struct mon *m, const struct flow *f, bool back, uint32_t *v)
+{
+    int n = 0;
+
+    if (f->c0.sock < 0)
+        return 0;
+    v[n++] = 0;
+    for (uint32_t i = f->c0.next; i && n < MON_LISTENERS; i = ((struct child_ext *)pool_at(&m->env.ft.kids, i))->c.next)
+        v[n++] = i;
+    if (back)
+        for (int a = 0, b = n - 1; a < b; a++, b--) {
+            uint32_t t = v[a];
+
+            v[a] = v[b];
+            v[b] = t;
+        }
+    return n;
+}
+
+bool mon_wants(const struct mon *m, const struct child *c, int side)
+{
+    uint16_t off = side == CLI ? CHILD_NOBUF_CLI | CHILD_STOP_CLI | CHILD_META_CLI
+                               : CHILD_NOBUF_SVR | CHILD_STOP_SVR | CHILD_META_SVR;
+    uint32_t mask;
+
+    if (c->flags & (off | CHILD_CLOSED))
+        return false;
+    if (m->buffer_always || (c->flags & (side == CLI ? CHILD_ASKED_CLI : CHILD_ASKED_SVR)))
+        return true;
+    mask = evset_mask(m->sets, c->set[HK_SND]) | evset_mask(m->sets, c->set[HK_RCV]) | evset_mask(m->sets, c->set[HK_NULL]);
+    return mask & DATA_RANKS;
+}
+
+static void rewant_side(struct mon *m, struct flow *f, int side, const uint32_t *v, int n)
+{
+    struct flow_side *sd = &f->side[side];
+    uint16_t want_bit = side == CLI ? CHILD_WANT_CLI : CHILD_WANT_SVR;
+    bool wanted = false, retain = sd->strm && strm_at(&m->env.se, sd->strm)->limit != m->env.se.limit, nobuf = true;
+
+    for (int i = 0; i < n; i++) {
+        struct child *c = mon_child_at(m, f, v[i]);
+        bool want = mon_wants(m, c, side);
+
+        if (want && !(c->flags & want_bit))
+            *mon_cursor(m, f, c, side) = strm_end(&m->env.se, sd); /* wanting starts with the next byte */
+        c->flags = (uint16_t)(want ? c->flags | want_bit : c->flags & ~want_bit);
+        wanted |= want;
+        if (want && (evset_mask(m->sets, c->set[HK_RCV]) & RETAIN_RANKS))
+            retain = true;
+        if (!(c->flags & (side == CLI ? CHILD_NOBUF_CLI : CHILD_NOBUF_SVR)))
+            nobuf = false;
+    }
+    sd->flags = (uint16_t)(sd->flags & ~(SIDE_WANTED | SIDE_RETAIN | SIDE_NOBUF));
+    sd->flags |= (uint16_t)((wanted ? SIDE_WANTED : 0) | (wanted && retain ? SIDE_RETAIN : 0) | (nobuf ? SIDE_NOBUF : 0));
+}
+
+void mon_rewant(struct mon *m, uint32_t idx)
+{
+    struct flow *f = flow_at(&m->env.ft, idx);
+    uint32_t v[MON_LISTENERS];
+    int n = mon_children(m, f, false, v);
+
+    rewant_side(m, f, CLI, v, n);
+    rewant_side(m, f, SVR, v, n);
+}
+
+/* ---- a new flow ---- */
+
+static bool domain_fits(const struct listener *l, const struct seg *s)
+{
+    return l->domain == AF_UNSPEC || (l->domain == AF_INET6) == ((s->flags & SEG_IP6) != 0);
+}
+
+/* as_syn: the SYN that the client would have sent, for filters that are asked about a picked-up flow. => its length. */
+static uint32_t as_syn(uint8_t out[60], const struct seg *s, bool from_client)
+{
+    const void *src = from_client ? &s->src : &s->dst, *dst = from_client ? &s->dst : &s->src;
+    uint16_t ports[2] = {from_client ? s->sport : s->dport, from_client ? s->dport : s->sport};
+    uint32_t ip = s->flags & SEG_IP6 ? 40 : 20;
+
+    memset(out, 0, 60);
+    if (ip == 40) {
+        out[0] = 0x60;
+        out[5] = 20;
+        out[6] = IPPROTO_TCP;
+        out[7] = 64;
+        memcpy(out + 8, src, 16);
+        memcpy(out + 24, dst, 16);
+    } else {
+        out[0] = 0x45;
+        out[3] = 40;
+        out[8] = 64;
+        out[9] = IPPROTO_TCP;
+        memcpy(out + 12, src, 4);
+        memcpy(out + 16, dst, 4);
+    }
+    memcpy(out + ip, ports, 4);
+    out[ip + 12] = 0x50;
+    out[ip + 13] = TH_SYN_;
+    return ip + 20;
+}
+
+uint64_t mon_match(struct mon *m, const struct seg *s, int mode, bool from_client)
+{
+    uint8_t made[60];
+    const uint8_t *p = s->pb->data + s->l3_off;
+    uint32_t len = s->ip_len, caplen = s->pb->len - s->l3_off;
+    uint64_t match = 0;
+
+    if (mode == 2) {
+        len = caplen = as_syn(made, s, from_client);
+        p = made;
+    }
+    if (caplen > len)
+        caplen = len;
+    for (int i = 0; i < m->nlst; i++) {
+        struct listener *l = &m->lst[i];
+
+        if (!l->started || l->raw || l->closed || !domain_fits(l, s))
+            continue;
+        if (mode == 2 && !(l->midstream < 0 ? m->env.cfg.midstream : l->midstream))
+            continue;
+        if (mon_filter_match(&l->syn, DLT_RAW, p, caplen, len))
+            match |= 1ULL << i;
+    }
+    return match;
+}
+
+static void start_child(struct mon *m, struct child *c, const struct listener *l, int li, int sock)
+{
+    c->sock = sock;
+    c->uctx = NULL;
+    c->next = 0;
+    c->listener = (uint16_t)li;
+    c->flags = l->child_flags;
+    for (int h = 0; h < 3; h++) {
+        c->set[h] = l->set[h];
+        evset_ref(m->sets, c->set[h]);
+    }
+}
+
+/* take_options: what the first matching listener says about the flow as a whole, each about its buffers. */
+static void take_options(struct mon *m, struct flow *f, const struct listener *l, bool first)
+{
+    for (int side = CLI; side <= SVR; side++) {
+        struct flow_side *sd = &f->side[side];
+
+        if (l->last[side])
+            sd->flags |= SIDE_LAST;
+        if (l->buf[side]) {
+            struct strm *s = strm_get(&m->env.se, sd);
+
+            if (s)
+                s->limit = l->buf[side];
+        }
+    }
+    if (l->timeout_ms)
+        f->timeout = l->timeout_ms;
+    if (!first)
+        return;
+    if (l->strict >= 0)
+        f->flags = (uint16_t)(l->strict ? f->flags | FLOW_STRICT : f->flags & ~FLOW_STRICT);
+    if (l->csum >= 0)
+        f->csum = (uint8_t)l->csum;
+}
+
+static struct child *new_child_ext(struct mon *m, uint32_t idx, uint32_t *self)
+{
+    struct child_ext *x;
+
+    *self = pool_zalloc(&m->env.ft.kids);
+    if (*self == 0)
+        return NULL;
+    x = pool_at(&m->env.ft.kids, *self);
+    x->flow = idx;
+    x->self = *self;
+    return &x->c;
+}
+
+bool mon_adopt(struct mon *m, uint32_t idx, uint64_t match)
+{
+    struct flow *f = flow_at(&m->env.ft, idx);
+    struct child *last = NULL;
+
+    f->c0.sock = -1;
+    for (int i = 0; match; i++, match >>= 1) {
+        uint32_t self = 0;
+        struct child *c = &f->c0;
+        int sock;
+
+        if (!(match & 1))
+            continue;
+        if (last && (c = new_child_ext(m, idx, &self)) == NULL)
+            break;
+        sock = mon_sock_new(m, self ? SK_CHILD : SK_CHILD0, self ? self : idx);
+        if (sock < 0) {
+            m->env.reasons[REASON_NO_SOCK]++;
+            if (self)
+                pool_free(&m->env.ft.kids, self);
+            break;
+        }
+        start_child(m, c, &m->lst[i], i, sock);
+        take_options(m, f, &m->lst[i], last == NULL);
+        m->lst[i].kids++;
+        if (last)
+            last->next = self;
+        last = c;
+    }
+    if (last == NULL)
+        return false;
+    m->nflows++;
+    mon_rewant(m, idx);
+    return true;
+}
+
+/* listener_gone: a closed listener's slot is free when its last child has gone. */
+static void listener_gone(struct mon *m, int li)
+{
+    struct listener *l = &m->lst[li];
+
+    if (!l->closed || l->kids)
+        return;
+    for (int h = 0; h < 3; h++)
+        evset_unref(m->sets, l->set[h]);
+    mon_filter_free(&l->syn);
+    mon_filter_free(&l->orphan);
+    mon_sock_free(m, l->sock);
+    memset(l, 0, sizeof(*l));
+}
+
+void mon_abandon(struct mon *m, uint32_t idx)
+{
+    struct flow *f = flow_at(&m->env.ft, idx);
+    uint32_t v[MON_LISTENERS];
+    int n = mon_children(m, f, false, v);
+
+    for (int i = 0; i < n; i++) {
+        struct child *c = mon_child_at(m, f, v[i]);
+
+        for (int h = 0; h < 3; h++)
+            evset_unref(m->sets, c->set[h]);
+        mon_sock_free(m, c->sock);
+        m->lst[c->listener].kids--;
+        listener_gone(m, c->listener);
+        if (v[i])
+            pool_free(&m->env.ft.kids, v[i]);
+    }
+    f->c0.sock = -1;
+    f->c0.next = 0;
+}
+
+/* all_stopped: has nobody any interest in this flow? */
+static bool all_stopped(const struct mon *m, struct flow *f)
+{
+    uint32_t v[MON_LISTENERS];
+    int n = mon_children(m, f, false, v);
+
+    for (int i = 0; i < n; i++)
+        if (!(mon_child_at(m, f, v[i])->flags & CHILD_CLOSED))
+            return false;
+    return true;
+}
+
+void mon_child_stop(struct mon *m, uint32_t idx, struct child *c, int side)
+{
+    struct flow *f = flow_at(&m->env.ft, idx);
+
+    if (side == MOS_SIDE_CLI || side == MOS_SIDE_BOTH)
+        c->flags |= CHILD_STOP_CLI;
+    if (side == MOS_SIDE_SVR || side == MOS_SIDE_BOTH)
+        c->flags |= CHILD_STOP_SVR;
+    if ((c->flags & CHILD_STOP_CLI) && (c->flags & CHILD_STOP_SVR))
+        c->flags |= CHILD_CLOSED;
+    mon_rewant(m, idx);
+    conn_touch(&m->env, idx);
+    if (all_stopped(m, f) && conn_vec_grow(&m->env, (void **)&m->stopped, &m->cap_stopped, m->nstopped, sizeof(*m->stopped)))
+        m->stopped[m->nstopped++] = idx;
+}

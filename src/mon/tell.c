@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * tell.c: who hears of what. Children form a chain as middleboxes in a row do: what travels from client to server meets
+ * them in order of creation, what travels back in reverse. Each child hears all of one hook call before the next child does.
+ */
+#include "mon/mon.h"
+
+#include <netinet/in.h>
+
+/* towards_client: does what is told here travel from server to client? */
+static bool towards_client(enum mon_hook hook, int side)
+{
+    return hook == HK_SND ? side == MOS_SIDE_SVR : side == MOS_SIDE_CLI;
+}
+
+static uint16_t stop_bits(int side)
+{
+    if (side == MOS_SIDE_CLI)
+        return CHILD_STOP_CLI | CHILD_CLOSED;
+    return side == MOS_SIDE_SVR ? CHILD_STOP_SVR | CHILD_CLOSED : CHILD_CLOSED;
+}
+
+/* tell_one: these ranks to one set of callbacks. */
+static void tell_one(struct mon *m, const uint32_t *setp, const uint16_t *flags, int sock, int side, uint32_t ranks)
+{
+    struct ev_call call = {
+        .tab = m->sets, .setp = setp, .flags = flags, .stop = stop_bits(side), .mctx = &m->mctx, .sock = sock,
+        .side = side, .outer = m->call,
+    };
+    uint32_t left = ranks;
+
+    m->call = &call;
+    m->in_callback++;
+    while ((left &= evset_mask(m->sets, *setp)) != 0 && !(flags && (*flags & call.stop))) {
+        int rank = __builtin_ctz(left);
+
+        m->rexmit_now = rank == EV_REXMIT;
+        ev_dispatch(&call, (enum ev_rank)rank);
+        left &= left - 1;
+        left = ranks & ~((2u << rank) - 1); /* a callback may have registered for what is still to come */
+    }
+    m->rexmit_now = false;
+    m->in_callback--;
+    m->call = call.outer;
+}
+
+/* only_wanted: NEW_DATA is for children that want the side's bytes. */
+static uint32_t only_wanted(const struct mon *m, const struct child *c, int side, uint32_t ranks)
+{
+    return (ranks & EVB(EV_NEW_DATA)) && !mon_wants(m, c, side) ? ranks & ~EVB(EV_NEW_DATA) : ranks;
+}
+
+void mon_tell(struct mon *m, uint32_t idx, enum mon_hook hook, int side, uint32_t ranks)
+{
+    struct flow *f = flow_at(&m->env.ft, idx);
+    enum mon_hook before = m->hook;
+    uint32_t v[MON_LISTENERS];
+    int n;
+
+    m->hook = hook;
+    if (likely(f->c0.next == 0)) {
+        if (f->c0.sock >= 0 && (evset_mask(m->sets, f->c0.set[hook]) & ranks))
+            tell_one(m, &f->c0.set[hook], &f->c0.flags, f->c0.sock, side, only_wanted(m, &f->c0, side, ranks));
+        m->hook = before;
+        return;
+    }
+    n = mon_children(m, f, towards_client(hook, side), v);
+    for (int i = 0; i < n; i++) {
+        struct child *c = mon_child_at(m, f, v[i]);
+
+        if (evset_mask(m->sets, c->set[hook]) & ranks)
+            tell_one(m, &c->set[hook], &c->flags, c->sock, side, only_wanted(m, c, side, ranks));
+    }
+    m->hook = before;
+}
+
+void mon_tell_packet(struct mon *m, struct conn_pkt *cp, enum mon_hook hook, int side, uint32_t ranks)
+{
+    m->seg = cp->s;
+    m->cp = cp;
+    mon_tell(m, cp->idx, hook, side, ranks);
+    m->seg = NULL;
+    m->cp = NULL;
+}
+
+void mon_tell_merged(struct mon *m, struct conn_pkt *cp)
+{
+    if (cp->rcv & CR_ERROR)
+        mon_tell_packet(m, cp, HK_NULL, cp->to, EVB(EV_ERROR));
+    for (uint32_t i = cp->gap0; i < m->env.ngaps; i++) {
+        struct conn_gap g = m->env.gaps[i]; /* the list may move */
+
+        if (g.flow != cp->idx)
+            continue;
+        m->gap = &g;
+        mon_tell_packet(m, cp, HK_RCV, g.side, EVB(EV_GAP));
+        m->gap = NULL;
+    }
+    for (int side = CLI; side <= SVR; side++)
+        if (cp->data & (1 << side))
+            mon_tell_packet(m, cp, HK_RCV, side, EVB(EV_NEW_DATA));
+}
+
+static bool domain_sees(const struct listener *l, const struct seg *s)
+{
+    return l->domain == AF_UNSPEC || (l->domain == AF_INET6) == ((s->flags & SEG_IP6) != 0);
+}
+
+static bool orphan_wanted(struct listener *l, const struct seg *s)
+{
+    uint32_t caplen = s->pb->len - s->l3_off;
+
+    return l->raw || mon_filter_match(&l->orphan, DLT_RAW, s->pb->data + s->l3_off, caplen < s->ip_len ? caplen : s->ip_len,
+                                      s->ip_len);
+}
+
+void mon_tell_orphan(struct mon *m, struct seg *s)
+{
+    m->env.reasons[REASON_ORPHAN]++;
+    m->seg = s;
+    m->hook = HK_NULL;
+    for (int i = 0; i < m->nlst; i++) {
+        struct listener *l = &m->lst[i];
+
+        if (l->started && !l->closed && (evset_mask(m->sets, l->set[HK_NULL]) & EVB(EV_ORPHAN)) && domain_sees(l, s) &&
+            orphan_wanted(l, s))
+            tell_one(m, &l->set[HK_NULL], NULL, l->sock, MOS_SIDE_BOTH, EVB(EV_ORPHAN));
+    }
+    m->seg = NULL;
+}
+
+void mon_tell_raw(struct mon *m, struct seg *s)
+{
+    m->seg = s;
+    m->hook = HK_NULL;
+    for (int i = 0; i < m->nlst; i++) {
+        struct listener *l = &m->lst[i];
+
+        if (l->started && l->raw && !l->closed && (evset_mask(m->sets, l->set[HK_NULL]) & EVB(EV_PKT_IN)) &&
+            domain_sees(l, s) && mon_filter_match(&l->syn, s->pb->linktype, s->pb->data, s->pb->len, s->pb->wire_len))
+            tell_one(m, &l->set[HK_NULL], NULL, l->sock, MOS_SIDE_BOTH, EVB(EV_PKT_IN));
+    }
+    m->seg = NULL;
+}
