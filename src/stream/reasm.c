@@ -58,6 +58,8 @@ void strm_put(struct strm_env *e, struct flow_side *sd)
         return;
     if ((sd->flags & SIDE_LAST) && s->readable != sd->next)
         return;
+    if (s->hole_since && s->hole_off == sd->next) /* known by an ACK alone; it must be able to age */
+        return;
     pool_free(&e->strms, sd->strm);
     sd->strm = 0;
 }
