@@ -189,7 +189,8 @@ static bool append_to(struct strm_env *e, struct chunk *p, const struct chunk *c
 {
     if (!p->blk || chunk_end(p) != c->off || room_behind(e, p) < c->len)
         return false;
-    memcpy(blk_ptr(&e->blks, p->blk) + (p->ptr - blk_ptr(&e->blks, p->blk)) + p->len, c->ptr, c->len);
+    memcpy(blk_ptr(&e->blks, p->blk) + (p->ptr - blk_ptr(&e->blks, p->blk)) + p->len, c->ptr,
+           c->len);
     p->len += c->len;
     return true;
 }

@@ -4,15 +4,16 @@
  */
 #include "stream/chunk.h"
 
-size_t strm_view(const struct strm_env *e, const struct flow_side *sd, uint64_t off, uint64_t end, size_t max,
-                 struct iovec *iov, int *cnt)
+size_t strm_view(const struct strm_env *e, const struct flow_side *sd, uint64_t off, uint64_t end,
+                 size_t max, struct iovec *iov, int *cnt)
 {
     size_t sum = 0;
     int n = 0;
 
     if (sd->strm && max < end - off && off < end)
         end = off + max;
-    for (uint32_t i = sd->strm ? strm_at(e, sd->strm)->head : 0; i && n < *cnt && off < end; i = chunk_at(e, i)->next) {
+    for (uint32_t i = sd->strm ? strm_at(e, sd->strm)->head : 0; i && n < *cnt && off < end;
+         i = chunk_at(e, i)->next) {
         const struct chunk *c = chunk_at(e, i);
         uint64_t stop = chunk_end(c) < end ? chunk_end(c) : end;
 
@@ -49,7 +50,8 @@ uint64_t strm_lost(const struct strm_env *e, const struct flow_side *sd, uint64_
     return end - off;
 }
 
-bool strm_frag(const struct strm_env *e, const struct flow_side *sd, uint64_t off, uint64_t *start, uint64_t *len)
+bool strm_frag(const struct strm_env *e, const struct flow_side *sd, uint64_t off, uint64_t *start,
+               uint64_t *len)
 {
     uint32_t i = sd->strm ? strm_at(e, sd->strm)->head : 0;
     uint64_t end;

@@ -58,7 +58,8 @@ void strm_put(struct strm_env *e, struct flow_side *sd)
         return;
     if ((sd->flags & SIDE_LAST) && s->readable != sd->next)
         return;
-    if (s->hole_since && s->hole_off == sd->next) /* known by an ACK alone; it must be able to age */
+    if (s->hole_since &&
+        s->hole_off == sd->next) /* known by an ACK alone; it must be able to age */
         return;
     pool_free(&e->strms, sd->strm);
     sd->strm = 0;
@@ -78,7 +79,8 @@ void strm_drop(struct strm_env *e, struct flow_side *sd)
     sd->strm = 0;
 }
 
-struct strm_overlap strm_overlap(const struct strm_env *e, const struct flow_side *sd, uint64_t off, uint32_t len)
+struct strm_overlap strm_overlap(const struct strm_env *e, const struct flow_side *sd, uint64_t off,
+                                 uint32_t len)
 {
     struct strm_overlap o = {0};
     uint64_t end = off + len;
@@ -94,7 +96,8 @@ struct strm_overlap strm_overlap(const struct strm_env *e, const struct flow_sid
     return o;
 }
 
-int strm_same(const struct strm_env *e, const struct flow_side *sd, uint64_t off, const uint8_t *data, uint32_t len)
+int strm_same(const struct strm_env *e, const struct flow_side *sd, uint64_t off,
+              const uint8_t *data, uint32_t len)
 {
     uint64_t end = off + len, seen = 0;
 
@@ -145,13 +148,15 @@ static void remember_gap(struct strm_env *e, struct strm *s, uint64_t from, uint
 }
 
 /* hold: view of [from, to) of this payload. The tail that was never captured is remembered as lost. */
-static void hold(struct strm_env *e, struct strm *s, const struct strm_in *in, uint64_t from, uint64_t to, uint32_t *cut)
+static void hold(struct strm_env *e, struct strm *s, const struct strm_in *in, uint64_t from,
+                 uint64_t to, uint32_t *cut)
 {
     uint64_t cap_end = in->off + in->len, mid = to < cap_end ? to : cap_end;
 
     if (mid < from)
         mid = from;
-    if (in->store && mid > from && chunk_add(e, s, from, in->data + (from - in->off), (uint32_t)(mid - from)) < 0)
+    if (in->store && mid > from &&
+        chunk_add(e, s, from, in->data + (from - in->off), (uint32_t)(mid - from)) < 0)
         e->failed += mid - from;
     if (mid < to) {
         remember_gap(e, s, mid, to);
@@ -160,8 +165,8 @@ static void hold(struct strm_env *e, struct strm *s, const struct strm_in *in, u
 }
 
 /* hold_around: hold what of [from, to) is in none of the list's intervals. => bytes. */
-static uint64_t hold_around(struct strm_env *e, struct strm *s, const struct strm_in *in, uint32_t list, uint64_t from,
-                            uint64_t to, uint32_t *cut)
+static uint64_t hold_around(struct strm_env *e, struct strm *s, const struct strm_in *in,
+                            uint32_t list, uint64_t from, uint64_t to, uint32_t *cut)
 {
     uint64_t sum = 0;
 
@@ -197,7 +202,8 @@ static void absorb(struct strm_env *e, struct flow_side *sd, struct strm *s)
 }
 
 /* rewrite: hold [from, to) from this payload, as far as it was captured, not read and not declared lost. */
-static void rewrite(struct strm_env *e, struct strm *s, const struct strm_in *in, uint64_t from, uint64_t to)
+static void rewrite(struct strm_env *e, struct strm *s, const struct strm_in *in, uint64_t from,
+                    uint64_t to)
 {
     uint64_t floor = s->read_to > s->settled ? s->read_to : s->settled, cap_end = in->off + in->len;
     uint32_t none = 0;
@@ -215,7 +221,8 @@ static void rewrite(struct strm_env *e, struct strm *s, const struct strm_in *in
 }
 
 /* replace: policy LAST: bytes seen before are taken from this payload. */
-static void replace(struct strm_env *e, const struct flow_side *sd, struct strm *s, const struct strm_in *in)
+static void replace(struct strm_env *e, const struct flow_side *sd, struct strm *s,
+                    const struct strm_in *in)
 {
     uint64_t end = in->off + in->len;
 
@@ -225,7 +232,8 @@ static void replace(struct strm_env *e, const struct flow_side *sd, struct strm 
 }
 
 /* insert_bare: there is no memory for a stream: an in-order payload at least moves `next` on. */
-static uint32_t insert_bare(struct strm_env *e, struct flow_side *sd, const struct strm_in *in, uint32_t *cut)
+static uint32_t insert_bare(struct strm_env *e, struct flow_side *sd, const struct strm_in *in,
+                            uint32_t *cut)
 {
     uint64_t from = in->off > sd->next ? in->off : sd->next;
     uint64_t end = in->off + in->wire_len, mid = in->off + in->len;
@@ -242,14 +250,15 @@ static uint32_t insert_bare(struct strm_env *e, struct flow_side *sd, const stru
 }
 
 /* alone: does [from, end) touch no interval, so that it needs one of its own? */
-static bool alone(const struct strm_env *e, const struct flow_side *sd, const struct strm *s, uint64_t from,
-                  uint64_t end)
+static bool alone(const struct strm_env *e, const struct flow_side *sd, const struct strm *s,
+                  uint64_t from, uint64_t end)
 {
     return from > sd->next && ival_cover(e, s->ooo, from - 1, end + 1) == 0;
 }
 
 /* insert_slow: there is a hole, a stream, bytes to hold, or a cut tail. */
-static uint32_t insert_slow(struct strm_env *e, struct flow_side *sd, const struct strm_in *in, uint32_t *cut)
+static uint32_t insert_slow(struct strm_env *e, struct flow_side *sd, const struct strm_in *in,
+                            uint32_t *cut)
 {
     uint64_t end = in->off + in->wire_len, from = in->off > sd->next ? in->off : sd->next, fresh;
     bool last = (sd->flags & SIDE_LAST) && in->store && sd->strm;
@@ -261,7 +270,8 @@ static uint32_t insert_slow(struct strm_env *e, struct flow_side *sd, const stru
     s = strm_get(e, sd);
     if (s == NULL)
         return insert_bare(e, sd, in, cut);
-    if (alone(e, sd, s, from, end)) { /* the interval is taken first: without it nothing may have changed */
+    if (alone(e, sd, s, from,
+              end)) { /* the interval is taken first: without it nothing may have changed */
         room = pool_alloc(&e->ivals);
         if (room == 0) {
             e->failed += in->store ? in->len : 0;
@@ -288,7 +298,8 @@ static uint32_t insert_slow(struct strm_env *e, struct flow_side *sd, const stru
     return (uint32_t)fresh;
 }
 
-uint32_t strm_insert(struct strm_env *e, struct flow_side *sd, const struct strm_in *in, uint32_t *cut)
+uint32_t strm_insert(struct strm_env *e, struct flow_side *sd, const struct strm_in *in,
+                     uint32_t *cut)
 {
     *cut = 0;
     if (likely(in->off <= sd->next && sd->strm == 0 && in->len == in->wire_len && !in->store)) {
@@ -301,7 +312,8 @@ uint32_t strm_insert(struct strm_env *e, struct flow_side *sd, const struct strm
     return insert_slow(e, sd, in, cut);
 }
 
-uint64_t strm_predict(const struct strm_env *e, const struct flow_side *sd, uint64_t off, uint32_t len)
+uint64_t strm_predict(const struct strm_env *e, const struct flow_side *sd, uint64_t off,
+                      uint32_t len)
 {
     uint64_t next = sd->next;
 
@@ -325,7 +337,8 @@ bool strm_full(const struct strm_env *e, const struct flow_side *sd)
     return s->ooo_bytes > s->ooo_limit || s->ooo_n > STRM_IVALS;
 }
 
-bool strm_hole(const struct strm_env *e, const struct flow_side *sd, uint64_t upto, uint64_t *off, uint64_t *len)
+bool strm_hole(const struct strm_env *e, const struct flow_side *sd, uint64_t upto, uint64_t *off,
+               uint64_t *len)
 {
     uint64_t end = upto;
 
@@ -420,7 +433,8 @@ uint32_t strm_syn_take(struct strm_env *e, struct flow_side *sd, uint32_t n, boo
     return n;
 }
 
-static bool check_chunks(const struct strm_env *e, const struct strm *s, uint64_t next, bool after_own)
+static bool check_chunks(const struct strm_env *e, const struct strm *s, uint64_t next,
+                         bool after_own)
 {
     uint64_t last = 0, seen = next > s->syn_len ? next : s->syn_len;
     uint32_t tail = 0, v = s->ooo;
@@ -429,7 +443,8 @@ static bool check_chunks(const struct strm_env *e, const struct strm *s, uint64_
         const struct chunk *c = chunk_at(e, i);
 
         if (c->len == 0 || c->off < last)
-            return err_set(EINVAL, "chunk at %llu overlaps or is empty", (unsigned long long)c->off) == 0;
+            return err_set(EINVAL, "chunk at %llu overlaps or is empty",
+                           (unsigned long long)c->off) == 0;
         if (after_own && c->blk == 0)
             return err_set(EINVAL, "chunk at %llu still borrowed", (unsigned long long)c->off) == 0;
         last = chunk_end(c);
@@ -437,7 +452,8 @@ static bool check_chunks(const struct strm_env *e, const struct strm *s, uint64_
         while (v && ival_at(e, v)->end < last)
             v = ival_at(e, v)->next;
         if (last > seen && (!v || (c->off > seen ? c->off : seen) < ival_at(e, v)->start))
-            return err_set(EINVAL, "chunk at %llu holds bytes never seen", (unsigned long long)c->off) == 0;
+            return err_set(EINVAL, "chunk at %llu holds bytes never seen",
+                           (unsigned long long)c->off) == 0;
     }
     if (tail != s->tail)
         return err_set(EINVAL, "tail is not the last chunk") == 0;
@@ -453,7 +469,8 @@ static bool check_gaps(const struct strm_env *e, const struct strm *s)
         const struct ival *v = ival_at(e, i);
 
         if ((n && v->start <= last) || v->end <= v->start)
-            return err_set(EINVAL, "gap at %llu touches its neighbour", (unsigned long long)v->start) == 0;
+            return err_set(EINVAL, "gap at %llu touches its neighbour",
+                           (unsigned long long)v->start) == 0;
         last = v->end;
     }
     if (n != s->gap_n || n > STRM_GAPS)
@@ -474,7 +491,8 @@ bool strm_check(const struct strm_env *e, const struct flow_side *sd, bool after
         const struct ival *v = ival_at(e, i);
 
         if (v->start <= last || v->end <= v->start)
-            return err_set(EINVAL, "interval at %llu touches its neighbour", (unsigned long long)v->start) == 0;
+            return err_set(EINVAL, "interval at %llu touches its neighbour",
+                           (unsigned long long)v->start) == 0;
         last = v->end;
         sum += v->end - v->start;
     }

@@ -31,8 +31,8 @@
 #include "base/blkpool.h"
 #include "flow/record.h"
 
-#define STRM_GAPS   32  /* declared gaps remembered per stream */
-#define STRM_IVALS  512 /* intervals above `next`; one more declares the first hole a gap */
+#define STRM_GAPS  32  /* declared gaps remembered per stream */
+#define STRM_IVALS 512 /* intervals above `next`; one more declares the first hole a gap */
 
 struct ival {
     uint64_t start, end;
@@ -50,21 +50,21 @@ struct chunk {
 };
 
 struct strm {
-    uint32_t head, tail;   /* chunks */
-    uint32_t ooo, ooo_n;   /* intervals above next */
-    uint32_t gap, gap_n;   /* declared gaps, ascending */
-    uint32_t ooo_bytes;    /* seen above next */
-    uint32_t limit;        /* bytes that may be held below next at the end of a batch */
-    uint32_t ooo_limit;    /* bytes that may be seen above next */
-    uint64_t readable;     /* only with SIDE_LAST */
-    uint64_t read_to;      /* highest offset any child has read */
-    uint64_t acked;        /* highest offset the receiver has acknowledged */
-    uint64_t settled;      /* end of the highest declared gap that was forgotten: nothing below it is rewritten */
-    uint64_t hole_off;     /* `next` when the present first hole was first noticed (conn/ keeps these four) */
-    uint64_t hole_since;   /* ns of that moment; 0: no hole noticed */
-    uint64_t hole_acked;   /* ns when an ACK beyond its start was first seen; 0: not yet */
-    uint32_t hole_pkts;    /* segments of the flow since then */
-    uint32_t syn_len;      /* bytes that came on the SYN and wait for the SYN/ACK */
+    uint32_t head, tail; /* chunks */
+    uint32_t ooo, ooo_n; /* intervals above next */
+    uint32_t gap, gap_n; /* declared gaps, ascending */
+    uint32_t ooo_bytes;  /* seen above next */
+    uint32_t limit;      /* bytes that may be held below next at the end of a batch */
+    uint32_t ooo_limit;  /* bytes that may be seen above next */
+    uint64_t readable;   /* only with SIDE_LAST */
+    uint64_t read_to;    /* highest offset any child has read */
+    uint64_t acked;      /* highest offset the receiver has acknowledged */
+    uint64_t settled;    /* end of the highest forgotten gap: nothing below it is rewritten */
+    uint64_t hole_off;   /* `next` when the first hole was noticed (conn/ keeps these four) */
+    uint64_t hole_since; /* ns of that moment; 0: no hole noticed */
+    uint64_t hole_acked; /* ns when an ACK beyond its start was first seen; 0: not yet */
+    uint32_t hole_pkts;  /* segments of the flow since then */
+    uint32_t syn_len;    /* bytes that came on the SYN and wait for the SYN/ACK */
 };
 
 struct strm_env {
@@ -86,7 +86,7 @@ static inline struct strm *strm_at(const struct strm_env *e, uint32_t idx)
 
 /* strm_get: the side's stream, made if missing. => NULL when out of memory (the caller counts NO_STREAM_MEM). */
 struct strm *strm_get(struct strm_env *e, struct flow_side *sd);
-/* strm_put: free it if nothing is left in it. strm_drop: free it with everything in it. */
+/* strm_put: free it if nothing is left in it and no hole is being watched. strm_drop: free it with everything in it. */
 void strm_put(struct strm_env *e, struct flow_side *sd);
 void strm_drop(struct strm_env *e, struct flow_side *sd);
 
@@ -111,13 +111,15 @@ struct strm_overlap {
 };
 
 /* strm_overlap: what of [off, off+len) is not new. Changes nothing. */
-struct strm_overlap strm_overlap(const struct strm_env *e, const struct flow_side *sd, uint64_t off, uint32_t len);
+struct strm_overlap strm_overlap(const struct strm_env *e, const struct flow_side *sd, uint64_t off,
+                                 uint32_t len);
 
 /*
  * strm_same: do `len` bytes at data equal what is held at off? => 0 same, 1 changed, 2 unknown (some byte is not held and no
  * held one differs). Values of MOS_REXMIT content.
  */
-int strm_same(const struct strm_env *e, const struct flow_side *sd, uint64_t off, const uint8_t *data, uint32_t len);
+int strm_same(const struct strm_env *e, const struct flow_side *sd, uint64_t off,
+              const uint8_t *data, uint32_t len);
 
 /*
  * strm_insert: put a payload in its place. Policy FIRST: bytes seen before stay. LAST (SIDE_LAST): they are replaced where
@@ -128,16 +130,19 @@ int strm_same(const struct strm_env *e, const struct flow_side *sd, uint64_t off
  * => out of memory: the bytes are known but not held (readers see a loss); e->failed counts. When not even their place can
  *    be kept (out of order) it is as if the segment had not come.
  */
-uint32_t strm_insert(struct strm_env *e, struct flow_side *sd, const struct strm_in *in, uint32_t *cut);
+uint32_t strm_insert(struct strm_env *e, struct flow_side *sd, const struct strm_in *in,
+                     uint32_t *cut);
 
 /* strm_predict: where `next` would stand after a payload at [off, off+len). Changes nothing. */
-uint64_t strm_predict(const struct strm_env *e, const struct flow_side *sd, uint64_t off, uint32_t len);
+uint64_t strm_predict(const struct strm_env *e, const struct flow_side *sd, uint64_t off,
+                      uint32_t len);
 
 /* strm_full: has the out-of-order limit been passed? */
 bool strm_full(const struct strm_env *e, const struct flow_side *sd);
 
 /* strm_hole: the first hole. => false when nothing is known beyond `next` (`upto` = an offset known to exist: ACK or FIN). */
-bool strm_hole(const struct strm_env *e, const struct flow_side *sd, uint64_t upto, uint64_t *off, uint64_t *len);
+bool strm_hole(const struct strm_env *e, const struct flow_side *sd, uint64_t upto, uint64_t *off,
+               uint64_t *len);
 
 /* strm_held: bytes held below next (unread and retained). */
 uint64_t strm_held(const struct strm_env *e, const struct flow_side *sd);
@@ -145,8 +150,10 @@ uint64_t strm_held(const struct strm_env *e, const struct flow_side *sd);
 /* strm_skip: declare [next, upto) lost as far as it is a hole (to the first interval at most). => bytes given up. */
 uint64_t strm_skip(struct strm_env *e, struct flow_side *sd, uint64_t upto);
 
-/* strm_ack: the receiver has acknowledged up to offset `off` (needs a stream). => true if more became readable by
- * it: only with LAST. */
+/*
+ * strm_ack: the receiver has acknowledged up to offset `off` (needs a stream).
+ * => true if more became readable by it: only with LAST.
+ */
 bool strm_ack(struct strm_env *e, struct flow_side *sd, uint64_t off);
 
 /*
@@ -163,12 +170,13 @@ uint32_t strm_syn_take(struct strm_env *e, struct flow_side *sd, uint32_t n, boo
  * strm_view: up to *cnt views of held bytes from `off` on, ending at `end`, at the first byte not held, or after `max` bytes.
  * => their sum; *cnt is what was filled in. 0 when the byte at off is not held.
  */
-size_t strm_view(const struct strm_env *e, const struct flow_side *sd, uint64_t off, uint64_t end, size_t max,
-                 struct iovec *iov, int *cnt);
+size_t strm_view(const struct strm_env *e, const struct flow_side *sd, uint64_t off, uint64_t end,
+                 size_t max, struct iovec *iov, int *cnt);
 /* strm_lost: bytes at `off`, below strm_end, that are not held and never will be. => 0 if the byte at off is held or off is at the end. */
 uint64_t strm_lost(const struct strm_env *e, const struct flow_side *sd, uint64_t off);
 /* strm_frag: the first stretch of held bytes that ends beyond `off`. => false if there is none. */
-bool strm_frag(const struct strm_env *e, const struct flow_side *sd, uint64_t off, uint64_t *start, uint64_t *len);
+bool strm_frag(const struct strm_env *e, const struct flow_side *sd, uint64_t off, uint64_t *start,
+               uint64_t *len);
 /* strm_oldest: lowest offset held, sd->next if none. */
 uint64_t strm_oldest(const struct strm_env *e, const struct flow_side *sd);
 
