@@ -47,6 +47,7 @@ static void compare_overlap(uint64_t off, const uint8_t *data, uint32_t len, uin
     uint32_t dup = 0, late = 0, held = 0, differ = 0;
     int same;
 
+    note_forgotten();
     for (uint64_t i = off; i < off + wire_len; i++) {
         dup += m.seen[i];
         late += m.gap[i];
@@ -121,6 +122,7 @@ static void insert(uint64_t off, uint32_t len, uint32_t wire_len)
 {
     uint64_t next = m.next, failed = m.e.failed, settled = m.sd.strm ? strm_now()->settled : 0;
     bool had = m.sd.strm != 0;
+    uint64_t predicted = strm_predict(&m.e, &m.sd, m.base + off, wire_len) - m.base;
     uint8_t *p = new_frame(len);
     struct strm_in in = {m.base + off, p, len, wire_len, m.store};
     uint32_t n, cut = 77, want, want_cut;
@@ -131,6 +133,8 @@ static void insert(uint64_t off, uint32_t len, uint32_t wire_len)
     m.inserts++;
     m.fresh += n;
     m.cuts += cut;
+    CHECK(m.sd.next - m.base == predicted, "next %llu was predicted",
+          (unsigned long long)predicted);
     twin_stream(had, next);
     if (refused(&in, off, n, cut, failed))
         return;
@@ -148,7 +152,9 @@ static void op_insert(void)
     uint64_t at = m.next, off;
     uint32_t len = 1 + below(m.seg), wire_len;
 
-    if (one_in(3)) /* behind or beyond */
+    if (m.syn && one_in(2))
+        at = m.syn;     /* what follows the SYN's bytes */
+    else if (one_in(3)) /* behind or beyond */
         at = m.next + below(6 * m.seg) - min64(m.next, below(6 * m.seg));
     else if (one_in(5))
         at = below(m.size);
@@ -312,7 +318,7 @@ static void op_skip(void)
 
 static void op_syn(void)
 {
-    uint32_t len = below((uint32_t)min64(m.seg, m.size)), n;
+    uint32_t len = below((uint32_t)min64(m.seg, m.size)), n = 0;
     uint64_t next = m.next, failed = m.e.failed;
     bool had = m.sd.strm != 0, held;
     uint8_t *p;
@@ -334,6 +340,8 @@ static void op_syn(void)
         uint64_t syn = m.syn;
         bool store = one_in(2);
 
+        if (one_in(2))
+            len = (uint32_t)syn; /* all of it */
         n = strm_syn_take(&m.e, &m.sd, len, store);
         CHECK(n == min64(len, syn), "%u of %llu", n, (unsigned long long)syn);
         m.syn = 0;
@@ -363,6 +371,8 @@ static uint64_t keep(void)
 {
     uint64_t low = min64(m.cur[0], m.cur[1]);
 
+    if (one_in(30)) /* everybody loses */
+        return m.base + m.size;
     if (one_in(20)) /* the slower reader loses */
         low = m.cur[0] > m.cur[1] ? m.cur[0] : m.cur[1];
     return m.base + (low > m.retain ? low - m.retain : 0);

@@ -86,6 +86,18 @@ static void put_keeps_what_is_needed(void **state)
     assert_int_not_equal(f.sd.strm, 0); /* a gap */
     teardown(&f);
 
+    setup(&f, 0); /* a hole that only an ACK told of is waited for */
+    f.sd.next = 5;
+    s = strm_get(&f.e, &f.sd);
+    s->hole_off = 5;
+    s->hole_since = 1;
+    strm_put(&f.e, &f.sd);
+    assert_int_not_equal(f.sd.strm, 0);
+    put_cut(&f, 5, "x", 0, false);
+    strm_put(&f.e, &f.sd);
+    assert_int_equal(f.sd.strm, 0);
+    teardown(&f);
+
     setup(&f, SIDE_LAST);
     put(&f, 0, "ab");
     strm_clear(&f.e, &f.sd);
@@ -133,6 +145,33 @@ static void out_of_order(void **state)
     assert_int_equal(strm_at(&f.e, f.sd.strm)->ooo_bytes, 0);
     assert_int_equal(f.e.ivals.used, 0);
     reads(&f, 0, "abcdefghijklmno");
+    teardown(&f);
+}
+
+static uint64_t predict(const struct fix *f, uint64_t off, uint32_t len)
+{
+    return strm_predict(&f->e, &f->sd, off, len);
+}
+
+static void predicted(void **state)
+{
+    struct fix f;
+
+    setup(&f, 0);
+    f.sd.next = 10;
+    assert_int_equal(predict(&f, 0, 5), 10); /* no stream */
+    assert_int_equal(predict(&f, 0, 10), 10);
+    assert_int_equal(predict(&f, 8, 4), 12);
+    assert_int_equal(predict(&f, 11, 4), 10);
+    put(&f, 15, "pq");
+    put(&f, 20, "uv");
+    assert_int_equal(predict(&f, 10, 4), 14);
+    assert_int_equal(predict(&f, 10, 5), 17); /* touches the first */
+    assert_int_equal(predict(&f, 10, 9), 19); /* swallows it */
+    assert_int_equal(predict(&f, 10, 10), 22);
+    assert_int_equal(predict(&f, 10, 30), 40);
+    assert_int_equal(predict(&f, 15, 2), 10);
+    assert_int_equal(f.sd.next, 10);
     teardown(&f);
 }
 
@@ -530,6 +569,7 @@ int main(void)
         cmocka_unit_test(put_keeps_what_is_needed),
         cmocka_unit_test(in_order),
         cmocka_unit_test(out_of_order),
+        cmocka_unit_test(predicted),
         cmocka_unit_test(in_order_over_several_holes),
         cmocka_unit_test(first_keeps_the_first),
         cmocka_unit_test(last_replaces_what_is_not_read),
