@@ -93,7 +93,7 @@ static uint32_t node_of(struct evtab *t, event_t ev)
             hang(t, n, below);
         else
             found = n;
-        if (known)
+        if (known || !u)
             return found;
         if (u->manual) {
             hang(t, NODE_RAISED, n);

@@ -22,9 +22,11 @@ static struct ev_edge *edge_at(const struct evtab *t, uint32_t e)
     return pool_at(&t->edges, e);
 }
 
-static uint32_t edge_hash(uint32_t from, event_t ev, const struct ev_cb *cb)
+static uint32_t edge_hash(const struct evtab *t, uint32_t from, event_t ev, const struct ev_cb *cb)
 {
-    return (uint32_t)hash_mix(ev_member_hash(ev, cb) + from * 0x9e3779b97f4a7c15ULL);
+    uint64_t h = hash_mix(ev_member_hash(ev, cb) + from * 0x9e3779b97f4a7c15ULL);
+
+    return (uint32_t)(h & t->hash_mask);
 }
 
 static uint32_t *bucket_of(const struct evtab *t, uint32_t hash)
@@ -34,7 +36,7 @@ static uint32_t *bucket_of(const struct evtab *t, uint32_t hash)
 
 uint32_t edge_find(const struct evtab *t, uint32_t from, event_t ev, const struct ev_cb *cb)
 {
-    uint32_t hash = edge_hash(from, ev, cb);
+    uint32_t hash = edge_hash(t, from, ev, cb);
 
     for (uint32_t e = *bucket_of(t, hash); e; e = edge_at(t, e)->next) {
         const struct ev_edge *g = edge_at(t, e);
@@ -124,7 +126,7 @@ static void grow_buckets(struct evtab *t)
 
 void edge_add(struct evtab *t, uint32_t from, event_t ev, const struct ev_cb *cb, uint32_t to)
 {
-    uint32_t hash = edge_hash(from, ev, cb), e;
+    uint32_t hash = edge_hash(t, from, ev, cb), e;
     struct ev_edge *g;
 
     assert(from != to);

@@ -91,7 +91,7 @@ struct evtab {
     uint32_t dead_head, dead_tail, ndead;
     uint64_t live_bytes, dead_bytes;
     uint64_t keep; /* bytes of unused sets that are kept beside as many as are in use; 0: none */
-    uint64_t hash_mask; /* tests: 0 makes every id equal */
+    uint64_t hash_mask; /* tests: 0 makes all ids and all edges' hashes equal */
     uint64_t built;     /* sets built, ever; edges followed, ever (tests, statistics) */
     uint64_t followed;
     filter_arg_t none;

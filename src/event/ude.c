@@ -32,7 +32,8 @@ static struct {
     _Atomic(struct ude *) chunk[NCHUNKS];
     uint32_t *bucket; /* ordinal + 1 of the first event, 0 if none */
     uint32_t nbuckets;
-} forest = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    uint32_t hash_mask;
+} forest = {.lock = PTHREAD_MUTEX_INITIALIZER, .hash_mask = UINT32_MAX};
 
 static uint32_t chunk_of(uint32_t n)
 {
@@ -84,7 +85,12 @@ static uint32_t def_hash(event_t base, const struct ev_filter *f, const filter_a
         memcpy(key.fn, &f->f5, sizeof(f->f5));
     if (arg->len)
         seed = hash_bytes(arg->arg, arg->len, 0);
-    return (uint32_t)hash_bytes(&key, sizeof(key), seed);
+    return (uint32_t)hash_bytes(&key, sizeof(key), seed) & forest.hash_mask;
+}
+
+void ude_hash_mask(uint32_t mask)
+{
+    forest.hash_mask = mask;
 }
 
 static bool same_filter(const struct ev_filter *a, const struct ev_filter *b)

@@ -21,8 +21,8 @@ enum what { ADD, DEL, STOPPING, RAISE };
 
 struct action {
     const char *at; /* done when this word is logged, each time */
-    enum what what;
     const char *ev;
+    enum what what;
     char fn;
 };
 
@@ -113,9 +113,12 @@ static void called(char fn, mctx_t m, int sock, int side, event_t e, const filte
     if (fn != 'D' && fn != 'f') { /* those of four arguments do not know */
         bool none = i == IN || i == GAP || i == H || i == HH;
 
-        args_ok &= arg != NULL;
-        args_ok &=
-            none ? !arg->arg && arg->len == 0 : arg->len == 2 && memcmp(arg->arg, name[i], 2) == 0;
+        if (!arg)
+            args_ok = false;
+        else if (none)
+            args_ok &= !arg->arg && arg->len == 0;
+        else
+            args_ok &= arg->len == 2 && memcmp(arg->arg, name[i], 2) == 0;
     }
     snprintf(word, sizeof(word), "%c.%s", fn, name[i]);
     if (fn == 'f' || fn == 'F')
@@ -349,56 +352,56 @@ static const struct {
     const char *want, *then; /* this event and the next, which has no actions */
 } change[] = {
     /* added: waits for the next event, wherever it was added and wherever it belongs */
-    {{{"A.in", ADD, "u5", 'B'}}, ALL, ALL " f5 B.u5"},
-    {{{"A.u4", ADD, "u5", 'B'}}, ALL, ALL " f5 B.u5"},
-    {{{"f1", ADD, "u5", 'B'}}, ALL, ALL " f5 B.u5"},
-    {{{"A.in", ADD, "u3", 'B'}}, ALL, "A.in f1 A.u1 f2 A.u2 f3 B.u3 f4 A.u4"},
-    {{{"f3", ADD, "u3", 'B'}}, ALL, "A.in f1 A.u1 f2 A.u2 f3 B.u3 f4 A.u4"},
-    {{{"f2", ADD, "gap", 'B'}}, ALL, ALL},
+    {{{"A.in", "u5", ADD, 'B'}}, ALL, ALL " f5 B.u5"},
+    {{{"A.u4", "u5", ADD, 'B'}}, ALL, ALL " f5 B.u5"},
+    {{{"f1", "u5", ADD, 'B'}}, ALL, ALL " f5 B.u5"},
+    {{{"A.in", "u3", ADD, 'B'}}, ALL, "A.in f1 A.u1 f2 A.u2 f3 B.u3 f4 A.u4"},
+    {{{"f3", "u3", ADD, 'B'}}, ALL, "A.in f1 A.u1 f2 A.u2 f3 B.u3 f4 A.u4"},
+    {{{"f2", "gap", ADD, 'B'}}, ALL, ALL},
     /* removed: does not run if it has not yet */
-    {{{"A.in", DEL, "in", 0}}, ALL, "f1 A.u1 f2 A.u2 f3 f4 A.u4"},
-    {{{"A.in", DEL, "u1", 0}}, "A.in f1 f2 A.u2 f3 f4 A.u4", "A.in f1 f2 A.u2 f3 f4 A.u4"},
-    {{{"A.in", DEL, "u2", 0}}, "A.in f1 A.u1 f3 f4 A.u4", "A.in f1 A.u1 f3 f4 A.u4"},
-    {{{"A.in", DEL, "u4", 0}}, "A.in f1 A.u1 f2 A.u2", "A.in f1 A.u1 f2 A.u2"},
-    {{{"A.in", DEL, "u1", 0}, {"A.in", DEL, "u2", 0}}, "A.in f3 f4 A.u4", "A.in f3 f4 A.u4"},
-    {{{"f1", DEL, "u1", 0}}, "A.in f1 f2 A.u2 f3 f4 A.u4", "A.in f1 f2 A.u2 f3 f4 A.u4"},
-    {{{"f1", DEL, "u2", 0}}, "A.in f1 A.u1 f3 f4 A.u4", "A.in f1 A.u1 f3 f4 A.u4"},
-    {{{"f1", DEL, "u4", 0}}, "A.in f1 A.u1 f2 A.u2", "A.in f1 A.u1 f2 A.u2"},
-    {{{"A.u1", DEL, "u1", 0}}, ALL, "A.in f1 f2 A.u2 f3 f4 A.u4"},
-    {{{"A.u1", DEL, "u2", 0}}, "A.in f1 A.u1 f3 f4 A.u4", "A.in f1 A.u1 f3 f4 A.u4"},
-    {{{"f2", DEL, "u2", 0}}, "A.in f1 A.u1 f2 f3 f4 A.u4", "A.in f1 A.u1 f3 f4 A.u4"},
-    {{{"f2", DEL, "u1", 0}}, ALL, "A.in f1 f2 A.u2 f3 f4 A.u4"},
-    {{{"A.u2", DEL, "u4", 0}}, "A.in f1 A.u1 f2 A.u2", "A.in f1 A.u1 f2 A.u2"},
-    {{{"f3", DEL, "u4", 0}}, "A.in f1 A.u1 f2 A.u2 f3", "A.in f1 A.u1 f2 A.u2"},
-    {{{"f4", DEL, "u4", 0}}, "A.in f1 A.u1 f2 A.u2 f3 f4", "A.in f1 A.u1 f2 A.u2"},
-    {{{"A.u4", DEL, "u4", 0}}, ALL, "A.in f1 A.u1 f2 A.u2"},
-    {{{"A.in", DEL, "gap", 0}}, ALL, ALL},
+    {{{"A.in", "in", DEL, 0}}, ALL, "f1 A.u1 f2 A.u2 f3 f4 A.u4"},
+    {{{"A.in", "u1", DEL, 0}}, "A.in f1 f2 A.u2 f3 f4 A.u4", "A.in f1 f2 A.u2 f3 f4 A.u4"},
+    {{{"A.in", "u2", DEL, 0}}, "A.in f1 A.u1 f3 f4 A.u4", "A.in f1 A.u1 f3 f4 A.u4"},
+    {{{"A.in", "u4", DEL, 0}}, "A.in f1 A.u1 f2 A.u2", "A.in f1 A.u1 f2 A.u2"},
+    {{{"A.in", "u1", DEL, 0}, {"A.in", "u2", DEL, 0}}, "A.in f3 f4 A.u4", "A.in f3 f4 A.u4"},
+    {{{"f1", "u1", DEL, 0}}, "A.in f1 f2 A.u2 f3 f4 A.u4", "A.in f1 f2 A.u2 f3 f4 A.u4"},
+    {{{"f1", "u2", DEL, 0}}, "A.in f1 A.u1 f3 f4 A.u4", "A.in f1 A.u1 f3 f4 A.u4"},
+    {{{"f1", "u4", DEL, 0}}, "A.in f1 A.u1 f2 A.u2", "A.in f1 A.u1 f2 A.u2"},
+    {{{"A.u1", "u1", DEL, 0}}, ALL, "A.in f1 f2 A.u2 f3 f4 A.u4"},
+    {{{"A.u1", "u2", DEL, 0}}, "A.in f1 A.u1 f3 f4 A.u4", "A.in f1 A.u1 f3 f4 A.u4"},
+    {{{"f2", "u2", DEL, 0}}, "A.in f1 A.u1 f2 f3 f4 A.u4", "A.in f1 A.u1 f3 f4 A.u4"},
+    {{{"f2", "u1", DEL, 0}}, ALL, "A.in f1 f2 A.u2 f3 f4 A.u4"},
+    {{{"A.u2", "u4", DEL, 0}}, "A.in f1 A.u1 f2 A.u2", "A.in f1 A.u1 f2 A.u2"},
+    {{{"f3", "u4", DEL, 0}}, "A.in f1 A.u1 f2 A.u2 f3", "A.in f1 A.u1 f2 A.u2"},
+    {{{"f4", "u4", DEL, 0}}, "A.in f1 A.u1 f2 A.u2 f3 f4", "A.in f1 A.u1 f2 A.u2"},
+    {{{"A.u4", "u4", DEL, 0}}, ALL, "A.in f1 A.u1 f2 A.u2"},
+    {{{"A.in", "gap", DEL, 0}}, ALL, ALL},
     /* replaced: neither the old nor the new function */
-    {{{"A.in", ADD, "u1", 'B'}}, "A.in f1 f2 A.u2 f3 f4 A.u4", "A.in f1 B.u1 f2 A.u2 f3 f4 A.u4"},
-    {{{"A.in", ADD, "u1", 'D'}}, "A.in f1 f2 A.u2 f3 f4 A.u4", "A.in f1 D.u1 f2 A.u2 f3 f4 A.u4"},
-    {{{"f1", ADD, "u1", 'B'}}, "A.in f1 f2 A.u2 f3 f4 A.u4", "A.in f1 B.u1 f2 A.u2 f3 f4 A.u4"},
-    {{{"A.u1", ADD, "u1", 'B'}}, ALL, "A.in f1 B.u1 f2 A.u2 f3 f4 A.u4"},
-    {{{"A.in", ADD, "u2", 'B'}}, "A.in f1 A.u1 f3 f4 A.u4", "A.in f1 A.u1 f2 B.u2 f3 f4 A.u4"},
-    {{{"f2", ADD, "u2", 'B'}}, "A.in f1 A.u1 f2 f3 f4 A.u4", "A.in f1 A.u1 f2 B.u2 f3 f4 A.u4"},
-    {{{"f3", ADD, "u4", 'B'}}, "A.in f1 A.u1 f2 A.u2 f3", "A.in f1 A.u1 f2 A.u2 f3 f4 B.u4"},
-    {{{"A.in", ADD, "in", 'B'}}, ALL, "B.in f1 A.u1 f2 A.u2 f3 f4 A.u4"},
+    {{{"A.in", "u1", ADD, 'B'}}, "A.in f1 f2 A.u2 f3 f4 A.u4", "A.in f1 B.u1 f2 A.u2 f3 f4 A.u4"},
+    {{{"A.in", "u1", ADD, 'D'}}, "A.in f1 f2 A.u2 f3 f4 A.u4", "A.in f1 D.u1 f2 A.u2 f3 f4 A.u4"},
+    {{{"f1", "u1", ADD, 'B'}}, "A.in f1 f2 A.u2 f3 f4 A.u4", "A.in f1 B.u1 f2 A.u2 f3 f4 A.u4"},
+    {{{"A.u1", "u1", ADD, 'B'}}, ALL, "A.in f1 B.u1 f2 A.u2 f3 f4 A.u4"},
+    {{{"A.in", "u2", ADD, 'B'}}, "A.in f1 A.u1 f3 f4 A.u4", "A.in f1 A.u1 f2 B.u2 f3 f4 A.u4"},
+    {{{"f2", "u2", ADD, 'B'}}, "A.in f1 A.u1 f2 f3 f4 A.u4", "A.in f1 A.u1 f2 B.u2 f3 f4 A.u4"},
+    {{{"f3", "u4", ADD, 'B'}}, "A.in f1 A.u1 f2 A.u2 f3", "A.in f1 A.u1 f2 A.u2 f3 f4 B.u4"},
+    {{{"A.in", "in", ADD, 'B'}}, ALL, "B.in f1 A.u1 f2 A.u2 f3 f4 A.u4"},
     /* the same function again is no change; out and in again goes to the end but runs in its turn */
-    {{{"A.in", ADD, "u1", 'A'}}, ALL, ALL},
-    {{{"A.in", DEL, "u1", 0}, {"A.in", ADD, "u1", 'A'}}, ALL, ALL},
-    {{{"A.in", DEL, "u4", 0}, {"f1", ADD, "u4", 'A'}}, ALL, ALL},
-    {{{"A.in", DEL, "u1", 0}, {"A.in", DEL, "u2", 0}, {"A.in", ADD, "u1", 'A'}},
+    {{{"A.in", "u1", ADD, 'A'}}, ALL, ALL},
+    {{{"A.in", "u1", DEL, 0}, {"A.in", "u1", ADD, 'A'}}, ALL, ALL},
+    {{{"A.in", "u4", DEL, 0}, {"f1", "u4", ADD, 'A'}}, ALL, ALL},
+    {{{"A.in", "u1", DEL, 0}, {"A.in", "u2", DEL, 0}, {"A.in", "u1", ADD, 'A'}},
      "A.in f1 A.u1 f3 f4 A.u4",
      "A.in f3 f4 A.u4 f1 A.u1"},
-    {{{"A.in", ADD, "u1", 'B'}, {"f1", ADD, "u1", 'A'}}, ALL, ALL},
-    {{{"A.u1", DEL, "in", 0}, {"A.u1", DEL, "u1", 0}, {"f2", DEL, "u4", 0}},
+    {{{"A.in", "u1", ADD, 'B'}, {"f1", "u1", ADD, 'A'}}, ALL, ALL},
+    {{{"A.u1", "in", DEL, 0}, {"A.u1", "u1", DEL, 0}, {"f2", "u4", DEL, 0}},
      "A.in f1 A.u1 f2 A.u2",
      "f1 f2 A.u2"},
     /* the end of monitoring ends the walk, at once */
-    {{{"A.in", STOPPING, NULL, 0}}, "A.in", ""},
-    {{{"f1", STOPPING, NULL, 0}}, "A.in f1", ""},
-    {{{"A.u1", STOPPING, NULL, 0}}, "A.in f1 A.u1", ""},
-    {{{"f3", STOPPING, NULL, 0}}, "A.in f1 A.u1 f2 A.u2 f3", ""},
-    {{{"A.u1", DEL, "u2", 0}, {"A.u1", STOPPING, NULL, 0}}, "A.in f1 A.u1", ""},
+    {{{"A.in", NULL, STOPPING, 0}}, "A.in", ""},
+    {{{"f1", NULL, STOPPING, 0}}, "A.in f1", ""},
+    {{{"A.u1", NULL, STOPPING, 0}}, "A.in f1 A.u1", ""},
+    {{{"f3", NULL, STOPPING, 0}}, "A.in f1 A.u1 f2 A.u2 f3", ""},
+    {{{"A.u1", "u2", DEL, 0}, {"A.u1", NULL, STOPPING, 0}}, "A.in f1 A.u1", ""},
 };
 
 static void changes_inside_the_walk(void **state)
@@ -423,8 +426,8 @@ static void changes_inside_the_walk(void **state)
 static void the_walked_set_may_die(void **state)
 {
     static const struct action act[] = {
-        {"A.in", DEL, "in", 0}, {"A.in", DEL, "u1", 0},   {"A.in", DEL, "u2", 0},
-        {"A.in", DEL, "u4", 0}, {"A.in", ADD, "u5", 'B'}, {"A.in", ADD, "gap", 'B'},
+        {"A.in", "in", DEL, 0}, {"A.in", "u1", DEL, 0},   {"A.in", "u2", DEL, 0},
+        {"A.in", "u4", DEL, 0}, {"A.in", "u5", ADD, 'B'}, {"A.in", "gap", ADD, 'B'},
     };
 
     want_set(USUAL);
@@ -439,7 +442,7 @@ static void the_walked_set_may_die(void **state)
 
 static void nothing_is_allocated_by_walks_and_known_changes(void **state)
 {
-    static const struct action act[] = {{"A.u1", DEL, "u2", 0}, {"f3", ADD, "u2", 'A'}};
+    static const struct action act[] = {{"A.u1", "u2", DEL, 0}, {"f3", "u2", ADD, 'A'}};
     uint64_t allocs = 0;
 
     script = act;
@@ -463,21 +466,21 @@ static const struct {
     const char *want;
     int err;
 } raise_row[] = {
-    {"A.in B.h", {"A.in", RAISE, "h", 0}, "A.in B.h", 0},
-    {"A.in B.h A.hu", {"A.in", RAISE, "h", 0}, "A.in B.h fhu A.hu", 0},
-    {"A.hu A.in", {"A.in", RAISE, "h", 0}, "A.in fhu A.hu", 0},
-    {"A.in B.h A.hu", {"A.in", RAISE, "hu", 0}, "A.in fhu A.hu", 0},
-    {"A.in A.u1", {"A.in", RAISE, "u1", 0}, "A.in f1 A.u1 f1 A.u1", 0}, /* and again in its turn */
-    {"A.in A.u2", {"A.in", RAISE, "u2", 0}, "A.in f2 A.u2 f1 f2 A.u2", 0},
-    {"A.in A.u4", {"A.in", RAISE, "u3", 0}, "A.in f3 f4 A.u4 f3 f4 A.u4", 0},
-    {"A.u1 B.h A.u3", {"f1", RAISE, "h", 0}, "f1 B.h A.u1 f3 A.u3", 0},
-    {"A.in B.h A.hh", {"A.in", RAISE, "h", 0}, "A.in B.h", 0}, /* each is raised for itself */
-    {"A.in B.h A.hh", {"A.in", RAISE, "hh", 0}, "A.in A.hh", 0},
-    {"A.in A.hh", {"A.in", RAISE, "h", 0}, "A.in", ENOENT},
-    {"A.in", {"A.in", RAISE, "h", 0}, "A.in", ENOENT},
-    {"A.in A.u4", {"A.in", RAISE, "u5", 0}, "A.in f3 f4 A.u4", ENOENT},
-    {"A.in B.h", {"A.in", RAISE, "in", 0}, "A.in", EINVAL},
-    {"A.in B.gap", {"A.in", RAISE, "gap", 0}, "A.in", EINVAL},
+    {"A.in B.h", {"A.in", "h", RAISE, 0}, "A.in B.h", 0},
+    {"A.in B.h A.hu", {"A.in", "h", RAISE, 0}, "A.in B.h fhu A.hu", 0},
+    {"A.hu A.in", {"A.in", "h", RAISE, 0}, "A.in fhu A.hu", 0},
+    {"A.in B.h A.hu", {"A.in", "hu", RAISE, 0}, "A.in fhu A.hu", 0},
+    {"A.in A.u1", {"A.in", "u1", RAISE, 0}, "A.in f1 A.u1 f1 A.u1", 0}, /* and again in its turn */
+    {"A.in A.u2", {"A.in", "u2", RAISE, 0}, "A.in f2 A.u2 f1 f2 A.u2", 0},
+    {"A.in A.u4", {"A.in", "u3", RAISE, 0}, "A.in f3 f4 A.u4 f3 f4 A.u4", 0},
+    {"A.u1 B.h A.u3", {"f1", "h", RAISE, 0}, "f1 B.h A.u1 f3 A.u3", 0},
+    {"A.in B.h A.hh", {"A.in", "h", RAISE, 0}, "A.in B.h", 0}, /* each is raised for itself */
+    {"A.in B.h A.hh", {"A.in", "hh", RAISE, 0}, "A.in A.hh", 0},
+    {"A.in A.hh", {"A.in", "h", RAISE, 0}, "A.in", ENOENT},
+    {"A.in", {"A.in", "h", RAISE, 0}, "A.in", ENOENT},
+    {"A.in A.u4", {"A.in", "u5", RAISE, 0}, "A.in f3 f4 A.u4", ENOENT},
+    {"A.in B.h", {"A.in", "in", RAISE, 0}, "A.in", EINVAL},
+    {"A.in B.gap", {"A.in", "gap", RAISE, 0}, "A.in", EINVAL},
 };
 
 static void raising(void **state)
@@ -513,8 +516,8 @@ static void raising_an_unknown_event(void **state)
 
 static void raising_after_a_change(void **state)
 {
-    static const struct action out[] = {{"A.in", DEL, "h", 0}, {"A.in", RAISE, "h", 0}};
-    static const struct action in[] = {{"A.in", ADD, "h", 'B'}, {"A.in", RAISE, "h", 0}};
+    static const struct action out[] = {{"A.in", "h", DEL, 0}, {"A.in", "h", RAISE, 0}};
+    static const struct action in[] = {{"A.in", "h", ADD, 'B'}, {"A.in", "h", RAISE, 0}};
 
     want_set("A.in B.h");
     script = out;
@@ -533,8 +536,8 @@ static void raising_after_a_change(void **state)
 static void changes_inside_a_raised_event_reach_the_outer_walk(void **state)
 {
     static const struct action act[] = {
-        {"A.in", RAISE, "h", 0}, {"B.h", DEL, "u1", 0}, {"B.h", DEL, "hu", 0}};
-    static const struct action stop[] = {{"A.in", RAISE, "h", 0}, {"B.h", STOPPING, NULL, 0}};
+        {"A.in", "h", RAISE, 0}, {"B.h", "u1", DEL, 0}, {"B.h", "hu", DEL, 0}};
+    static const struct action stop[] = {{"A.in", "h", RAISE, 0}, {"B.h", NULL, STOPPING, 0}};
 
     want_set("A.in B.h A.hu A.u1 A.u3");
     script = act;
@@ -549,7 +552,7 @@ static void changes_inside_a_raised_event_reach_the_outer_walk(void **state)
 
 static void endless_raising_is_refused(void **state)
 {
-    static const struct action act[] = {{"A.in", RAISE, "h", 0}, {"B.h", RAISE, "h", 0}};
+    static const struct action act[] = {{"A.in", "h", RAISE, 0}, {"B.h", "h", RAISE, 0}};
     int n = 0;
 
     want_set("A.in B.h");

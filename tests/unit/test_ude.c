@@ -91,6 +91,13 @@ static void the_same_definition_has_the_same_id(void **state)
     assert_int_equal(ude_define(MOS_ON_PKT_IN, &yes, &ax), a);
 }
 
+static void equal_hashes_are_told_apart(void **state)
+{
+    ude_hash_mask(0);
+    the_same_definition_has_the_same_id(state);
+    ude_hash_mask(UINT32_MAX);
+}
+
 static void arguments_are_copied(void **state)
 {
     char bytes[] = "needle";
@@ -256,6 +263,7 @@ int main(void)
         cmocka_unit_test(built_ins_have_one_rank_each),
         cmocka_unit_test_teardown(ids_are_consecutive_from_0x1000, forget),
         cmocka_unit_test_teardown(the_same_definition_has_the_same_id, forget),
+        cmocka_unit_test_teardown(equal_hashes_are_told_apart, forget),
         cmocka_unit_test_teardown(arguments_are_copied, forget),
         cmocka_unit_test_teardown(refusals_say_why, forget),
         cmocka_unit_test_teardown(each_allocated_event_is_new, forget),
