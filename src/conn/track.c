@@ -51,7 +51,7 @@ static bool echo_ok(const struct flow *f, const struct seg *s, int to)
 {
     if (!(s->flags & SEG_TS) || !(f->side[to].flags & SIDE_TS_OK))
         return true;
-    return seq_in(s->tsecr, f->ctr[to].tsval - (1u << 24), (1u << 24) + 1);
+    return ts_echo_sent(s->tsecr, f->ctr[to].tsval);
 }
 
 /* ack_of_syn: ISS < SEG.ACK <= SND.NXT of the receiver. */
@@ -84,6 +84,7 @@ static bool rst_believed(const struct conn_pkt *cp)
         .ts_known = (s->flags & SEG_TS) && (rcv->flags & SIDE_TS_OK),
         .tsecr = s->tsecr,
         .rcv_tsval = f->ctr[cp->to].tsval,
+        .answer = snd->state == FS_SYN_SENT && f->ctr[cp->to].packets > 0,
     };
 
     if (q.window == 0)
@@ -173,11 +174,18 @@ static void note_ack(struct conn_env *env, struct conn_pkt *cp)
     snd->wnd = s->win;
 }
 
-static void count(struct conn_pkt *cp)
+static void count(struct conn_env *env, struct conn_pkt *cp)
 {
     struct flow_ctr *c = &cp->f->ctr[cp->from];
 
-    c->packets++;
+    if (unlikely(env->no_counts))
+        return;
+    if (unlikely(++c->packets == 0)) {
+        struct flow_ext *x = flow_ext_get(&env->ft, cp->f);
+
+        if (x)
+            x->dir[cp->from].packets_carry += 1ULL << 32;
+    }
     c->ip_bytes += cp->s->ip_len;
     c->payload += cp->s->plen;
 }
@@ -215,7 +223,7 @@ void conn_send(struct conn_env *env, struct conn_pkt *cp)
     f->flags &= (uint16_t)~(FLOW_IDLE_TOLD | FLOW_LAST_SVR);
     if (cp->to == SVR)
         f->flags |= FLOW_LAST_SVR;
-    count(cp);
+    count(env, cp);
     if (cp->opened)
         cp->snd |= CR_CONN_START;
     judge(env, cp);
@@ -227,7 +235,6 @@ void conn_send(struct conn_env *env, struct conn_pkt *cp)
         note_ack(env, cp);
     q.payload = s->plen > 0;
     q.acks_fin = acks_fin(f, s, cp->to);
-    q.ack_all = q.acks_fin;
     next = f->flags & FLOW_LINGER ? snd->state : fsm_send(&q);
     if (next != snd->state) {
         snd->state = next;
@@ -314,7 +321,7 @@ static void step(struct conn_env *env, struct conn_pkt *cp)
     q.payload = s->plen > 0;
     q.ack_of_syn = ack_of_syn(cp);
     q.ack_of_fin = acks_fin(f, s, cp->to);
-    q.fin_here = !(rcv->flags & SIDE_FIN_RCVD) && has_all(env, cp);
+    q.fin_here = (rcv->flags & SIDE_FIN_RCVD) || has_all(env, cp);
     if (q.fin_here)
         rcv->flags |= SIDE_FIN_RCVD;
     next = fsm_recv(&q);

@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * conf.c: what the keys of a configuration file mean (weir.conf(5)). Keys that mOS's files are known to carry and that have
+ * no meaning here are accepted and named in the error text; any other unknown key is refused with the nearest known name.
+ */
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/conffile.h"
+#include "base/errtext.h"
+#include "base/hash.h"
+
+enum how { BOOL, INT, SIZE, TIME, BUFFER, CHECKSUM, TEXT, VOID };
+
+struct key {
+    const char *name;
+    enum how how;
+    size_t off;
+    int64_t min, max;
+};
+
+#define AT(field) offsetof(struct engine_conf, field)
+
+static const struct key mos_keys[] = {
+    {"forward", BOOL, AT(mon.forward), 0, 0},
+    {"max_concurrency", INT, AT(pub.max_concurrency), 1, 1 << 29},
+    {"rmem_size", SIZE, AT(mon.rmem_size), 1, 1u << 30},
+    {"wmem_size", INT, AT(pub.sndbuf_size), 0, INT_MAX},
+    {"ooo_size", SIZE, AT(mon.ooo_size), 1, 1u << 30},
+    {"tcp_tw_interval", TIME, AT(mon.conn.tw_ns), 0, 0},
+    {"tcp_timeout", TIME, AT(mon.conn.idle_ns), 0, 0},
+    {"linger", TIME, AT(mon.conn.linger_ns), 0, 0},
+    {"gap_grace", TIME, AT(mon.conn.grace_ns), 0, 0},
+    {"gap_timeout", TIME, AT(mon.conn.gap_timeout_ns), 0, 0},
+    {"buffer", BUFFER, AT(mon.buffer_always), 0, 0},
+    {"vlan_in_key", BOOL, AT(mon.vlan_in_key), 0, 0},
+    {"drop_orphans", BOOL, AT(mon.drop_orphans), 0, 0},
+    {"checksum", CHECKSUM, AT(mon.conn.csum), 0, 0},
+    {"strict", BOOL, AT(mon.conn.strict), 0, 0},
+    {"midstream", BOOL, AT(mon.conn.midstream), 0, 0},
+    {"seed", INT, AT(seed), INT64_MIN, INT64_MAX},
+    {"batch", INT, AT(batch), 1, IO_BURST},
+    {"epoch", INT, AT(epoch), 1, IO_BURST},
+    {"memory", SIZE, AT(mon.mem_limit), 0, INT64_MAX},
+    {"filter", TEXT, AT(filter), 0, 0},
+    /* mOS's own, without effect here */
+    {"nb_mem_channels", VOID, 0, 0, 0},
+    {"no_ring_buffers", VOID, 0, 0, 0},
+    {"mos_log", VOID, 0, 0, 0},
+    {"stat_print", VOID, 0, 0, 0},
+    {"port", VOID, 0, 0, 0},
+    {"core_mask", VOID, 0, 0, 0},
+    {"multiprocess", VOID, 0, 0, 0},
+    {"num_cores", VOID, 0, 0, 0},
+};
+
+static const char *const mos_blocks[] = {"netdev", "arp_table", "route_table", "nic_forward_table", NULL};
+
+void conf_default(struct engine_conf *c)
+{
+    memset(c, 0, sizeof(*c));
+    c->pub.num_cores = 1;
+    c->pub.max_concurrency = 100000;
+    c->pub.sndbuf_size = 8192;
+    c->mon.forward = true;
+    c->mon.rmem_size = 8192;
+    c->mon.ooo_size = 65536;
+    c->mon.vlan_in_key = true;
+    c->mon.conn = (struct conn_cfg){
+        .csum = CSUM_AUTO, .idle_ns = 30 * NSEC_PER_SEC, .grace_ns = 10 * NSEC_PER_MSEC, .grace_pkts = 64,
+        .gap_timeout_ns = 2 * NSEC_PER_SEC, .stats = true,
+    };
+    c->seed = 0x57656972;
+    c->batch = IO_BURST;
+    c->epoch = ENGINE_EPOCH;
+#ifdef WEIR_POISON
+    c->poison = true;
+#endif
+}
+
+void conf_drop(struct engine_conf *c)
+{
+    for (int i = 0; i < c->ndev; i++)
+        free(c->dev[i].name);
+    free(c->out);
+    free(c->filter);
+    for (int a = 0; a < c->pub.num_app; a++)
+        for (int i = 0; i < c->pub.app_argc[a]; i++)
+            free(c->pub.app_argv[a][i]);
+    memset(c, 0, sizeof(*c));
+}
+
+/* What is being read, and the names without effect met so far. */
+struct reading {
+    const struct conf_file *f;
+    struct engine_conf *c;
+    char ignored[256];
+    const struct conf_item *forward; /* nic_forward_table, looked at last */
+    bool app_forward;                /* what the application blocks say */
+};
+
+static int bad(const struct reading *r, const struct conf_item *it, const char *what)
+{
+    return err_set(EINVAL, "%s:%d: %s", r->f->path, it->line, what);
+}
+
+static void note_ignored(struct reading *r, const char *name)
+{
+    size_t n = strlen(r->ignored);
+
+    snprintf(r->ignored + n, sizeof(r->ignored) - n, "%s%s", n ? ", " : "", name);
+}
+
+static int set_text(const struct conf_item *it, char **out)
+{
+    char *s = strdup(it->value);
+
+    if (s == NULL)
+        return err_set(ENOMEM, "no memory");
+    free(*out);
+    *out = s;
+    return 0;
+}
+
+/* store: read the value as its kind says and put it at its place. */
+static int store(struct reading *r, const struct key *k, const struct conf_item *it)
+{
+    static const char *const buffers[] = {"auto", "always", NULL}, *const csums[] = {"off", "on", "auto", NULL};
+    char *at = (char *)r->c + k->off;
+    uint64_t u = 0;
+    int64_t v = 0;
+    bool b = false;
+    int n = 0;
+
+    switch (k->how) {
+    case BOOL:
+        if (conf_bool(r->f, it, &b) < 0)
+            return -1;
+        memcpy(at, &b, sizeof(b));
+        return 0;
+    case INT:
+        if (conf_int(r->f, it, k->min, k->max, &v) < 0)
+            return -1;
+        n = (int)v;
+        if (k->off == AT(seed))
+            memcpy(at, &v, sizeof(v));
+        else
+            memcpy(at, &n, sizeof(n));
+        return 0;
+    case SIZE: {
+        uint32_t w;
+
+        if (conf_size(r->f, it, &u) < 0)
+            return -1;
+        if ((int64_t)u < k->min || u > (uint64_t)k->max)
+            return err_set(EINVAL, "%s:%d: %s: expected %lld to %lld bytes, got '%s'", r->f->path, it->line, it->name,
+                           (long long)k->min, (long long)k->max, it->value);
+        w = (uint32_t)u;
+        if (k->off == AT(mon.mem_limit))
+            memcpy(at, &u, sizeof(u));
+        else
+            memcpy(at, &w, sizeof(w));
+        return 0;
+    }
+    case TIME:
+        if (conf_time(r->f, it, &u) < 0)
+            return -1;
+        if (k->off == AT(mon.conn.idle_ns) && u == 0)
+            u = UINT64_MAX;
+        memcpy(at, &u, sizeof(u));
+        return 0;
+    case BUFFER:
+        if (conf_choice(r->f, it, buffers, &n) < 0)
+            return -1;
+        r->c->mon.buffer_always = n;
+        return 0;
+    case CHECKSUM:
+        if (conf_choice(r->f, it, csums, &n) < 0)
+            return -1;
+        r->c->mon.conn.csum = (uint8_t)n;
+        r->c->checksum_set = true;
+        return 0;
+    case TEXT: {
+        char *old;
+
+        memcpy(&old, at, sizeof(old));
+        if (set_text(it, &old) < 0)
+            return -1;
+        memcpy(at, &old, sizeof(old));
+        return 0;
+    }
+    case VOID:
+        note_ignored(r, it->name);
+        return 0;
+    }
+    return 0;
+}
+
+static int unknown(const struct reading *r, const struct conf_item *it, const char *const *known)
+{
+    const char *near = conf_nearest(it->name, known);
+
+    return err_set(EINVAL, "%s:%d: unknown key '%s'%s%s%s", r->f->path, it->line, it->name, near ? "; did you mean '" : "",
+                   near ? near : "", near ? "'?" : "");
+}
+
+static int read_mask(const struct reading *r, const struct conf_item *it, const char *word, uint64_t *mask)
+{
+    char *end;
+
+    errno = 0;
+    *mask = strtoull(word, &end, 16);
+    if (errno || *end || end == word || *mask == 0)
+        return err_set(EINVAL, "%s:%d: netdev: expected a core mask in hexadecimal, not 0, got '%s'", r->f->path, it->line,
+                       word);
+    return 0;
+}
+
+static int read_netdev(struct reading *r, const struct conf_item *block)
+{
+    for (const struct conf_item *it = block->child; it; it = it->next) {
+        struct engine_dev *d = &r->c->dev[r->c->ndev];
+        uint64_t mask = 1;
+
+        if (it->kind != CONF_ROW || it->nwords < 1 || it->nwords > 2)
+            return bad(r, it, "netdev: expected a device name and a core mask");
+        if (r->c->ndev == ENGINE_DEVS)
+            return bad(r, it, "netdev: too many devices (64)");
+        if (it->nwords == 2 && read_mask(r, it, it->word[1], &mask) < 0)
+            return -1;
+        d->name = strdup(it->word[0]);
+        if (d->name == NULL)
+            return err_set(ENOMEM, "no memory");
+        d->mask = mask;
+        r->c->pub.cpu_mask |= mask;
+        r->c->ndev++;
+    }
+    return 0;
+}
+
+static bool is_input(const struct engine_conf *c, const char *name)
+{
+    for (int i = 0; i < c->ndev; i++)
+        if (strcmp(c->dev[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* read_forward: rows "IN OUT"; a pcap: device that is no input is opened for writing. */
+static int read_forward(struct reading *r, const struct conf_item *block)
+{
+    for (const struct conf_item *it = block->child; it; it = it->next) {
+        if (it->kind != CONF_ROW || it->nwords != 2)
+            return bad(r, it, "nic_forward_table: expected two device names");
+        for (int i = 0; i < 2; i++) {
+            const char *name = it->word[i];
+
+            if (is_input(r->c, name) || strncmp(name, "mem", 3) == 0)
+                continue;
+            if (strncmp(name, "pcap:", 5) != 0)
+                return err_set(ENODEV, "%s:%d: nic_forward_table: '%s' is not in netdev", r->f->path, it->line, name);
+            if (r->c->out && strcmp(r->c->out, name) != 0)
+                return err_set(EINVAL, "%s:%d: nic_forward_table: one output capture at most, got '%s' beside '%s'",
+                               r->f->path, it->line, name, r->c->out);
+            free(r->c->out);
+            r->c->out = strdup(name);
+            if (r->c->out == NULL)
+                return err_set(ENOMEM, "no memory");
+        }
+    }
+    return 0;
+}
+
+static int read_mos_block(struct reading *r, const struct conf_item *it)
+{
+    if (strcmp(it->name, "netdev") == 0)
+        return read_netdev(r, it);
+    if (strcmp(it->name, "nic_forward_table") == 0) {
+        r->forward = it;
+        return 0;
+    }
+    for (int i = 0; mos_blocks[i]; i++)
+        if (strcmp(it->name, mos_blocks[i]) == 0) {
+            if (it->child)
+                note_ignored(r, it->name);
+            return 0;
+        }
+    return unknown(r, it, mos_blocks);
+}
+
+static int read_mos(struct reading *r, const struct conf_item *block)
+{
+    const char *names[ARRAY_SIZE(mos_keys) + 1];
+
+    for (size_t i = 0; i < ARRAY_SIZE(mos_keys); i++)
+        names[i] = mos_keys[i].name;
+    names[ARRAY_SIZE(mos_keys)] = NULL;
+    for (const struct conf_item *it = block->child; it; it = it->next) {
+        const struct key *k = NULL;
+
+        if (it->kind == CONF_ROW)
+            return bad(r, it, "expected 'key = value' or a block");
+        if (it->kind == CONF_BLOCK) {
+            if (read_mos_block(r, it) < 0)
+                return -1;
+            continue;
+        }
+        for (size_t i = 0; i < ARRAY_SIZE(mos_keys); i++)
+            if (strcmp(it->name, mos_keys[i].name) == 0)
+                k = &mos_keys[i];
+        if (k == NULL)
+            return unknown(r, it, names);
+        if (store(r, k, it) < 0)
+            return -1;
+    }
+    return r->forward ? read_forward(r, r->forward) : 0;
+}
+
+static int read_run(struct reading *r, const struct conf_item *it, int a)
+{
+    struct mtcp_conf *p = &r->c->pub;
+
+    for (int i = 0; i < it->nwords && i < MOS_APP_ARGC; i++) {
+        p->app_argv[a][i] = strdup(it->word[i]);
+        if (p->app_argv[a][i] == NULL)
+            return err_set(ENOMEM, "no memory");
+        p->app_argc[a] = i + 1;
+    }
+    return 0;
+}
+
+static int read_app(struct reading *r, const struct conf_item *block)
+{
+    static const char *const known[] = {"type", "run", "cpu_mask", "core_mask", "ip_forward", NULL};
+    int a = r->c->pub.num_app;
+    bool fwd = true;
+
+    if (a == MOS_APP)
+        return bad(r, block, "more than 20 application blocks");
+    r->c->pub.num_app++;
+    for (const struct conf_item *it = block->child; it; it = it->next) {
+        if (it->kind != CONF_KEY)
+            return bad(r, it, "application: expected 'key = value'");
+        if (strcmp(it->name, "run") == 0) {
+            if (read_run(r, it, a) < 0)
+                return -1;
+        } else if (strcmp(it->name, "cpu_mask") == 0) {
+            if (read_mask(r, it, it->value, &r->c->pub.app_cpu_mask[a]) < 0)
+                return -1;
+        } else if (strcmp(it->name, "ip_forward") == 0) {
+            if (conf_bool(r->f, it, &fwd) < 0)
+                return -1;
+            r->app_forward &= fwd;
+        } else if (strcmp(it->name, "type") != 0 && strcmp(it->name, "core_mask") != 0) {
+            return unknown(r, it, known);
+        }
+    }
+    return 0;
+}
+
+static int read_all(struct reading *r)
+{
+    static const char *const known[] = {"mos", "application", NULL};
+    bool seen = false;
+
+    for (const struct conf_item *it = r->f->first; it; it = it->next) {
+        if (it->kind == CONF_BLOCK && strcmp(it->name, "mos") == 0) {
+            if (seen)
+                return bad(r, it, "a second mos block");
+            seen = true;
+            if (read_mos(r, it) < 0)
+                return -1;
+        } else if (it->kind == CONF_BLOCK && strcmp(it->name, "application") == 0) {
+            if (read_app(r, it) < 0)
+                return -1;
+        } else if (it->kind == CONF_ROW) {
+            return bad(r, it, "expected 'mos { ... }' or 'application { ... }'");
+        } else {
+            return unknown(r, it, known);
+        }
+    }
+    return 0;
+}
+
+/* conf_finish: what follows from the rest. */
+static void conf_finish(struct engine_conf *c)
+{
+    int bits = __builtin_popcountll(c->pub.cpu_mask);
+
+    c->pub.num_cores = bits > 0 ? bits : 1;
+    if (c->pub.num_cores > MON_CONTEXTS)
+        c->pub.num_cores = MON_CONTEXTS;
+    c->pub.rcvbuf_size = (int)c->mon.rmem_size;
+    c->pub.tcp_timewait = (int)(c->mon.conn.tw_ns / NSEC_PER_MSEC);
+    c->pub.tcp_timeout = c->mon.conn.idle_ns == UINT64_MAX ? -1 : (int)(c->mon.conn.idle_ns / NSEC_PER_MSEC);
+}
+
+int conf_read(struct engine_conf *c, const char *path)
+{
+    struct reading r = {.c = c, .app_forward = true};
+    struct conf_file *f;
+    int rc;
+
+    conf_default(c);
+    err_clear();
+    if (path == NULL) {
+        conf_finish(c);
+        return 0;
+    }
+    f = conf_load(path);
+    if (f == NULL)
+        return -1;
+    r.f = f;
+    rc = read_all(&r);
+    c->mon.forward &= r.app_forward;
+    if (rc == 0) {
+        conf_finish(c);
+        if (r.ignored[0]) {
+            err_set(0, "%s: without effect here: %s", path, r.ignored);
+        }
+    } else {
+        int code = errno;
+
+        conf_drop(c);
+        errno = code;
+    }
+    conf_free(f);
+    return rc;
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * egress.c: the only way out. Frames leave in the order in which they came, and what the library made (RSTs, ACKs, sendpkt) right
+ * after the frame on whose account it was made, whatever the number of contexts that worked on the burst.
+ */
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/errtext.h"
+
+void egress_init(struct egress *e)
+{
+    memset(e, 0, sizeof(*e));
+    e->last = &e->first;
+}
+
+int egress_add(struct egress *e, int after, const struct pktbuf *like, uint64_t now, const uint8_t *frame, uint32_t len)
+{
+    struct made *f = malloc(sizeof(*f) + len);
+
+    if (f == NULL)
+        return err_set(ENOBUFS, "no memory for a frame of %u bytes", len);
+    f->next = NULL;
+    f->after = after;
+    f->len = len;
+    f->linktype = like ? like->linktype : 0;
+    f->ts_ns = like ? like->ts_ns : now;
+    memcpy(f->data, frame, len);
+    *e->last = f;
+    e->last = &f->next;
+    e->frames++;
+    return 0;
+}
+
+/* send_made: what one context made on account of frame `after` or earlier. */
+static int send_made(struct io_dev *out, struct egress *e, int after)
+{
+    int refused = 0;
+
+    while (e->first && e->first->after <= after) {
+        struct made *f = e->first;
+        struct pktbuf pb = {
+            .data = f->data, .len = f->len, .wire_len = f->len, .cap = f->len, .linktype = f->linktype, .ts_ns = f->ts_ns,
+            .flags = PB_MADE, .refs = 1,
+        };
+        struct pktbuf *v = &pb;
+
+        if (pb.linktype == 0)
+            pb.linktype = 1; /* Ethernet */
+        if (out == NULL || io_tx(out, &v, 1) != 1)
+            refused++;
+        e->first = f->next;
+        if (e->first == NULL)
+            e->last = &e->first;
+        free(f);
+    }
+    return refused;
+}
+
+int egress_burst(struct io_dev *out, bool forward, struct pktbuf *const *pb, int n, struct egress *const *e, int ne)
+{
+    int refused = 0;
+
+    for (int i = 0; i < n; i++) {
+        if (forward && out && !(pb[i]->flags & PB_DROP) && io_tx(out, &pb[i], 1) != 1)
+            refused++;
+        for (int c = 0; c < ne; c++)
+            if (e[c]->first)
+                refused += send_made(out, e[c], i);
+    }
+    for (int c = 0; c < ne; c++)
+        refused += send_made(out, e[c], n);
+    return refused;
+}
+
+void egress_drop(struct egress *e)
+{
+    while (e->first) {
+        struct made *f = e->first;
+
+        e->first = f->next;
+        free(f);
+    }
+    egress_init(e);
+}

@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * lib.c: the API's beginning and end: configuration, contexts, joining, signals.
+ *
+ * Life of a context: mtcp_create_context -> set up from any thread -> first mtcp_app_join on any context starts the threads
+ * of all -> its input ends, its last event is told, `done` is posted -> mtcp_destroy_context frees it. Its handle lies in a
+ * static array and stays readable for good.
+ *
+ * Lock: engine.lock, around creation, start and destruction; never held while waiting for a thread, never taken in a signal handler
+ * (there only `stop` and `end_now` are set).
+ */
+#define MOS_NO_OLDER_FORMS
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <compat/cpu.h>
+
+#include "base/errtext.h"
+#include "base/hash.h"
+
+static struct mtcp_context handle[MON_CONTEXTS];
+static mtcp_sighandler_t on_interrupt;      /* the application's SIGINT handler */
+static struct sigaction before_us;
+static volatile sig_atomic_t in_handler;
+static time_t last_interrupt;
+
+/* ---- signals ---- */
+
+static void interrupted(int sig)
+{
+    int code = errno;
+    struct timespec now;
+    bool again;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    again = last_interrupt && now.tv_sec - last_interrupt <= 1;
+    last_interrupt = now.tv_sec ? now.tv_sec : 1;
+    if (on_interrupt == NULL || again)
+        __atomic_store_n(&engine.end_now, 1, __ATOMIC_RELAXED);
+    if (on_interrupt) {
+        in_handler++;
+        on_interrupt(sig);
+        in_handler--;
+    }
+    errno = code;
+}
+
+mtcp_sighandler_t mtcp_register_signal(int signum, mtcp_sighandler_t handler)
+{
+    mtcp_sighandler_t old = on_interrupt;
+
+    if (signum != SIGINT) {
+        old = signal(signum, handler);
+        if (old == SIG_ERR)
+            err_set(EINVAL, "mtcp_register_signal: no handler can be set for signal %d", signum);
+        return old;
+    }
+    on_interrupt = handler == SIG_DFL || handler == SIG_IGN ? NULL : handler;
+    return old ? old : SIG_DFL;
+}
+
+/* ---- configuration ---- */
+
+const char *mtcp_errstr(void)
+{
+    return err_text();
+}
+
+int mtcp_core_affinitize(int cpu)
+{
+    if (cpu < 0 || cpu >= GetNumCPUs())
+        return err_set(EINVAL, "mtcp_core_affinitize: no CPU %d", cpu);
+    return CoreAffinitize(cpu) < 0 ? err_set(errno ? errno : EPERM, "mtcp_core_affinitize: CPU %d", cpu) : 0;
+}
+
+static int init(const char *conf)
+{
+    struct sigaction sa = {.sa_handler = interrupted, .sa_flags = SA_RESTART};
+    char note[512];
+
+    if (conf_read(&engine.conf, conf) < 0)
+        return -1;
+    snprintf(note, sizeof(note), "%s", err_text());
+    engine.broke = 0;
+    engine.why[0] = '\0';
+    engine.end_now = 0;
+    engine.running = false;
+    if (replay_open(&engine) < 0) {
+        int code = errno;
+
+        conf_drop(&engine.conf);
+        errno = code;
+        return -1;
+    }
+    last_interrupt = 0;
+    sigaction(SIGINT, &sa, &before_us);
+    engine.up = true;
+    err_clear();
+    if (note[0])
+        err_set(0, "%s", note);
+    return 0;
+}
+
+int mtcp_init(const char *conf)
+{
+    int rc;
+
+    pthread_mutex_lock(&engine.lock);
+    rc = engine.up ? err_set(EALREADY, "mtcp_init was called before") : init(conf);
+    pthread_mutex_unlock(&engine.lock);
+    return rc;
+}
+
+int mtcp_getconf(struct mtcp_conf *conf)
+{
+    if (conf == NULL)
+        return err_set(EINVAL, "mtcp_getconf: conf is NULL");
+    if (!engine.up)
+        return err_set(EPERM, "mtcp_getconf: mtcp_init was not called");
+    *conf = engine.conf.pub;
+    return 0;
+}
+
+static int setconf(const struct mtcp_conf *n)
+{
+    struct engine_conf *c = &engine.conf;
+
+    if (n->num_cores < 1 || n->num_cores > MON_CONTEXTS)
+        return err_set(EINVAL, "mtcp_setconf: num_cores %d is not 1 to %d", n->num_cores, MON_CONTEXTS);
+    if (n->max_concurrency < 1 || n->max_concurrency > 1 << 29 || n->rcvbuf_size < 1)
+        return err_set(EINVAL, "mtcp_setconf: max_concurrency %d or rcvbuf_size %d out of range", n->max_concurrency,
+                       n->rcvbuf_size);
+    c->pub.num_cores = n->num_cores;
+    c->pub.max_concurrency = n->max_concurrency;
+    c->pub.rcvbuf_size = n->rcvbuf_size;
+    c->pub.sndbuf_size = n->sndbuf_size;
+    c->pub.tcp_timewait = n->tcp_timewait;
+    c->pub.tcp_timeout = n->tcp_timeout;
+    c->mon.rmem_size = (uint32_t)n->rcvbuf_size;
+    c->mon.conn.tw_ns = n->tcp_timewait > 0 ? (uint64_t)n->tcp_timewait * NSEC_PER_MSEC : 0;
+    c->mon.conn.idle_ns = n->tcp_timeout > 0 ? (uint64_t)n->tcp_timeout * NSEC_PER_MSEC : UINT64_MAX;
+    return 0;
+}
+
+int mtcp_setconf(const struct mtcp_conf *conf)
+{
+    int rc;
+
+    if (conf == NULL)
+        return err_set(EINVAL, "mtcp_setconf: conf is NULL");
+    pthread_mutex_lock(&engine.lock);
+    if (!engine.up)
+        rc = err_set(EPERM, "mtcp_setconf: mtcp_init was not called");
+    else if (engine.nctx)
+        rc = err_set(EBUSY, "mtcp_setconf: a context exists already");
+    else
+        rc = setconf(conf);
+    pthread_mutex_unlock(&engine.lock);
+    return rc;
+}
+
+/* ---- contexts ---- */
+
+static int send_made(struct mon *m, const struct pktbuf *like, const uint8_t *frame, uint32_t len)
+{
+    struct ctx *c = m->engine;
+
+    if (engine.out == NULL) {
+        m->env.reasons[REASON_NO_OUTPUT]++;
+        return 0;
+    }
+    return egress_add(c->eg, c->w.at, like, m->env.now, frame, len);
+}
+
+static int tell_stats(struct mon *m, struct mos_stat *v, int n)
+{
+    const struct {
+        const char *name;
+        const uint64_t *value;
+    } all[] = {
+        {"input_position_now", &engine.position}, {"input_size_now", &engine.size}, {"input_frames", &engine.frames},
+        {"input_filtered", &engine.filtered},     {"output_frames", &engine.sent},  {"output_refused", &engine.refused},
+    };
+
+    for (int i = 0; i < (int)ARRAY_SIZE(all) && i < n; i++) {
+        snprintf(v[i].name, sizeof(v[i].name), "%s", all[i].name);
+        v[i].value = __atomic_load_n(all[i].value, __ATOMIC_RELAXED);
+    }
+    return (int)ARRAY_SIZE(all);
+}
+
+static mctx_t create(int cpu)
+{
+    struct ctx *c = &engine.ctx[cpu];
+
+    engine.conf.mon.max_sock = (uint32_t)engine.conf.pub.max_concurrency;
+    engine.conf.mon.secret = hash_mix((uint64_t)engine.conf.seed);
+    memset(c, 0, sizeof(*c));
+    c->m = mon_create(cpu, &engine.conf.mon);
+    if (c->m == NULL)
+        return NULL;
+    c->w.m = c->m;
+    c->m->engine = c;
+    c->m->send = send_made;
+    c->m->stats = tell_stats;
+    egress_init(&c->own);
+    c->eg = &c->own;
+    sem_init(&c->done, 0, 0);
+    handle[cpu].cpu = cpu;
+    mon_register(cpu, c->m);
+    engine.nctx++;
+    return &handle[cpu];
+}
+
+mctx_t mtcp_create_context(int cpu)
+{
+    mctx_t m = NULL;
+
+    pthread_mutex_lock(&engine.lock);
+    if (!engine.up)
+        err_set(EPERM, "mtcp_create_context: mtcp_init was not called");
+    else if (cpu < 0 || cpu >= engine.conf.pub.num_cores)
+        err_set(EINVAL, "mtcp_create_context: %d is not 0 to %d", cpu, engine.conf.pub.num_cores - 1);
+    else if (engine.running)
+        err_set(EBUSY, "mtcp_create_context: the capture runs already");
+    else if (engine.ctx[cpu].m)
+        err_set(EEXIST, "mtcp_create_context: context %d exists", cpu);
+    else
+        m = create(cpu);
+    pthread_mutex_unlock(&engine.lock);
+    return m;
+}
+
+/* reap: its thread is gone or never was: give everything back. Under the lock. */
+static void reap(struct ctx *c)
+{
+    int cpu = c->m->mctx.cpu;
+
+    mon_register(cpu, NULL);
+    mon_destroy(c->m);
+    worker_fini(&c->w);
+    egress_drop(&c->own);
+    push_free(c);
+    sem_destroy(&c->done);
+    c->m = NULL;
+    engine.nctx--;
+}
+
+/* wait_done: until the context's last event was told. => the thread is joined once. */
+static void wait_done(struct ctx *c)
+{
+    while (sem_wait(&c->done) < 0 && errno == EINTR)
+        ;
+    sem_post(&c->done); /* for the next who waits */
+}
+
+static struct ctx *ctx_of(mctx_t mctx)
+{
+    struct mon *m = mon_of(mctx);
+
+    return m ? m->engine : NULL;
+}
+
+/* own_thread: does the caller run on the context's own thread (in a callback)? */
+static bool own_thread(const struct ctx *c)
+{
+    return c->has_thread && pthread_equal(c->thread, pthread_self());
+}
+
+int mtcp_destroy_context(mctx_t mctx)
+{
+    struct ctx *c = ctx_of(mctx);
+
+    if (c == NULL)
+        return -1;
+    if (__atomic_exchange_n(&c->stop, STOP_QUIETLY, __ATOMIC_RELAXED) && (in_handler || own_thread(c) || c->m->in_callback))
+        return err_set(EPERM, "mtcp_destroy_context: context %d was destroyed before", mctx->cpu);
+    if (in_handler || own_thread(c) || c->m->in_callback)
+        return 0; /* it ends at the next burst; mtcp_app_join or mtcp_destroy gives its memory back */
+    if (c->has_thread) {
+        wait_done(c);
+        pthread_mutex_lock(&engine.lock);
+        if (c->has_thread)
+            pthread_join(c->thread, NULL);
+        c->has_thread = false;
+        pthread_mutex_unlock(&engine.lock);
+    }
+    pthread_mutex_lock(&engine.lock);
+    if (c->m)
+        reap(c);
+    pthread_mutex_unlock(&engine.lock);
+    return 0;
+}
+
+/* join_running: start what is to be started. => is there a thread to wait for? */
+static bool join_start(struct ctx *c)
+{
+    bool wait;
+
+    pthread_mutex_lock(&engine.lock);
+    if (engine.in && !engine.running && c->m && replay_start(&engine) < 0) {
+        engine.broke = errno;
+        snprintf(engine.why, sizeof(engine.why), "%s", err_text());
+    }
+    wait = c->m && c->has_thread && !own_thread(c);
+    pthread_mutex_unlock(&engine.lock);
+    return wait;
+}
+
+void mtcp_app_join(mctx_t mctx)
+{
+    struct ctx *c = ctx_of(mctx);
+
+    err_clear();
+    errno = 0;
+    if (c == NULL)
+        return;
+    if (join_start(c))
+        wait_done(c);
+    err_clear();
+    errno = 0;
+    if (engine.broke)
+        err_set(engine.broke, "%s", engine.why);
+}
+
+int mtcp_destroy(void)
+{
+    for (int i = 0; i < MON_CONTEXTS; i++)
+        if (engine.ctx[i].m && __atomic_load_n(&engine.ctx[i].stop, __ATOMIC_RELAXED))
+            mtcp_destroy_context(&handle[i]);
+    pthread_mutex_lock(&engine.lock);
+    if (engine.up && engine.nctx == 0) {
+        replay_close(&engine);
+        conf_drop(&engine.conf);
+        sigaction(SIGINT, &before_us, NULL);
+        on_interrupt = NULL;
+        engine.up = false;
+        ude_forget_all();
+    }
+    pthread_mutex_unlock(&engine.lock);
+    return 0;
+}

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * push.c: frames that the program hands in, in its own thread: mtcp_push and mtcp_tick. Each group of up to 64 frames is a batch,
+ * NEW_DATA included, and has ended when the call returns. Frames are copied into an arena of the context, so that what
+ * belongs to the program is never written to; a frame that was changed stays there until the next call.
+ */
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/errtext.h"
+
+struct changed {
+    struct changed *next;
+    uint8_t data[];
+};
+
+struct push {
+    struct pktbuf pb[IO_BURST];
+    uint8_t *arena;
+    size_t cap;
+    uint64_t clock, frames;
+    struct changed *changed; /* since the last call */
+    bool inside, ended;
+};
+
+static void forget_changed(struct push *p)
+{
+    while (p->changed) {
+        struct changed *c = p->changed;
+
+        p->changed = c->next;
+        free(c);
+    }
+}
+
+void push_free(struct ctx *c)
+{
+    if (c->push == NULL)
+        return;
+    forget_changed(c->push);
+    free(c->push->arena);
+    free(c->push);
+    c->push = NULL;
+}
+
+static bool linktype_known(int lt)
+{
+    static const int known[] = {0, DLT_EN10MB, DLT_LINUX_SLL, DLT_LINUX_SLL2, DLT_RAW, 101, DLT_IPV4, DLT_IPV6, DLT_LOOP};
+
+    for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+        if (known[i] == lt)
+            return true;
+    return false;
+}
+
+/* push_enter: the context behind the handle, ready for frames, this thread its own. */
+static struct ctx *push_enter(mctx_t mctx)
+{
+    struct mon *m = mon_of(mctx);
+    struct ctx *c;
+
+    if (m == NULL)
+        return NULL;
+    c = m->engine;
+    if (engine.in || c->has_thread)
+        return err_null(EBUSY, "context %d has a device of its own", mctx->cpu);
+    if (m->in_callback)
+        return err_null(EDEADLK, "mtcp_push and mtcp_tick cannot be called from a callback");
+    if (c->push == NULL) {
+        c->push = calloc(1, sizeof(*c->push));
+        if (c->push == NULL)
+            return err_null(ENOMEM, "no memory");
+    }
+    if (c->push->ended || m->state == MON_DONE)
+        return err_null(EPIPE, "the input of context %d has ended", mctx->cpu);
+    m->owner = pthread_self();
+    __atomic_store_n(&m->state, MON_RUNNING, __ATOMIC_RELEASE);
+    c->eg = &c->own;
+    forget_changed(c->push);
+    return c;
+}
+
+/* take: copy the group into the arena. */
+static int take(struct push *p, const struct mtcp_frame *v, int n)
+{
+    size_t need = 0, at = 0;
+
+    for (int i = 0; i < n; i++)
+        need += v[i].len + IO_HEADROOM + IO_TAILROOM;
+    if (need > p->cap) {
+        uint8_t *a = realloc(p->arena, need * 2);
+
+        if (a == NULL)
+            return err_set(ENOMEM, "no memory for %zu bytes of frames", need);
+        p->arena = a;
+        p->cap = need * 2;
+    }
+    for (int i = 0; i < n; i++) {
+        struct pktbuf *pb = &p->pb[i];
+
+        if (v[i].ts_ns > p->clock)
+            p->clock = v[i].ts_ns;
+        *pb = (struct pktbuf){
+            .data = p->arena + at + IO_HEADROOM, .len = v[i].len, .cap = v[i].len + IO_TAILROOM, .headroom = IO_HEADROOM,
+            .wire_len = v[i].wire_len > v[i].len ? v[i].wire_len : v[i].len, .refs = 1, .in_if = (uint8_t)v[i].in_ifidx,
+            .linktype = (uint16_t)(v[i].linktype ? v[i].linktype : DLT_EN10MB), .ts_ns = v[i].ts_ns, .clock_ns = p->clock,
+            .frame = ++p->frames,
+        };
+        if (v[i].len)
+            memcpy(pb->data, v[i].data, v[i].len);
+        at += v[i].len + IO_HEADROOM + IO_TAILROOM;
+    }
+    return 0;
+}
+
+/* answer: verdict and bytes of one frame. */
+static int answer(struct push *p, struct mtcp_frame *v, const struct pktbuf *pb)
+{
+    struct changed *c;
+
+    v->verdict = MTCP_FRAME_PASS;
+    v->out = v->data;
+    v->out_len = v->len;
+    if (pb->flags & PB_DROP) {
+        v->verdict = MTCP_FRAME_DROP;
+        v->out = NULL;
+        v->out_len = 0;
+    } else if (pb->flags & PB_CHANGED) {
+        c = malloc(sizeof(*c) + pb->len);
+        if (c == NULL)
+            return err_set(ENOMEM, "no memory for a changed frame");
+        memcpy(c->data, pb->data, pb->len);
+        c->next = p->changed;
+        p->changed = c;
+        v->verdict = MTCP_FRAME_CHANGED;
+        v->out = c->data;
+        v->out_len = pb->len;
+    }
+    return 0;
+}
+
+static int push_group(struct ctx *c, struct mtcp_frame *v, int n)
+{
+    struct push *p = c->push;
+    struct pktbuf *pp[IO_BURST];
+    int rc = 0;
+
+    if (take(p, v, n) < 0)
+        return -1;
+    for (int i = 0; i < n; i++)
+        pp[i] = &p->pb[i];
+    mon_clock(c->m, p->pb[0].clock_ns);
+    worker_burst(&c->w, pp, n);
+    c->w.at = n;
+    mon_epoch(c->m, p->clock);
+    for (int i = 0; i < n && rc == 0; i++)
+        rc = answer(p, &v[i], pp[i]);
+    egress_burst(engine.out, engine.conf.mon.forward, pp, n, &c->eg, 1);
+    if (engine.conf.poison)
+        memset(p->arena, 0xDB, p->cap);
+    return rc;
+}
+
+static int end_input(struct ctx *c)
+{
+    c->push->inside = true;
+    mon_eof(c->m);
+    c->push->inside = false;
+    c->push->ended = true;
+    egress_burst(engine.out, engine.conf.mon.forward, NULL, 0, &c->eg, 1);
+    if (engine.out)
+        io_flush(engine.out);
+    return 0;
+}
+
+int mtcp_push(mctx_t mctx, struct mtcp_frame *v, int n)
+{
+    struct ctx *c = push_enter(mctx);
+
+    if (c == NULL)
+        return -1;
+    if (v == NULL && n == 0)
+        return end_input(c);
+    if (v == NULL || n < 0)
+        return err_set(EINVAL, "mtcp_push: expected frames and their number, or NULL and 0 for the end");
+    for (int i = 0; i < n; i++)
+        if (!linktype_known(v[i].linktype) || (v[i].data == NULL && v[i].len))
+            return err_set(EINVAL, "mtcp_push: frame %d: link type %d is not known, or data is NULL", i, v[i].linktype);
+    for (int i = 0; i < n; i += IO_BURST)
+        if (push_group(c, v + i, n - i < IO_BURST ? n - i : IO_BURST) < 0)
+            return -1;
+    return n;
+}
+
+int mtcp_tick(mctx_t mctx, uint64_t ns)
+{
+    struct ctx *c = push_enter(mctx);
+
+    if (c == NULL)
+        return -1;
+    if (ns > c->push->clock)
+        c->push->clock = ns;
+    mon_clock(c->m, c->push->clock);
+    mon_epoch(c->m, c->push->clock);
+    egress_burst(engine.out, engine.conf.mon.forward, NULL, 0, &c->eg, 1);
+    return 0;
+}

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * worker.c: READ ME FIRST. A packet's way through the stack is worker_input() and what it calls here, straight down:
+ *
+ *   decode (the whole burst) -> raw sockets -> key, hash, prefetch (the whole burst)
+ *   -> look up: hit | SYN or picked up: new flow and children | ORPHAN
+ *   -> checksum
+ *   -> 1 what it tells of its sender            -> events at SND (the application may read, change, drop)
+ *   -> 2 first SYN: the server is keyed by the addresses as they are now (translation)
+ *   -> 3 what it does to its receiver, repetition -> REXMIT is told before the merge
+ *   -> 4 its payload is merged                  -> events at RCV, ERROR, GAP and NEW_DATA at once
+ *   -> 5 has the connection come to its end?
+ *
+ * The verdict is left in pb->flags; egress.c acts on it. The end of a batch is mon/epoch.c.
+ */
+#include "engine/engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "wire/decode.h"
+
+/* ---- realm: one number for a VLAN stack ---- */
+
+/* realm_of_three: stacks of three tags do not fit in 32 bits: they are numbered as they come. */
+static uint32_t realm_of_three(struct worker *w, const uint16_t *vlan)
+{
+    uint64_t packed = (uint64_t)vlan[0] << 24 | (uint32_t)vlan[1] << 12 | vlan[2];
+
+    for (uint32_t i = 0; i < w->nrealm3; i++)
+        if (((uint64_t)w->realm3[2 * i] << 32 | w->realm3[2 * i + 1]) == packed)
+            return 1u << 31 | i;
+    if (w->nrealm3 == w->cap_realm3) {
+        uint32_t cap = w->cap_realm3 ? w->cap_realm3 * 2 : 16;
+        uint32_t *v = realloc(w->realm3, 2 * cap * sizeof(*v));
+
+        if (v == NULL)
+            return 1u << 31;
+        w->realm3 = v;
+        w->cap_realm3 = cap;
+    }
+    w->realm3[2 * w->nrealm3] = (uint32_t)(packed >> 32);
+    w->realm3[2 * w->nrealm3 + 1] = (uint32_t)packed;
+    return 1u << 31 | w->nrealm3++;
+}
+
+static uint32_t realm_of(struct worker *w, const struct seg *s)
+{
+    if (s->nvlan == 0)
+        return 0;
+    if (s->nvlan >= 3)
+        return realm_of_three(w, s->vlan);
+    return (s->vlan[0] + 1u) | (s->nvlan == 2 ? (s->vlan[1] + 1u) << 13 : 0);
+}
+
+void worker_fini(struct worker *w)
+{
+    free(w->realm3);
+    memset(w, 0, sizeof(*w));
+}
+
+/* ---- new flows ---- */
+
+static void orphan(struct worker *w, struct seg *s)
+{
+    mon_tell_orphan(w->m, s);
+    if (w->m->drop_orphans) {
+        s->pb->flags |= PB_DROP;
+        w->m->env.reasons[REASON_ORPHAN_DROP]++;
+    }
+}
+
+/* try_open: record and children. => index, 0 when there was no room. */
+static uint32_t try_open(struct worker *w, struct seg *s, int i, int client, int mode, uint64_t match)
+{
+    struct mon *m = w->m;
+    uint32_t idx = conn_open(&m->env, s, &w->key[i], w->hash[i], client, mode);
+
+    if (idx == 0)
+        return 0;
+    if (mon_adopt(m, idx, match))
+        return idx;
+    conn_free(&m->env, idx);
+    return 0;
+}
+
+/* open_flow: => the new flow, 0 if this segment opens none. */
+static uint32_t open_flow(struct worker *w, struct seg *s, int i)
+{
+    struct mon *m = w->m;
+    int mode = conn_can_open(&m->env, s), client;
+    uint64_t match;
+    uint32_t idx;
+
+    if (mode == 0)
+        return 0;
+    client = conn_client(s, w->end[i]);
+    match = mon_match(m, s, mode, client == w->end[i]);
+    if (match == 0) {
+        m->env.reasons[REASON_SYN_FILTERED] += mode == 1;
+        return 0;
+    }
+    idx = try_open(w, s, i, client, mode, match);
+    if (idx == 0 && mon_evict(m))
+        idx = try_open(w, s, i, client, mode, match);
+    return idx;
+}
+
+/* ---- look-up ---- */
+
+/* tombstone: a flow that nobody watches: forwarded, no orphan. A SYN of another connection or its end removes the stone. */
+static void tombstone(struct worker *w, struct seg *s, uint32_t idx)
+{
+    struct flow_tomb *t = tomb_at(&w->m->env.ft, idx);
+
+    t->last = w->m->env.now;
+    t->packets++;
+    w->m->env.reasons[REASON_STOPPED]++;
+    if (s->tflags & TH_FIN_)
+        t->fins |= (uint8_t)(1 << (s->sport == t->port[0]));
+    if ((s->tflags & TH_RST_) || t->fins == 3)
+        ftable_unbury(&w->m->env.ft, idx);
+}
+
+/* still_there: the flow that a look-up found: has it expired, ended, or made way for a new connection? => may it be used? */
+static bool still_there(struct worker *w, struct seg *s, struct flow_hit *hit, bool *gone)
+{
+    struct mon *m = w->m;
+    struct flow *f = flow_at(&m->env.ft, hit->idx);
+
+    *gone = true;
+    if (f->flags & FLOW_ENDED) {
+        if (conn_can_open(&m->env, s) != 1)
+            return false;
+        mon_end(m, hit->idx, 0);
+        *gone = false;
+        return false;
+    }
+    if (unlikely(conn_deadline(&m->env, f) < m->env.now) && mon_idle(m, hit->idx)) {
+        *gone = false;
+        return false;
+    }
+    if (conn_reuse(&m->env, f, s, hit->from)) {
+        mon_end(m, hit->idx, MOS_END_REUSE);
+        *gone = false;
+        return false;
+    }
+    return true;
+}
+
+/* ---- one packet of a flow ---- */
+
+static uint32_t ranks_of(uint8_t raised)
+{
+    return EVB(EV_PKT_IN) | (raised & CR_CONN_START ? EVB(EV_CONN_START) : 0) | (raised & CR_STATE ? EVB(EV_STATE) : 0) |
+           (raised & CR_REXMIT ? EVB(EV_REXMIT) : 0);
+}
+
+/*
+ * second_key: the first SYN's SND hooks may have changed its addresses: replies will come for those (API semantics 3.1 step 3).
+ * => false: the key belongs to a live flow; this one ends.
+ */
+static bool second_key(struct worker *w, struct conn_pkt *cp, const struct flow_key *first)
+{
+    struct ftable *ft = &w->m->env.ft;
+    struct flow_key now;
+    struct flow_hit hit;
+    int end;
+
+    now.realm = first->realm;
+    end = key_of_seg(&now, cp->s);
+    if (likely(key_eq(&now, first)))
+        return true;
+    hit = ftable_find(ft, &now, ftable_hash(ft, &now), !end);
+    if (hit.idx & FLOW_TOMB) {
+        ftable_unbury(ft, hit.idx);
+    } else if (hit.idx) {
+        if (!(flow_at(ft, hit.idx)->flags & (FLOW_ENDED | FLOW_LINGER))) {
+            w->m->env.reasons[REASON_KEY_TAKEN]++;
+            cp->s->pb->flags |= PB_DROP;
+            conn_kill(&w->m->env, cp->idx, MOS_END_COLLISION);
+            return false;
+        }
+        mon_end(w->m, hit.idx, MOS_END_REUSE);
+    }
+    if (ftable_alias(ft, cp->idx, &now, !end) < 0)
+        w->m->env.reasons[REASON_NO_FLOW_MEM]++;
+    return true;
+}
+
+static void track(struct worker *w, struct seg *s, uint32_t idx, int from, bool opened, const struct flow_key *key)
+{
+    struct mon *m = w->m;
+    struct conn_pkt cp;
+    int reason;
+
+    conn_begin(&m->env, &cp, s, idx, from, opened);
+    conn_send(&m->env, &cp);
+    mon_tell_packet(m, &cp, HK_SND, cp.from, ranks_of(cp.snd));
+    if (unlikely(s->level != SEG_TCP)) /* the application made something else of it */
+        return;
+    if (opened && (s->tflags & TH_SYN_) && !second_key(w, &cp, key))
+        return;
+    conn_recv(&m->env, &cp);
+    if (unlikely(cp.rcv & CR_REXMIT)) {
+        mon_tell_packet(m, &cp, HK_RCV, cp.to, ranks_of(cp.rcv));
+        conn_merge(&m->env, &cp);
+    } else {
+        conn_merge(&m->env, &cp);
+        mon_tell_packet(m, &cp, HK_RCV, cp.to, ranks_of(cp.rcv));
+    }
+    if ((cp.rcv & CR_ERROR) || cp.data || cp.gap0 < m->env.ngaps)
+        mon_tell_merged(m, &cp);
+    reason = conn_done(&m->env, &cp);
+    if (reason)
+        conn_kill(&m->env, idx, reason);
+}
+
+/* refused: the checksum says that the receiver would not take it. A flow that it would have opened never was. */
+static bool refused(struct worker *w, struct seg *s, uint32_t idx, int from, bool opened)
+{
+    enum reason why = conn_refuse(&w->m->env, flow_at(&w->m->env.ft, idx), s, from);
+
+    if (likely(why == REASON_NONE))
+        return false;
+    w->m->env.reasons[why]++;
+    if (opened) {
+        mon_abandon(w->m, idx);
+        w->m->nflows--;
+        conn_free(&w->m->env, idx);
+    }
+    return true;
+}
+
+static void input_tcp(struct worker *w, struct seg *s, int i)
+{
+    struct ftable *ft = &w->m->env.ft;
+    struct flow_hit hit = ftable_find(ft, &w->key[i], w->hash[i], w->end[i]);
+    bool opened = false, orphaned = false;
+
+    if (hit.idx & FLOW_TOMB) {
+        tombstone(w, s, hit.idx);
+        return;
+    }
+    if (hit.idx && !still_there(w, s, &hit, &orphaned))
+        hit.idx = 0;
+    if (hit.idx == 0 && !orphaned) {
+        hit.idx = open_flow(w, s, i);
+        hit.from = conn_client(s, w->end[i]) == w->end[i] ? CLI : SVR;
+        opened = hit.idx != 0;
+    }
+    if (hit.idx == 0) {
+        orphan(w, s);
+        return;
+    }
+    if (!refused(w, s, hit.idx, hit.from, opened))
+        track(w, s, hit.idx, hit.from, opened, &w->key[i]);
+}
+
+/* worker_input: one frame, decoded. */
+static void worker_input(struct worker *w, struct seg *s, int i)
+{
+    struct mon *m = w->m;
+
+    w->at = w->slots ? (int)s->pb->slot : i;
+    if (s->pb->clock_ns > m->env.now)
+        m->env.now = s->pb->clock_ns;
+    m->npackets++;
+    m->nbytes += s->pb->wire_len;
+    if (unlikely(m->raw_sockets) && s->level >= SEG_IP)
+        mon_tell_raw(m, s);
+    if (s->level != SEG_TCP) {
+        m->env.reasons[s->reason]++; /* forwarded as it came */
+        return;
+    }
+    if (unlikely(s->flags & SEG_OPT_BAD))
+        m->env.reasons[REASON_TCP_OPT_BAD]++;
+    input_tcp(w, s, i);
+}
+
+void worker_burst(struct worker *w, struct pktbuf *const *pb, int n)
+{
+    struct ftable *ft = &w->m->env.ft;
+
+    for (int i = 0; i < n; i++) {
+        struct seg *s = &w->seg[i];
+
+        if (decode(s, pb[i]) != REASON_NONE)
+            continue;
+        if (pb[i]->realm == 0 && w->m->vlan_in_key)
+            pb[i]->realm = realm_of(w, s);
+        w->end[i] = (uint8_t)key_of_seg(&w->key[i], s);
+        w->hash[i] = ftable_hash(ft, &w->key[i]);
+        ftable_prefetch(ft, w->hash[i]);
+    }
+    for (int i = 0; i < n; i++)
+        if (w->seg[i].level == SEG_TCP)
+            ftable_prefetch_record(ft, w->hash[i]);
+    for (int i = 0; i < n; i++)
+        worker_input(w, &w->seg[i], i);
+}
