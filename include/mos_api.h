@@ -270,11 +270,12 @@ event_t mtcp_alloc_event(event_t event);
 /*
  * mtcp_raise_event: raise such an event, now, for the connection and side at hand. [callback]
  *
- * => Its callbacks, and events beneath it, run before the call returns. The same event is not
- *    raised again from within.
- * => Only during an event with the same root.
- * => 0; -1 with EINVAL (not from mtcp_alloc_event, another root), EPERM (no event is running),
- *    EBUSY (it is being raised).
+ * => Its callbacks, and events beneath it, run before the call returns. A user-defined event with
+ *    a filter may be raised too: its filter decides. Events from mtcp_alloc_event beneath it do not
+ *    run with it: each is raised for itself.
+ * => Only what was registered when the event at hand began can be raised.
+ * => 0; -1 with EINVAL (not a user-defined event), EPERM (no event is running), ENOENT (nobody
+ *    registered it here), ELOOP (16 deep).
  */
 int mtcp_raise_event(mctx_t mctx, event_t event);
 
