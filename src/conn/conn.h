@@ -78,7 +78,7 @@ struct conn_env {
     uint32_t touched;          /* flows with borrowed bytes, linked by flow.pend */
     uint32_t *ended;           /* flows that end with this batch, in order */
     uint32_t nended, cap_ended;
-    bool no_counts;            /* flows keep no counters (MOS_STATS 0) */
+    bool no_counts;            /* flows do not count bytes (MOS_STATS 0) */
 };
 
 struct rexmit_info {

@@ -178,14 +178,14 @@ static void count(struct conn_env *env, struct conn_pkt *cp)
 {
     struct flow_ctr *c = &cp->f->ctr[cp->from];
 
-    if (unlikely(env->no_counts))
-        return;
-    if (unlikely(++c->packets == 0)) {
+    if (unlikely(++c->packets == 0)) { /* tracking looks at this one, too */
         struct flow_ext *x = flow_ext_get(&env->ft, cp->f);
 
         if (x)
             x->dir[cp->from].packets_carry += 1ULL << 32;
     }
+    if (unlikely(env->no_counts))
+        return;
     c->ip_bytes += cp->s->ip_len;
     c->payload += cp->s->plen;
 }

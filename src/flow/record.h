@@ -133,7 +133,7 @@ struct flow {
     uint32_t ext;         /* struct flow_ext */
     uint32_t alt;         /* NAT: struct flow_alt */
     uint32_t pend;        /* next flow on the batch's list of touched flows */
-    uint32_t timeout;     /* own idle timeout in ms, 0: the context's */
+    uint32_t timeout;     /* own idle timeout in ms, 0: the context's, UINT32_MAX: never */
     uint8_t reason;       /* MOS_END_* */
     uint8_t csum;         /* enum csum_mode of conn/ */
     uint8_t end_state[2]; /* states when the flow ended, before both were set to CLOSED */

@@ -71,6 +71,8 @@ struct mon *mon_create(int cpu, const struct mon_conf *c)
     m->buffer_always = c->buffer_always;
     m->drop_orphans = c->drop_orphans;
     m->forward = c->forward;
+    m->midstream = c->conn.midstream;
+    pthread_mutex_init(&m->timer_lock, NULL);
     m->vlan_in_key = c->vlan_in_key;
     return m;
 }

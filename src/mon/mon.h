@@ -89,12 +89,15 @@ struct mon {
     struct ev_call *call;     /* innermost dispatch */
     bool rexmit_now;          /* during REXMIT events */
     uint32_t ending;          /* flow whose CONN_END is told */
+    uint32_t ip_len_was;      /* the datagram's length before an OVERWRITE of its length field, 0: none (packet.c) */
 
     /* application timers: a heap by (due, seq) */
     struct mon_timer *timer;
     uint32_t ntimer, cap_timer;
     uint64_t timer_seq;
+    uint64_t clock;           /* what mon_clock said last */
     bool clock_started;
+    pthread_mutex_t timer_lock; /* around these: timers may be armed from any thread */
 
     /* flows that nobody watches any more: buried at the end of the batch */
     uint32_t *stopped;
@@ -103,6 +106,7 @@ struct mon {
     /* configuration that is only used here */
     uint32_t rmem_size;
     bool buffer_always, drop_orphans, forward, vlan_in_key;
+    bool midstream;           /* of listeners that do not say (env.cfg.midstream: of any) */
     uint32_t raw_sockets;     /* open raw sockets */
 
     enum mon_state state;     /* changes only in its own thread or before it runs */
@@ -175,6 +179,11 @@ void mon_tell_merged(struct mon *m, struct conn_pkt *cp);
 /* mon_tell_orphan: a TCP segment without a flow. mon_tell_raw: any IP packet, to raw sockets. */
 void mon_tell_orphan(struct mon *m, struct seg *s);
 void mon_tell_raw(struct mon *m, struct seg *s);
+
+/* ---- packets (packet.c) ---- */
+
+/* mon_write_guard: call before writing to the frame of the packet at hand: streams that have borrowed from it get copies. */
+void mon_write_guard(struct mon *m);
 
 /* ---- ends and batches (epoch.c) ---- */
 

@@ -246,7 +246,7 @@ uint64_t mon_match(struct mon *m, const struct seg *s, int mode, bool from_clien
 
         if (!l->started || l->raw || l->closed || !domain_fits(l, s))
             continue;
-        if (mode == 2 && !(l->midstream < 0 ? m->env.cfg.midstream : l->midstream))
+        if (mode == 2 && !(l->midstream < 0 ? m->midstream : l->midstream))
             continue;
         if (mon_filter_match(&l->syn, DLT_RAW, p, caplen, len))
             match |= 1ULL << i;

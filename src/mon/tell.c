@@ -81,6 +81,7 @@ void mon_tell_packet(struct mon *m, struct conn_pkt *cp, enum mon_hook hook, int
     mon_tell(m, cp->idx, hook, side, ranks);
     m->seg = NULL;
     m->cp = NULL;
+    m->ip_len_was = 0;
 }
 
 void mon_tell_merged(struct mon *m, struct conn_pkt *cp)

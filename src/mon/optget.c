@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * optget.c: mtcp_getsockopt: what is known of a connection, and the context's counters.
+ */
+#define MOS_NO_OLDER_FORMS
+#include "mon/mon.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/errtext.h"
+
+/* One question: a child and its flow, and where the answer goes. */
+struct get {
+    struct mon *m;
+    struct child *c;
+    struct flow *f;
+    uint32_t idx;
+    int side; /* of an option that has one for each side */
+    void *out;
+    socklen_t *len;
+};
+
+/* answer: n bytes. => 0; -1 EINVAL when there is no room. */
+static int answer(const struct get *g, const void *v, size_t n)
+{
+    if (*g->len < n)
+        return err_set(EINVAL, "mtcp_getsockopt: %u bytes are too few, %zu are needed",
+                       (unsigned)*g->len, n);
+    memcpy(g->out, v, n);
+    *g->len = (socklen_t)n;
+    return 0;
+}
+
+static int nothing(const char *why)
+{
+    return err_set(ENODATA, "mtcp_getsockopt: %s", why);
+}
+
+static bool has_flag(const struct get *g, uint16_t cli, uint16_t svr)
+{
+    return g->c->flags & (g->side == CLI ? cli : svr);
+}
+
+static const struct flow_side *side_of(const struct get *g)
+{
+    return &g->f->side[g->side];
+}
+
+/* read_off: where the child's next peek stands; one that wants nothing would begin at the end. */
+static uint64_t read_off(const struct get *g)
+{
+    if (has_flag(g, CHILD_WANT_CLI, CHILD_WANT_SVR))
+        return *mon_cursor(g->m, g->f, g->c, g->side);
+    return strm_end(&g->m->env.se, side_of(g));
+}
+
+/* ---- streams ---- */
+
+/* seen_above: the pieces seen above `next`, in order: pass 0, then what it returned. => 0 at the end. */
+static uint32_t seen_above(const struct get *g, uint32_t i, uint64_t *start, uint64_t *end)
+{
+    const struct strm_env *e = &g->m->env.se;
+    const struct ival *v;
+
+    if (i == 0)
+        i = side_of(g)->strm ? strm_at(e, side_of(g)->strm)->ooo : 0;
+    else
+        i = ((const struct ival *)pool_at(&e->ivals, i))->next;
+    if (i == 0)
+        return 0;
+    v = pool_at(&e->ivals, i);
+    *start = v->start;
+    *end = v->end;
+    return i;
+}
+
+static int get_buf_info(const struct get *g)
+{
+    const struct flow_side *sd = side_of(g);
+    uint64_t start, end = sd->next;
+    struct tcp_buf_info v;
+
+    if (has_flag(g, CHILD_NOBUF_CLI, CHILD_NOBUF_SVR))
+        return nothing("the buffer is switched off");
+    if (!(g->f->flags & (g->side == CLI ? FLOW_BASE_CLI : FLOW_BASE_SVR)))
+        return nothing("the stream has not begun");
+    for (uint32_t i = seen_above(g, 0, &start, &end); i;)
+        i = seen_above(g, i, &start, &end);
+    v.tcpbi_init_seq = sd->base;
+    v.tcpbi_last_byte_read = (uint32_t)read_off(g);
+    v.tcpbi_next_byte_expected = (uint32_t)sd->next;
+    v.tcpbi_last_byte_received = (uint32_t)end;
+    return answer(g, &v, sizeof(v));
+}
+
+/* next_piece: the piece that ends beyond `off`: held, or (bytes switched off) seen. */
+static bool next_piece(const struct get *g, uint64_t off, uint64_t *start, uint64_t *len)
+{
+    const struct flow_side *sd = side_of(g);
+    uint64_t end;
+
+    if (!has_flag(g, CHILD_META_CLI, CHILD_META_SVR))
+        return strm_frag(&g->m->env.se, sd, off, start, len);
+    if (off < sd->next) {
+        *start = off;
+        *len = sd->next - off;
+        return true;
+    }
+    for (uint32_t i = seen_above(g, 0, start, &end); i; i = seen_above(g, i, start, &end))
+        if (end > off) {
+            *len = end - *start;
+            return true;
+        }
+    return false;
+}
+
+static int get_pieces(const struct get *g)
+{
+    struct tcp_ring_fragment piece, none = {0};
+    size_t room = *g->len / sizeof(piece), n = 0;
+    uint64_t off = 0, start, len;
+    uint8_t *out = g->out;
+
+    if (room == 0 || *g->len % sizeof(piece))
+        return err_set(EINVAL, "mtcp_getsockopt: %u is not a multiple of %zu bytes",
+                       (unsigned)*g->len, sizeof(piece));
+    if (has_flag(g, CHILD_NOBUF_CLI, CHILD_NOBUF_SVR))
+        return nothing("the buffer is switched off");
+    for (; n < room && next_piece(g, off, &start, &len); n++) {
+        memset(&piece, 0, sizeof(piece));
+        piece.offset = start;
+        piece.len = len < UINT32_MAX ? (uint32_t)len : UINT32_MAX;
+        memcpy(out + n * sizeof(piece), &piece, sizeof(piece));
+        off = start + len;
+    }
+    if (n < room)
+        memcpy(out + n * sizeof(none), &none, sizeof(none));
+    *g->len = (socklen_t)(n * sizeof(piece));
+    return 0;
+}
+
+static int get_read_off(const struct get *g)
+{
+    uint64_t v = read_off(g);
+
+    return answer(g, &v, sizeof(v));
+}
+
+static int get_peek_end(const struct get *g)
+{
+    uint64_t v = strm_end(&g->m->env.se, side_of(g));
+
+    return answer(g, &v, sizeof(v));
+}
+
+/* ---- the connection ---- */
+
+_Static_assert((int)TCP_CLOSED == (int)FS_CLOSED && (int)TCP_SYN_RCVD == (int)FS_SYN_RCVD &&
+                   (int)TCP_CLOSE_WAIT == (int)FS_CLOSE_WAIT &&
+                   (int)TCP_TIME_WAIT == (int)FS_TIME_WAIT,
+               "states have one numbering");
+
+static int get_state(const struct get *g)
+{
+    int v = side_of(g)->state;
+
+    if (v == FS_LISTEN)
+        return nothing("the server's side does not exist yet");
+    return answer(g, &v, sizeof(v));
+}
+
+static int get_timestamp(const struct get *g)
+{
+    uint64_t us = g->f->last / NSEC_PER_USEC;
+    uint32_t low = (uint32_t)us;
+
+    return *g->len >= sizeof(us) ? answer(g, &us, sizeof(us)) : answer(g, &low, sizeof(low));
+}
+
+/* get_dir: what side d has sent; its stream is the one that the other side receives. */
+static struct mos_flow_dir get_dir(const struct get *g, int d)
+{
+    const struct flow_ctr *c = &g->f->ctr[d];
+    const struct flow_ext *x = g->f->ext ? pool_at(&g->m->env.ft.exts, g->f->ext) : NULL;
+    struct mos_flow_dir v = {.packets = c->packets,
+                             .ip_bytes = c->ip_bytes,
+                             .payload_bytes = c->payload,
+                             .gap_bytes = c->gap};
+    uint64_t next = g->f->side[!d].next;
+
+    if (x) {
+        v.packets += x->dir[d].packets_carry;
+        v.gap_bytes += x->dir[d].gap_carry;
+        v.rexmit_packets = x->dir[d].rexmit_packets;
+        v.rexmit_bytes = x->dir[d].rexmit_bytes;
+        v.ooo_packets = x->dir[d].ooo_packets;
+        v.late_bytes = x->dir[d].late_bytes;
+    }
+    v.stream_bytes = next > v.gap_bytes ? next - v.gap_bytes : 0;
+    return v;
+}
+
+static uint32_t info_flags(const struct get *g)
+{
+    const struct flow *f = g->f;
+    uint32_t v = 0;
+
+    if (f->flags & FLOW_MIDSTREAM)
+        v |= MOS_FLOWF_MIDSTREAM;
+    if (f->reason == MOS_END_EVICTED)
+        v |= MOS_FLOWF_EVICTED;
+    if (f->flags & FLOW_V6)
+        v |= MOS_FLOWF_IPV6;
+    for (int d = CLI; d <= SVR; d++)
+        if ((f->side[d].flags & (SIDE_CSUM_OFF | SIDE_CSUM_GOOD)) == SIDE_CSUM_OFF)
+            v |= MOS_FLOWF_OFFLOAD;
+    return v;
+}
+
+static int get_flow_info(const struct get *g)
+{
+    enum { OLDEST = offsetof(struct mos_flow_info, dir) };
+    const struct flow *f = g->f;
+    const struct flow_ext *x = f->ext ? pool_at(&g->m->env.ft.exts, f->ext) : NULL;
+    bool ending = g->m->ending == g->idx;
+    struct mos_flow_info v = {.start_ns = f->start, .last_ns = f->last, .flags = info_flags(g)};
+    size_t room = *g->len;
+
+    if (room < OLDEST)
+        return err_set(EINVAL, "mtcp_getsockopt: MOS_FLOW_INFO needs %d bytes at least",
+                       (int)OLDEST);
+    v.reason = ending ? f->reason : 0;
+    for (int d = CLI; d <= SVR; d++) {
+        v.dir[d] = get_dir(g, d);
+        v.state[d] = ending ? f->end_state[d] : f->side[d].state;
+    }
+    v.nvlan = x ? x->nvlan : 0;
+    for (int i = 0; i < v.nvlan && i < SEG_MAX_VLANS; i++)
+        v.vlan[i] = x->vlan[i];
+    memset(g->out, 0, room);
+    memcpy(g->out, &v, room < sizeof(v) ? room : sizeof(v));
+    *g->len = sizeof(v);
+    return 0;
+}
+
+/* ---- the event at hand ---- */
+
+static int get_rexmit(const struct get *g)
+{
+    _Static_assert(MOS_REXMIT_LOST == (int)RX_LOST && MOS_REXMIT_PARTIAL == (int)RX_PARTIAL &&
+                       MOS_REXMIT_FIN == (int)RX_FIN,
+                   "classes have one numbering");
+    const struct conn_pkt *cp = g->m->cp;
+    struct mos_rexmit_info v;
+
+    if (!g->m->rexmit_now || cp == NULL || cp->idx != g->idx)
+        return nothing("this is not a MOS_ON_REXMIT event");
+    v.off = cp->rexmit.off;
+    v.len = cp->rexmit.len;
+    v.new_len = cp->rexmit.fresh;
+    v.kind = cp->rexmit.cls;
+    v.content = cp->rexmit.content;
+    return answer(g, &v, sizeof(v));
+}
+
+static int get_gap(const struct get *g)
+{
+    _Static_assert(MOS_GAP_ACKED == (int)GAP_ACKED && MOS_GAP_SNAPLEN == (int)GAP_SNAPLEN,
+                   "causes have one numbering");
+    const struct conn_gap *gap = g->m->gap;
+    struct mos_gap_info v;
+
+    if (gap == NULL || gap->flow != g->idx)
+        return nothing("this is not a MOS_ON_GAP event");
+    v.off = gap->off;
+    v.len = gap->len;
+    v.side = gap->side;
+    v.cause = gap->cause;
+    return answer(g, &v, sizeof(v));
+}
+
+static int get_overlap(const struct get *g)
+{
+    return nothing("this is not a MOS_ON_OVERLAP event");
+}
+
+/* ---- counters ---- */
+
+/* Counters on their way out: n so far, `room` of them fit at v. */
+struct stat_out {
+    struct mos_stat *v;
+    size_t n, room;
+};
+
+static void put_stat(struct stat_out *o, const char *name, uint64_t value)
+{
+    if (o->n < o->room) {
+        struct mos_stat *s = &o->v[o->n];
+
+        memset(s, 0, sizeof(*s));
+        memcpy(s->name, name, strnlen(name, sizeof(s->name) - 1));
+        s->value = value;
+    }
+    o->n++;
+}
+
+static void put_stats(struct mon *m, struct stat_out *o)
+{
+    put_stat(o, "packets", m->npackets);
+    put_stat(o, "bytes", m->nbytes);
+    put_stat(o, "flows", m->nflows);
+    put_stat(o, "flows_now", m->env.ft.count);
+    put_stat(o, "sockets_now", m->nsock - m->nfree);
+    put_stat(o, "sets_now", evset_count(m->sets));
+    put_stat(o, "mem_now", m->env.acct.used);
+    put_stat(o, "mem_allocs", m->env.acct.allocs);
+    put_stat(o, "stream_copied", m->env.se.copied);
+    put_stat(o, "stream_failed", m->env.se.failed);
+    for (int r = REASON_NONE + 1; r < REASON_CNT; r++)
+        put_stat(o, reason_name((enum reason)r), m->env.reasons[r]);
+    if (m->stats) {
+        size_t left = o->n < o->room ? o->room - o->n : 0;
+
+        o->n += (size_t)m->stats(m, left ? o->v + o->n : NULL, (int)left);
+    }
+}
+
+static int get_stats(struct mon *m, void *out, socklen_t *len)
+{
+    struct stat_out o = {.v = out, .room = out ? *len / sizeof(struct mos_stat) : 0};
+
+    if (out && *len % sizeof(struct mos_stat))
+        return err_set(EINVAL, "mtcp_getsockopt: %u is not a multiple of %zu bytes", (unsigned)*len,
+                       sizeof(struct mos_stat));
+    put_stats(m, &o);
+    *len = (socklen_t)((out && o.n > o.room ? o.room : o.n) * sizeof(struct mos_stat));
+    return 0;
+}
+
+/* ---- the call ---- */
+
+static const struct get_opt {
+    int name;
+    uint8_t side;
+    int (*get)(const struct get *g);
+} opts[] = {
+    {MOS_FRAGINFO_CLIBUF, CLI, get_pieces}, {MOS_FRAGINFO_SVRBUF, SVR, get_pieces},
+    {MOS_INFO_CLIBUF, CLI, get_buf_info},   {MOS_INFO_SVRBUF, SVR, get_buf_info},
+    {MOS_TCP_STATE_CLI, CLI, get_state},    {MOS_TCP_STATE_SVR, SVR, get_state},
+    {MOS_TIMESTAMP, 0, get_timestamp},      {MOS_FLOW_INFO, 0, get_flow_info},
+    {MOS_REXMIT_INFO, 0, get_rexmit},       {MOS_GAP_INFO, 0, get_gap},
+    {MOS_OVERLAP_INFO, 0, get_overlap},     {MOS_READ_OFF_CLI, CLI, get_read_off},
+    {MOS_READ_OFF_SVR, SVR, get_read_off},  {MOS_PEEK_END_CLI, CLI, get_peek_end},
+    {MOS_PEEK_END_SVR, SVR, get_peek_end},
+};
+
+static const struct get_opt *find_opt(int name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(opts); i++)
+        if (opts[i].name == name)
+            return &opts[i];
+    return NULL;
+}
+
+/* of_listener: options about the context. */
+static int of_listener(struct mon *m, int sock, void *optval, socklen_t *optlen)
+{
+    if (mon_listener(m, sock) == NULL)
+        return err_prefix("mtcp_getsockopt: ");
+    if (optlen == NULL)
+        return err_set(EFAULT, "mtcp_getsockopt: optlen is NULL");
+    return get_stats(m, optval, optlen);
+}
+
+static int of_child(struct mon *m, int sock, const struct get_opt *o, void *optval,
+                    socklen_t *optlen)
+{
+    struct get g = {.m = m, .side = o->side, .out = optval, .len = optlen};
+
+    g.c = mon_child(m, sock, &g.idx);
+    if (g.c == NULL)
+        return err_prefix("mtcp_getsockopt: ");
+    if (optval == NULL || optlen == NULL)
+        return err_set(EFAULT, "mtcp_getsockopt: optval or optlen is NULL");
+    g.f = flow_at(&m->env.ft, g.idx);
+    return o->get(&g);
+}
+
+/* of_endpoint: SO_ERROR is for sockets of our own end, of which there are none. */
+static int of_endpoint(struct mon *m, int sock)
+{
+    uint32_t idx;
+
+    if (!mon_child(m, sock, &idx) && !mon_listener(m, sock))
+        return err_set(EBADF, "mtcp_getsockopt: no socket has the number %d", sock);
+    return err_set(ENOTSOCK, "mtcp_getsockopt: SO_ERROR is for endpoint sockets, and %d is none",
+                   sock);
+}
+
+int mtcp_getsockopt(mctx_t mctx, int sock, int level, int optname, void *optval, socklen_t *optlen)
+{
+    struct mon *m = mon_enter(mctx);
+    const struct get_opt *o = level == SOL_MONSOCKET ? find_opt(optname) : NULL;
+
+    if (m == NULL)
+        return -1;
+    if (o)
+        return of_child(m, sock, o, optval, optlen);
+    if (level == SOL_MONSOCKET && optname == MOS_STATS)
+        return of_listener(m, sock, optval, optlen);
+    if (level == SOL_SOCKET && optname == SO_ERROR)
+        return of_endpoint(m, sock);
+    return err_set(ENOSYS, "mtcp_getsockopt: level 0x%x has no option 0x%x to ask for",
+                   (unsigned)level, (unsigned)optname);
+}
