@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * appconf.c: a configuration file in memory. Captures are patient: connections may be silent for an
+ * hour, one that has ended waits for late packets, and there are as many as memory holds.
+ */
+#include "appconf.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define MAX_STREAMS 4000000
+#define LINGER_SEC  120 /* RFC 9293 3.4.2: 2 MSL are four minutes; late copies are not */
+#define OOO_BYTES   (16 * 1048576L) /* per side; larger than any window that is used in practice */
+
+/* A string in quotes. Line ends cannot be written in it and become blanks. */
+static void put_quoted(FILE *fp, const char *before, const char *s)
+{
+    fprintf(fp, "\"%s", before);
+    for (; *s; s++) {
+        if (*s == '"' || *s == '\\')
+            putc('\\', fp);
+        putc(*s == '\n' ? ' ' : *s, fp);
+    }
+    putc('"', fp);
+}
+
+static void put_devices(FILE *fp, const struct appopt *opt)
+{
+    unsigned long long mask = opt->cores == 64 ? ~0ULL : (1ULL << opt->cores) - 1;
+
+    fputs("    netdev {\n", fp);
+    for (int i = 0; i < opt->nfiles; i++) {
+        fputs("        ", fp);
+        put_quoted(fp, "pcap:", opt->file[i]);
+        fprintf(fp, " 0x%llx\n", mask);
+    }
+    fputs("    }\n", fp);
+    if (!opt->out)
+        return;
+    fputs("    nic_forward_table {\n", fp);
+    for (int i = 0; i < opt->nfiles; i++) {
+        fputs("        ", fp);
+        put_quoted(fp, "pcap:", opt->file[i]);
+        putc(' ', fp);
+        put_quoted(fp, "pcap:", opt->out);
+        putc('\n', fp);
+    }
+    fputs("    }\n", fp);
+}
+
+static void put_conf(FILE *fp, const struct appopt *opt, uint64_t rmem)
+{
+    static const char *const csums[] = {
+        [APP_CSUM_AUTO] = "auto", [APP_CSUM_ON] = "on", [APP_CSUM_OFF] = "off"};
+
+    fprintf(fp, "mos {\n    forward = %d\n", opt->out ? 1 : 0);
+    put_devices(fp, opt);
+    fprintf(fp, "    max_concurrency = %d\n    rmem_size = %llu\n", MAX_STREAMS,
+            (unsigned long long)rmem);
+    fprintf(fp, "    tcp_timeout = %s\n    tcp_tw_interval = %d\n    linger = %d\n", opt->timeout,
+            LINGER_SEC, LINGER_SEC);
+    fprintf(fp, "    ooo_size = %ld\n", OOO_BYTES);
+    if (opt->expr) {
+        fputs("    filter = ", fp);
+        put_quoted(fp, "", opt->expr);
+        putc('\n', fp);
+    }
+    fprintf(fp, "    checksum = %s\n    strict = %d\n    midstream = %d\n", csums[opt->csum],
+            opt->strict, opt->midstream);
+    fprintf(fp, "    vlan_in_key = 1\n    batch = %d\n    epoch = %d\n    buffer = auto\n}\n",
+            opt->batch, opt->epoch);
+}
+
+static int check_names(const struct appopt *opt)
+{
+    for (int i = 0; i < opt->nfiles; i++)
+        if (strchr(opt->file[i], '\n'))
+            return -1;
+    return opt->out && strchr(opt->out, '\n') ? -1 : 0;
+}
+
+int appconf_file(const struct appopt *opt, uint64_t rmem)
+{
+    char *text = NULL;
+    size_t len;
+    FILE *fp;
+    int fd;
+
+    if (check_names(opt) < 0) {
+        errno = EINVAL; /* a line end in a file name has no place in the grammar */
+        return -1;
+    }
+    fp = open_memstream(&text, &len);
+    if (!fp)
+        return -1;
+    put_conf(fp, opt, rmem);
+    if (fclose(fp) != 0) {
+        free(text);
+        return -1;
+    }
+    fd = memfd_create("weir.conf", MFD_CLOEXEC);
+    if (fd >= 0 && write(fd, text, len) != (ssize_t)len) {
+        close(fd);
+        fd = -1;
+    }
+    free(text);
+    return fd;
+}
+
+const char *appconf_message(const char *text, const char *path)
+{
+    size_t n = strlen(path);
+    const char *s = text + n;
+
+    if (strncmp(text, path, n) != 0 || *s != ':')
+        return text;
+    for (s++; isdigit((unsigned char)*s) || *s == ':'; s++)
+        ;
+    return s + (*s == ' ');
+}

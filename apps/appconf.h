@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* appconf.h: the library's configuration, made from the command line. */
+#ifndef WEIR_APPS_APPCONF_H
+#define WEIR_APPS_APPCONF_H
+
+#include <stdint.h>
+
+#include "appopt.h"
+
+/*
+ * appconf_file: the configuration as a memory file.
+ * => rmem: bytes kept of what a side has not read yet.
+ * => a file descriptor, the caller's to close; -1 with errno.
+ */
+int appconf_file(const struct appopt *opt, uint64_t rmem);
+
+/* appconf_message: an error text of the library without the place in that file ("PATH:LINE: "). */
+const char *appconf_message(const char *text, const char *path);
+
+#endif

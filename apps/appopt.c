@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * appopt.c: options. Words that are no options belong to the BPF expression, except right behind
+ * -r: there a word that is the name of a file is one more input, so that `-r *.pcap` works.
+ */
+#include "appopt.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum {
+    OPT_WORD = 1, /* what getopt_long gives for a word that is no option */
+    OPT_JSON = 256,
+    OPT_STRICT,
+    OPT_NO_MIDSTREAM,
+    OPT_CSUM,
+    OPT_OVERLAP,
+    OPT_ZERO,
+    OPT_CORES,
+    OPT_BATCH,
+    OPT_EPOCH,
+    OPT_TIMEOUT,
+};
+
+/* A long option and what a subcommand must take for it to be known; 0 is everyone. */
+struct optdef {
+    struct option opt;
+    unsigned takes;
+};
+
+static const struct optdef defs[] = {
+    {{"read", required_argument, NULL, 'r'}, 0},
+    {{"write", required_argument, NULL, 'w'}, 0},
+    {{"json", no_argument, NULL, OPT_JSON}, 0},
+    {{"strict", no_argument, NULL, OPT_STRICT}, 0},
+    {{"no-midstream", no_argument, NULL, OPT_NO_MIDSTREAM}, 0},
+    {{"csum", required_argument, NULL, OPT_CSUM}, 0},
+    {{"overlap", required_argument, NULL, OPT_OVERLAP}, TAKES_OVERLAP},
+    {{"output", required_argument, NULL, 'o'}, TAKES_DIR},
+    {{"zero-fill", no_argument, NULL, OPT_ZERO}, TAKES_ZERO},
+    {{"cores", required_argument, NULL, OPT_CORES}, 0},
+    {{"batch", required_argument, NULL, OPT_BATCH}, 0},
+    {{"epoch", required_argument, NULL, OPT_EPOCH}, 0},
+    {{"timeout", required_argument, NULL, OPT_TIMEOUT}, 0},
+    {{"help", no_argument, NULL, 'h'}, 0},
+};
+#define NDEFS (sizeof(defs) / sizeof(defs[0]))
+
+static const char common_help[] =
+    "  -r FILE...           read these capture files one after the other (pcap or pcapng);\n"
+    "                       - is standard input\n"
+    "  -w FILE              forward what was read into this capture file\n"
+    "  --json               one JSON object a line\n"
+    "  --strict             forgive nothing: packets outside the windows do not count\n"
+    "  --no-midstream       leave out connections whose SYN was not seen\n"
+    "  --csum on|off|auto   TCP checksums: verify, ignore, or verify once a side has sent a right\n"
+    "                       one (auto, the default)\n"
+    "  --timeout SECONDS    a connection ends when nothing was seen for so long (3600)\n"
+    "  --cores N            work with N contexts; the output is the same (1)\n"
+    "  --batch N            frames read at a time, 1 to 64 (64)\n"
+    "  --epoch N            frames after which new data is told, 1 to 64 (64)\n"
+    "  --help               this text\n";
+
+int complain(int status, const char *fmt, ...)
+{
+    va_list ap;
+
+    fflush(stdout);
+    fputs("weir: ", stderr);
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fputc('\n', stderr);
+    return status;
+}
+
+static void print_help(const struct command *cmd)
+{
+    printf("usage: weir %s %s-r FILE... [OPTION...] [EXPRESSION]\n\n%s\n\nOptions:\n", cmd->name,
+           cmd->takes & TAKES_DIR ? "-o DIR " : "", cmd->about);
+    if (cmd->takes & TAKES_DIR)
+        fputs("  -o DIR               where the files go; made if it is not there\n", stdout);
+    if (cmd->takes & TAKES_ZERO)
+        fputs("  --zero-fill          write zeros where bytes are missing\n", stdout);
+    if (cmd->takes & TAKES_OVERLAP)
+        fputs("  --overlap first|last which copy of a byte counts when two differ (first)\n",
+              stdout);
+    fputs(common_help, stdout);
+    printf("\nEXPRESSION is a BPF filter (pcap-filter(7)) on the frames as they were captured.\n\n"
+           "Examples:\n%s\n"
+           "Exit status: 0 success; 1 the input is cut off (all before that is shown) or output\n"
+           "could not be written; 2 wrong use or unreadable input.\n",
+           cmd->examples);
+}
+
+/* Put the options that cmd knows into out, ended by an empty one. */
+static void known_options(const struct command *cmd, struct option *out)
+{
+    for (size_t i = 0; i < NDEFS; i++) {
+        if (!defs[i].takes || cmd->takes & defs[i].takes)
+            *out++ = defs[i].opt;
+    }
+    memset(out, 0, sizeof(*out));
+}
+
+static bool has_ending(const char *s, const char *end)
+{
+    size_t a = strlen(s), b = strlen(end);
+
+    return a > b && strcmp(s + a - b, end) == 0;
+}
+
+/* Is a word behind -r FILE another file, or does the expression begin? */
+static bool is_file(const char *word)
+{
+    struct stat sb;
+
+    if (strcmp(word, "-") == 0 || has_ending(word, ".pcap") || has_ending(word, ".pcapng"))
+        return true;
+    return stat(word, &sb) == 0 && !S_ISDIR(sb.st_mode);
+}
+
+static int add_word(struct appopt *opt, const char *word)
+{
+    size_t old = opt->expr ? strlen(opt->expr) : 0, n = strlen(word);
+    char *expr = realloc(opt->expr, old + n + 2);
+
+    if (!expr)
+        return complain(-1, "out of memory");
+    if (old > 0)
+        expr[old++] = ' ';
+    memcpy(expr + old, word, n + 1);
+    opt->expr = expr;
+    return 0;
+}
+
+static int parse_number(const char *name, const char *text, int max, int *out)
+{
+    char *end;
+    long n;
+
+    errno = 0;
+    n = strtol(text, &end, 10);
+    if (end == text || *end || errno || n < 1 || n > max)
+        return complain(-1, "%s: expected a number from 1 to %d, got '%s'", name, max, text);
+    *out = (int)n;
+    return 0;
+}
+
+/* names ends with NULL; => its index goes to *out. */
+static int parse_choice(const char *name, const char *text, const char *const *names, int *out)
+{
+    char known[64] = "";
+    size_t len = 0;
+
+    for (int i = 0; names[i]; i++) {
+        if (strcmp(text, names[i]) == 0) {
+            *out = i;
+            return 0;
+        }
+        len +=
+            (size_t)snprintf(known + len, sizeof(known) - len, "%s%s", i ? " or " : "", names[i]);
+    }
+    return complain(-1, "%s: expected %s, got '%s'", name, known, text);
+}
+
+/* Seconds as the configuration takes them: digits, perhaps with a fraction. */
+static int parse_timeout(const char *text, const char **out)
+{
+    size_t whole = strspn(text, "0123456789");
+    const char *frac = text + whole + (text[whole] == '.');
+    size_t n = strspn(frac, "0123456789");
+    double sec = strtod(text, NULL);
+
+    if (whole == 0 || whole > 9 || n > 9 || frac[n] || (text[whole] == '.' && n == 0) ||
+        sec < 0.001)
+        return complain(-1, "--timeout: expected seconds, such as 30 or 0.5, got '%s'", text);
+    *out = text;
+    return 0;
+}
+
+static int parse_one(struct appopt *opt, int c, const char *arg)
+{
+    static const char *const csums[] = {"auto", "on", "off", NULL};
+    static const char *const overlaps[] = {"first", "last", NULL};
+
+    switch (c) {
+    case 'w':
+        opt->out = arg;
+        return 0;
+    case 'o':
+        opt->dir = arg;
+        return 0;
+    case OPT_JSON:
+        opt->json = true;
+        return 0;
+    case OPT_STRICT:
+        opt->strict = true;
+        return 0;
+    case OPT_NO_MIDSTREAM:
+        opt->midstream = false;
+        return 0;
+    case OPT_ZERO:
+        opt->zero_fill = true;
+        return 0;
+    case OPT_CSUM:
+        return parse_choice("--csum", arg, csums, &opt->csum);
+    case OPT_OVERLAP:
+        return parse_choice("--overlap", arg, overlaps, &opt->overlap);
+    case OPT_CORES:
+        return parse_number("--cores", arg, APP_MAX_CORES, &opt->cores);
+    case OPT_BATCH:
+        return parse_number("--batch", arg, 64, &opt->batch);
+    case OPT_EPOCH:
+        return parse_number("--epoch", arg, 64, &opt->epoch);
+    default:
+        return parse_timeout(arg, &opt->timeout);
+    }
+}
+
+/* The option that getopt_long has just refused, in words. */
+static int refused(int c, char **argv)
+{
+    const char *word = argv[optind - 1];
+    char letter[3] = {'-', (char)optopt, '\0'};
+
+    if (c == ':')
+        return complain(-1, "%s: a value is missing", word);
+    if (strncmp(word, "--", 2) != 0)
+        word = letter;
+    return complain(-1, "%s: no such option here, or it takes no value; see weir %s --help", word,
+                    argv[0]);
+}
+
+static int parse_all(struct appopt *opt, int argc, char **argv, bool *help)
+{
+    struct option known[NDEFS + 1];
+    bool files = false; /* the last thing was an input file */
+    int c;
+
+    known_options(opt->cmd, known);
+    opterr = 0;
+    optind = 1;
+    while ((c = getopt_long(argc, argv, opt->cmd->takes & TAKES_DIR ? "-:r:w:o:h" : "-:r:w:h",
+                            known, NULL)) != -1) {
+        if (c == '?' || c == ':')
+            return refused(c, argv);
+        if (c == 'h') {
+            *help = true;
+            return 0;
+        }
+        if (c == 'r' || (c == OPT_WORD && files && is_file(optarg))) {
+            opt->file[opt->nfiles++] = optarg;
+            files = true;
+            continue;
+        }
+        files = false;
+        if ((c == OPT_WORD ? add_word(opt, optarg) : parse_one(opt, c, optarg)) < 0)
+            return -1;
+    }
+    while (optind < argc) /* behind -- */
+        if (add_word(opt, argv[optind++]) < 0)
+            return -1;
+    return 0;
+}
+
+static bool same_file(const char *a, const char *b)
+{
+    struct stat sa, sb;
+
+    return stat(a, &sa) == 0 && stat(b, &sb) == 0 && S_ISREG(sa.st_mode) &&
+           sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+}
+
+/* What no single option can see. */
+static int check_together(const struct appopt *opt)
+{
+    int from_stdin = 0;
+
+    if (opt->nfiles == 0)
+        return complain(-1, "no input: name a capture file with -r FILE, or -r - for standard "
+                            "input");
+    if (opt->cmd->takes & TAKES_DIR && !opt->dir)
+        return complain(-1, "where should the files go? Name a directory with -o DIR");
+    if (opt->out && strcmp(opt->out, "-") == 0)
+        return complain(-1, "-w: expected the name of a file; standard output has the records");
+    for (int i = 0; i < opt->nfiles; i++) {
+        from_stdin += strcmp(opt->file[i], "-") == 0;
+        if (opt->out && same_file(opt->out, opt->file[i]))
+            return complain(-1, "-w %s: that is one of the files to read", opt->out);
+    }
+    if (from_stdin > 1)
+        return complain(-1, "-r -: standard input can be read once only");
+    return 0;
+}
+
+int appopt_parse(struct appopt *opt, const struct command *cmd, int argc, char **argv, int *status)
+{
+    bool help = false;
+
+    *opt = (struct appopt){
+        .cmd = cmd, .midstream = true, .cores = 1, .batch = 64, .epoch = 64, .timeout = "3600"};
+    *status = APP_MISUSE;
+    opt->file = calloc((size_t)argc + 1, sizeof(*opt->file));
+    if (!opt->file)
+        return complain(-1, "out of memory");
+    if (parse_all(opt, argc, argv, &help) < 0)
+        return -1;
+    if (help) {
+        print_help(cmd);
+        *status = APP_OK;
+        return -1;
+    }
+    return check_together(opt);
+}
+
+void appopt_free(struct appopt *opt)
+{
+    free(opt->file);
+    free(opt->expr);
+}
+
+bool appopt_from_stdin(const struct appopt *opt)
+{
+    for (int i = 0; i < opt->nfiles; i++)
+        if (strcmp(opt->file[i], "-") == 0)
+            return true;
+    return false;
+}

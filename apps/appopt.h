@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * appopt.h: the command line of a subcommand, read once and never changed afterwards.
+ */
+#ifndef WEIR_APPS_APPOPT_H
+#define WEIR_APPS_APPOPT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define APP_MAX_CORES 64
+
+/* Exit statuses. */
+#define APP_OK     0
+#define APP_BROKEN 1 /* the input was cut off, or something could not be written */
+#define APP_MISUSE 2 /* wrong use, or input that cannot be read at all */
+
+enum { APP_CSUM_AUTO, APP_CSUM_ON, APP_CSUM_OFF };
+enum { APP_OVERLAP_FIRST, APP_OVERLAP_LAST };
+
+/* What a subcommand takes besides the common options. */
+#define TAKES_OVERLAP 0x1
+#define TAKES_DIR     0x2 /* -o DIR, and must have it */
+#define TAKES_ZERO    0x4 /* --zero-fill */
+
+struct appopt;
+
+/* One subcommand. */
+struct command {
+    const char *name;
+    const char *does;     /* one line for `weir --help` */
+    const char *about;    /* a paragraph for `weir NAME --help` */
+    const char *examples; /* indented lines */
+    unsigned takes;       /* TAKES_ bits */
+    int (*run)(const struct appopt *opt);
+};
+
+struct appopt {
+    const struct command *cmd;
+    const char **file; /* -r, in order */
+    int nfiles;
+    const char *out; /* -w, or NULL */
+    char *expr;      /* BPF expression, or NULL */
+    const char *dir; /* -o */
+    bool json, strict, midstream, zero_fill;
+    int csum, overlap;
+    int cores, batch, epoch;
+    const char *timeout; /* seconds, checked, as they were given */
+};
+
+/*
+ * appopt_parse: read the command line behind the subcommand's name; argv[0] is that name.
+ * => 0: go on. -1: stop, with the exit status in *status; help or a complaint was printed.
+ */
+int appopt_parse(struct appopt *opt, const struct command *cmd, int argc, char **argv, int *status);
+void appopt_free(struct appopt *opt);
+
+/* appopt_from_stdin: is one of the inputs standard input? */
+bool appopt_from_stdin(const struct appopt *opt);
+
+/* complain: "weir: ..." and a newline on standard error. => status, for `return complain(...)`. */
+int complain(int status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

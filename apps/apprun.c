@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * apprun.c: from options to running contexts and back. The configuration never touches a disk: it
+ * is a memory file, named to mtcp_init by its place in /proc.
+ */
+#include "apprun.h"
+#include "appconf.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Callbacks are given a context and no pointer of ours: this is where they find it. */
+static struct app *running;
+
+struct app_ctx *app_ctx_of(mctx_t mctx)
+{
+    return &running->ctx[mctx->cpu];
+}
+
+void out_write(struct out *out, const char *text, size_t len)
+{
+    pthread_mutex_lock(&out->lock);
+    if (out->tty && out->progress)
+        progress_hide(out->progress);
+    fwrite(text, 1, len, out->file);
+    pthread_mutex_unlock(&out->lock);
+}
+
+void app_failed(struct app *app, const char *fmt, ...)
+{
+    char text[512];
+    va_list ap;
+    bool first;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    pthread_mutex_lock(&app->lock);
+    first = app->status == APP_OK;
+    app->status = APP_BROKEN;
+    pthread_mutex_unlock(&app->lock);
+    if (first)
+        complain(APP_BROKEN, "%s", text);
+}
+
+bool app_has_failed(struct app *app)
+{
+    bool failed;
+
+    pthread_mutex_lock(&app->lock);
+    failed = app->status != APP_OK;
+    pthread_mutex_unlock(&app->lock);
+    return failed;
+}
+
+/* Hand the configuration to the library. => an exit status, the complaint made. */
+static int init_library(struct app *app)
+{
+    char path[64];
+    int fd = appconf_file(app->opt, app->hooks->rmem);
+    int rc;
+
+    if (fd < 0)
+        return complain(APP_MISUSE, "cannot write the configuration: %s", strerror(errno));
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    rc = mtcp_init(path);
+    if (rc < 0)
+        complain(APP_MISUSE, "%s", appconf_message(mtcp_errstr(), path));
+    close(fd);
+    return rc < 0 ? APP_MISUSE : APP_OK;
+}
+
+static int set_overlap(const struct app *app, const struct app_ctx *c)
+{
+    int policy =
+        app->opt->overlap == APP_OVERLAP_LAST ? MOS_OVERLAP_POLICY_LAST : MOS_OVERLAP_POLICY_FIRST;
+
+    if (!(app->opt->cmd->takes & TAKES_OVERLAP))
+        return 0;
+    if (mtcp_setsockopt(c->mctx, c->listener, SOL_MONSOCKET, MOS_CLIOVERLAP, &policy,
+                        sizeof(policy)) < 0)
+        return -1;
+    return mtcp_setsockopt(c->mctx, c->listener, SOL_MONSOCKET, MOS_SVROVERLAP, &policy,
+                           sizeof(policy));
+}
+
+/* One context with its listener and the subcommand's callbacks. */
+static int open_context(struct app *app, int cpu)
+{
+    struct app_ctx *c = &app->ctx[cpu];
+
+    c->app = app;
+    c->mctx = mtcp_create_context(cpu);
+    if (!c->mctx)
+        return -1;
+    app->nctx = cpu + 1;
+    c->listener = mtcp_socket(c->mctx, AF_UNSPEC, MOS_SOCK_MONITOR_STREAM, 0);
+    if (c->listener < 0 || set_overlap(app, c) < 0)
+        return -1;
+    return app->hooks->setup(c);
+}
+
+static int open_contexts(struct app *app)
+{
+    for (int i = 0; i < app->opt->cores; i++)
+        if (open_context(app, i) < 0)
+            return complain(APP_MISUSE, "context %d: %s", i,
+                            *mtcp_errstr() ? mtcp_errstr() : strerror(errno));
+    progress_start(&app->progress, app->opt, app->ctx[0].mctx, app->ctx[0].listener);
+    return APP_OK;
+}
+
+/*
+ * Run until the input has ended. A context whose input broke says so when it is joined; all of them
+ * saw the same input, so it is said once.
+ */
+static int join_contexts(struct app *app)
+{
+    char said[512] = "";
+
+    for (int i = 0; i < app->nctx; i++) {
+        errno = 0;
+        mtcp_app_join(app->ctx[i].mctx);
+        if (errno == 0 || !*mtcp_errstr() || strcmp(said, mtcp_errstr()) == 0)
+            continue;
+        snprintf(said, sizeof(said), "%s", mtcp_errstr());
+        progress_stop(&app->progress);
+        complain(APP_BROKEN, "%s", said);
+    }
+    progress_stop(&app->progress);
+    return *said ? APP_BROKEN : APP_OK;
+}
+
+static void close_contexts(struct app *app)
+{
+    for (int i = 0; i < app->nctx; i++)
+        mtcp_destroy_context(app->ctx[i].mctx);
+    mtcp_destroy();
+}
+
+static int worse(int a, int b)
+{
+    return a > b ? a : b;
+}
+
+/* All between mtcp_init and mtcp_destroy. */
+static int run_contexts(struct app *app)
+{
+    int status = app->hooks->begin ? app->hooks->begin(app) : APP_OK;
+
+    if (status != APP_OK)
+        return status;
+    status = open_contexts(app);
+    if (status == APP_OK)
+        status = join_contexts(app);
+    if (app->hooks->end)
+        status = worse(status, app->hooks->end(app));
+    return worse(status, app->status);
+}
+
+static void open_out(struct app *app)
+{
+    app->out.file = stdout;
+    app->out.tty = isatty(STDOUT_FILENO);
+    app->out.colour = app->out.tty && !getenv("NO_COLOR");
+    app->out.progress = &app->progress;
+    pthread_mutex_init(&app->out.lock, NULL);
+    pthread_mutex_init(&app->lock, NULL);
+    if (!app->out.tty)
+        setvbuf(stdout, NULL, _IOFBF, 65536);
+}
+
+static int close_out(struct app *app, int status)
+{
+    pthread_mutex_destroy(&app->out.lock);
+    pthread_mutex_destroy(&app->lock);
+    if (fflush(stdout) != 0 || ferror(stdout))
+        status = worse(status, complain(APP_BROKEN, "standard output: %s", strerror(errno)));
+    return status;
+}
+
+int app_run(const struct appopt *opt, const struct app_hooks *hooks, void *data)
+{
+    struct app app = {.opt = opt, .hooks = hooks, .data = data};
+    int status;
+
+    open_out(&app);
+    running = &app;
+    status = init_library(&app);
+    if (status == APP_OK) {
+        status = run_contexts(&app);
+        close_contexts(&app);
+    }
+    running = NULL;
+    return close_out(&app, status);
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * apprun.h: the way that every subcommand goes - configuration, contexts, listeners, join, exit
+ * status - and what its callbacks find on the way.
+ *
+ * LIFE  app_run() makes one struct app on its stack. For each context it opens a listener and calls
+ * hooks->setup; packets flow; callbacks come, each in the thread of its context; when all contexts
+ * have ended hooks->end is called, in the thread of app_run again.
+ *
+ * THREADS  What belongs to one context (struct app_ctx, `data`) is used by its callbacks alone.
+ * What they share (struct out, app_failed) has locks of its own.
+ */
+#ifndef WEIR_APPS_APPRUN_H
+#define WEIR_APPS_APPRUN_H
+
+#include <pthread.h>
+#include <stdio.h>
+
+#include <mos_api.h>
+
+#include "appopt.h"
+#include "progress.h"
+
+/* Standard output, shared by all contexts and with the progress bar. */
+struct out {
+    FILE *file;
+    bool tty, colour;
+    pthread_mutex_t lock;
+    struct progress *progress;
+};
+
+/* out_write: whole lines, never mixed with those of another context. */
+void out_write(struct out *out, const char *text, size_t len);
+
+struct app;
+
+struct app_ctx {
+    struct app *app;
+    mctx_t mctx;
+    int listener;
+    void *data; /* the subcommand's own, per context */
+};
+
+struct app_hooks {
+    uint64_t rmem; /* bytes kept of what a side has not read yet */
+    /* The input can be read: prepare. => an exit status. NULL: nothing to do. */
+    int (*begin)(struct app *app);
+    /* Register callbacks on c->listener. => 0; -1 with errno (mtcp_errstr has the words). */
+    int (*setup)(struct app_ctx *c);
+    /* All contexts have ended: print what is left, free what `begin` and `setup` made. */
+    int (*end)(struct app *app);
+};
+
+struct app {
+    const struct appopt *opt;
+    const struct app_hooks *hooks;
+    void *data; /* the subcommand's own */
+    struct out out;
+    struct progress progress;
+    pthread_mutex_t lock; /* of status */
+    int status;
+    int nctx;
+    struct app_ctx ctx[APP_MAX_CORES];
+};
+
+/* app_run: all of it. data goes to app->data. => the exit status. */
+int app_run(const struct appopt *opt, const struct app_hooks *hooks, void *data);
+
+/* app_ctx_of: the context of a callback. */
+struct app_ctx *app_ctx_of(mctx_t mctx);
+
+/*
+ * app_failed: something could not be written: complain, once, and end with status 1. Any thread.
+ */
+void app_failed(struct app *app, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+bool app_has_failed(struct app *app);
+
+#endif

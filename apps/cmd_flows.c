@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * cmd_flows.c: one record per connection. Everything is asked once, when a connection ends; no
+ * packet costs a callback, and no byte of any stream is kept.
+ */
+#include "commands.h"
+#include "apprun.h"
+#include "jsonout.h"
+#include "records.h"
+#include "tableout.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+struct flows {
+    struct records records;
+    struct table table;
+    struct json json[APP_MAX_CORES]; /* each context's line */
+    uint64_t packets;                /* of the records given out */
+};
+
+static const struct column columns[] = {
+    {"STARTED", false}, {"SECONDS", true}, {"CLIENT", false}, {"SERVER", false},
+    {"END", false},     {"PKTS>", true},   {"<PKTS", true},   {"BYTES>", true},
+    {"<BYTES", true},   {"LOST", true},    {"AGAIN", true},   {"NOTE", false},
+};
+
+/* The user context of a connection that was reported: CONN_END comes for each side. */
+static char reported;
+
+static void put_direction(struct json *j, const char *key, const struct mos_flow_dir *d)
+{
+    json_open(j, key, '{');
+    json_u64(j, "packets", d->packets);
+    json_u64(j, "bytes", d->ip_bytes);
+    json_u64(j, "payload_bytes", d->payload_bytes);
+    json_u64(j, "stream_bytes", d->stream_bytes);
+    json_u64(j, "gap_bytes", d->gap_bytes);
+    json_u64(j, "rexmit_packets", d->rexmit_packets);
+    json_u64(j, "rexmit_bytes", d->rexmit_bytes);
+    json_u64(j, "ooo_packets", d->ooo_packets);
+    json_close(j, '}');
+}
+
+static void put_json(struct json *j, const struct ends *ends, const struct mos_flow_info *info)
+{
+    char addr[ADDR_TEXT];
+
+    json_open(j, NULL, '{');
+    json_str(j, "proto", "tcp");
+    json_str(j, "client", addr_text(&ends->side[MOS_SIDE_CLI], addr));
+    json_u64(j, "client_port", endpoint_port(&ends->side[MOS_SIDE_CLI]));
+    json_str(j, "server", addr_text(&ends->side[MOS_SIDE_SVR], addr));
+    json_u64(j, "server_port", endpoint_port(&ends->side[MOS_SIDE_SVR]));
+    json_open(j, "vlan", '[');
+    for (int i = 0; i < info->nvlan && i < MOS_FLOW_VLANS; i++)
+        json_u64(j, NULL, info->vlan[i]);
+    json_close(j, ']');
+    json_time(j, "start", info->start_ns);
+    json_time(j, "end", info->last_ns);
+    json_str(j, "reason", reason_name(info->reason));
+    if (info->flags & MOS_FLOWF_MIDSTREAM)
+        json_bool(j, "midstream", true);
+    json_str(j, "state_client", state_name(info->state[MOS_SIDE_CLI]));
+    json_str(j, "state_server", state_name(info->state[MOS_SIDE_SVR]));
+    put_direction(j, "c2s", &info->dir[MOS_SIDE_CLI]);
+    put_direction(j, "s2c", &info->dir[MOS_SIDE_SVR]);
+    json_close(j, '}');
+    json_newline(j);
+}
+
+/* What is worth a word besides the numbers. */
+static void note_text(const struct mos_flow_info *info, char *out, size_t cap)
+{
+    size_t n = 0;
+
+    out[0] = '\0';
+    if (info->flags & MOS_FLOWF_MIDSTREAM)
+        n += (size_t)snprintf(out + n, cap - n, "beginning not seen ");
+    if (info->reason != MOS_END_FIN && info->reason != MOS_END_RST)
+        n += (size_t)snprintf(out + n, cap - n, "%s/%s ", state_name(info->state[MOS_SIDE_CLI]),
+                              state_name(info->state[MOS_SIDE_SVR]));
+    for (int i = 0; i < info->nvlan && i < MOS_FLOW_VLANS; i++)
+        n += (size_t)snprintf(out + n, cap - n, "vlan %u ", info->vlan[i]);
+    if (n > 0)
+        out[n - 1] = '\0';
+}
+
+static const char *reason_colour(uint32_t reason)
+{
+    if (reason == MOS_END_FIN)
+        return TABLE_GREEN;
+    return reason == MOS_END_RST ? TABLE_RED : TABLE_YELLOW;
+}
+
+/* A row of the table; row has cap bytes. => its length. */
+static size_t put_row(const struct ends *ends, const struct mos_flow_info *info, char *row,
+                      size_t cap)
+{
+    const struct mos_flow_dir *c2s = &info->dir[MOS_SIDE_CLI], *s2c = &info->dir[MOS_SIDE_SVR];
+    uint64_t lost = c2s->gap_bytes + s2c->gap_bytes;
+    uint64_t again = c2s->rexmit_packets + s2c->rexmit_packets;
+    char start[TIME_TEXT], cli[ENDPOINT_TEXT], svr[ENDPOINT_TEXT], note[160];
+    char up[SIZE_TEXT], down[SIZE_TEXT], gap[SIZE_TEXT];
+    int n;
+
+    note_text(info, note, sizeof(note));
+    n = snprintf(row, cap,
+                 "%s\t%.3f\t%s\t%s\t%s%s\t%" PRIu64 "\t%" PRIu64 "\t%s\t%s\t%s%s\t%s%" PRIu64
+                 "\t" TABLE_DIM "%s",
+                 time_text(info->start_ns, start), (double)(info->last_ns - info->start_ns) / 1e9,
+                 endpoint_text(&ends->side[MOS_SIDE_CLI], cli),
+                 endpoint_text(&ends->side[MOS_SIDE_SVR], svr), reason_colour(info->reason),
+                 reason_name(info->reason), c2s->packets, s2c->packets,
+                 size_text(c2s->stream_bytes, up), size_text(s2c->stream_bytes, down),
+                 lost ? TABLE_RED : TABLE_DIM, size_text(lost, gap),
+                 again ? TABLE_YELLOW : TABLE_DIM, again, note);
+    return (size_t)n < cap ? (size_t)n : cap - 1;
+}
+
+/* A connection is over. */
+static void on_end(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    struct app_ctx *c = app_ctx_of(mctx);
+    struct flows *f = c->app->data;
+    struct json *j = &f->json[mctx->cpu];
+    struct mos_flow_info info;
+    struct record_key key = {0};
+    char row[512];
+
+    if (mtcp_get_uctx(mctx, sock) == &reported)
+        return;
+    mtcp_set_uctx(mctx, sock, &reported);
+    if (flow_info(mctx, sock, &info) < 0 || flow_ends(mctx, sock, &key.ends) < 0)
+        return;
+    key.first = flow_clock(mctx, info.last_ns);
+    key.second = info.start_ns;
+    if (!c->app->opt->json) {
+        size_t len = put_row(&key.ends, &info, row, sizeof(row));
+
+        records_add(&f->records, mctx->cpu, &key, row, len);
+        return;
+    }
+    json_reset(j);
+    put_json(j, &key.ends, &info);
+    if (j->failed)
+        app_failed(c->app, "out of memory");
+    else
+        records_add(&f->records, mctx->cpu, &key, j->text, j->len);
+}
+
+static void emit_json(void *arg, const char *text, size_t len)
+{
+    out_write(arg, text, len);
+}
+
+static void emit_row(void *arg, const char *text, size_t len)
+{
+    table_row(arg, text, len);
+}
+
+static int begin(struct app *app)
+{
+    struct flows *f = app->data;
+
+    table_init(&f->table, &app->out, columns, sizeof(columns) / sizeof(columns[0]));
+    if (app->opt->json)
+        records_init(&f->records, RECORDS_BY_TIME, app->opt->cores, emit_json, &app->out);
+    else
+        records_init(&f->records, RECORDS_BY_TIME, app->opt->cores, emit_row, &f->table);
+    return APP_OK;
+}
+
+/* No buffers: the counters are right without them. */
+static int setup(struct app_ctx *c)
+{
+    int none = 0;
+
+    if (mtcp_setsockopt(c->mctx, c->listener, SOL_MONSOCKET, MOS_CLIBUF, &none, sizeof(none)) < 0 ||
+        mtcp_setsockopt(c->mctx, c->listener, SOL_MONSOCKET, MOS_SVRBUF, &none, sizeof(none)) < 0)
+        return -1;
+    return mtcp_register_callback(c->mctx, c->listener, MOS_ON_CONN_END, MOS_HK_RCV, on_end);
+}
+
+static int end(struct app *app)
+{
+    struct flows *f = app->data;
+    int status = APP_OK;
+    char line[64];
+
+    if (!records_finish(&f->records))
+        status = complain(APP_BROKEN, "out of memory: not all connections are shown");
+    table_end(&f->table);
+    for (int i = 0; i < APP_MAX_CORES; i++)
+        json_free(&f->json[i]);
+    if (!app->opt->json) {
+        int n = snprintf(line, sizeof(line), "%" PRIu64 " connection%s\n", f->records.count,
+                         f->records.count == 1 ? "" : "s");
+
+        out_write(&app->out, line, (size_t)n);
+    }
+    return status;
+}
+
+static int run(const struct appopt *opt)
+{
+    static const struct app_hooks hooks = {
+        .rmem = 1048576, .begin = begin, .setup = setup, .end = end};
+    struct flows flows = {0};
+
+    return app_run(opt, &hooks, &flows);
+}
+
+const struct command cmd_flows = {
+    .name = "flows",
+    .does = "one record per connection: who, when, how much, how it ended",
+    .about = "Show one record for every TCP connection when it ends, or the input does.\n"
+             "\n"
+             "In the table, > is what the client sent; BYTES are those delivered in order, LOST\n"
+             "those the capture never saw, AGAIN counts packets that repeat something.",
+    .examples = "  weir flows -r trace.pcap\n"
+                "  weir flows -r trace.pcap tcp port 443 and not host 10.0.0.1\n"
+                "  weir flows --json -r *.pcap | jq 'select(.reason == \"rst\")'\n"
+                "  weir flows --json -r trace.pcap | jq -s 'map(.c2s.bytes + .s2c.bytes) | add'\n"
+                "  tcpdump -w - | weir flows -r -\n",
+    .run = run,
+};

@@ -1,0 +1,435 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * cmd_http.c: requests and responses - and a worked example of the API. The HTTP itself is in
+ * httpparse.c and knows nothing of packets; what is here is how it is fed and asked.
+ *
+ * EVENTS  Three events of our own, one beneath the other:
+ *
+ *      MOS_ON_CONN_NEW_DATA          built in: bytes became readable, once a batch and side
+ *        MESSAGE   filter has_message:   reads them, and says if a message has come to its end
+ *          REQUEST   filter has_request:   is there a request among them?      -> on_request
+ *          RESPONSE  filter has_response:  is there a response among them?     -> on_response
+ *
+ * A filter runs only beneath a filter that said yes, and only if something at or beneath it is
+ * registered: nobody asks has_request before has_message has read. One batch may bring no message
+ * (one byte of a header), or a hundred: the filter answers "some", and the callback takes them all.
+ *
+ * SIDES  A stream belongs to who receives it: requests lie in the buffer of MOS_SIDE_SVR. How a
+ * response ends depends on its request, so has_message always reads the requests first, whichever
+ * side the event is for. Then the order of events within a batch does not matter.
+ *
+ * CURSORS  The library has a read offset for each side and moves it with mtcp_peekv; the parser
+ * keeps what it needs of an unfinished header. So nothing is ever read twice, and what is found
+ * does not depend on the batch size. Gaps are told by mtcp_peekv at their place in the stream.
+ *
+ * TIME  A message has the time of the packet that brought its first byte. A batch knows no single
+ * packet any more, so a callback on MOS_ON_PKT_IN leaves marks: which bytes came when.
+ *
+ * LIFE  The user context of a connection is made with its first packet and freed at the first of
+ * its two CONN_END (one for each side). When both directions turn out not to be HTTP, the
+ * connection is given up: MOS_STOP_MON, and its packets cost nothing any more.
+ */
+#include "commands.h"
+#include "apprun.h"
+#include "httpparse.h"
+#include "jsonout.h"
+#include "records.h"
+#include "tableout.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MARKS_MAX 4096 /* of one direction; further packets go unmarked */
+
+/* Bytes [off, end) of a stream came at ts_ns. */
+struct mark {
+    uint64_t off, end, ts_ns;
+};
+
+struct marks {
+    struct mark *mark; /* in the order of arrival; those read already are thrown away */
+    size_t n, cap;
+    uint64_t newest; /* the latest time seen */
+};
+
+/* The user context of a connection. */
+struct web {
+    struct ends ends;
+    struct http_conn http;
+    struct marks marks[2]; /* [HTTP_REQUESTS], [HTTP_RESPONSES] */
+};
+
+struct http {
+    event_t message, request, response; /* our events */
+    struct records records;
+    struct table table;
+    struct json json[APP_MAX_CORES];
+};
+
+static const struct column columns[] = {{"TIME", false},    {"CLIENT", false}, {"SERVER", false},
+                                        {"MESSAGE", false}, {"HEADER", true},  {"BODY", true},
+                                        {"NOTE", false}};
+
+/* The user context of a connection that is done with. */
+static char done;
+
+/* ---- marks ---- */
+
+static void add_mark(struct marks *k, const struct pkt_info *p)
+{
+    if (k->n == k->cap) {
+        size_t cap = k->cap ? 2 * k->cap : 16;
+        struct mark *more = cap <= MARKS_MAX ? realloc(k->mark, cap * sizeof(*more)) : NULL;
+
+        if (!more)
+            return;
+        k->mark = more;
+        k->cap = cap;
+    }
+    k->mark[k->n++] = (struct mark){p->offset, p->offset + p->payloadlen, p->ts_ns};
+}
+
+/* Everything below off was read. */
+static void drop_marks(struct marks *k, uint64_t off)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < k->n; i++)
+        if (k->mark[i].end > off)
+            k->mark[n++] = k->mark[i];
+    k->n = n;
+}
+
+/* For the parser: when was this byte sent (for the first time)? */
+static uint64_t when(void *arg, int dir, uint64_t off)
+{
+    const struct marks *k = &((struct web *)arg)->marks[dir];
+
+    for (size_t i = 0; i < k->n; i++)
+        if (k->mark[i].off <= off && off < k->mark[i].end)
+            return k->mark[i].ts_ns;
+    return k->newest;
+}
+
+/* ---- connections ---- */
+
+static int dir_of(int side)
+{
+    return side == MOS_SIDE_SVR ? HTTP_REQUESTS : HTTP_RESPONSES;
+}
+
+/* => NULL: nothing to do for this connection any more (or no memory). */
+static struct web *web_of(mctx_t mctx, int sock)
+{
+    struct web *w = mtcp_get_uctx(mctx, sock);
+    struct mos_flow_info info;
+
+    if ((void *)w == &done)
+        return NULL;
+    if (w)
+        return w;
+    w = calloc(1, sizeof(*w));
+    if (!w || flow_ends(mctx, sock, &w->ends) < 0 || flow_info(mctx, sock, &info) < 0) {
+        free(w);
+        app_failed(app_ctx_of(mctx)->app, "out of memory");
+        return NULL;
+    }
+    http_init(&w->http, info.flags & MOS_FLOWF_MIDSTREAM, when, w);
+    mtcp_set_uctx(mctx, sock, w);
+    return w;
+}
+
+static void free_web(mctx_t mctx, int sock, struct web *w)
+{
+    mtcp_set_uctx(mctx, sock, &done);
+    http_free(&w->http);
+    free(w->marks[0].mark);
+    free(w->marks[1].mark);
+    free(w);
+}
+
+/* Feed the parser all that one side has, straight from where the library keeps it. */
+static void drain(mctx_t mctx, int sock, int side, struct web *w)
+{
+    int dir = dir_of(side), cnt = 16;
+    struct iovec iov[16];
+    ssize_t n;
+
+    for (; (n = mtcp_peekv(mctx, sock, side, iov, &cnt)) != 0; cnt = 16) {
+        if (n < 0 && errno != ENODATA)
+            break;
+        if (n < 0)
+            http_gap(&w->http, dir, (uint64_t)-n);
+        for (int i = 0; n > 0 && i < cnt; i++)
+            http_feed(&w->http, dir, iov[i].iov_base, iov[i].iov_len);
+    }
+    drop_marks(&w->marks[dir], w->http.dir[dir].off);
+}
+
+static void drain_both(mctx_t mctx, int sock, struct web *w)
+{
+    drain(mctx, sock, MOS_SIDE_SVR, w); /* requests first */
+    drain(mctx, sock, MOS_SIDE_CLI, w);
+    if (w->http.failed)
+        app_failed(app_ctx_of(mctx)->app, "out of memory");
+}
+
+/* ---- showing ---- */
+
+static void put_json(struct json *j, const struct ends *ends, const struct http_msg *m)
+{
+    char addr[ADDR_TEXT];
+
+    json_open(j, NULL, '{');
+    json_time(j, "ts", m->ts_ns);
+    json_str(j, "client", addr_text(&ends->side[MOS_SIDE_CLI], addr));
+    json_u64(j, "client_port", endpoint_port(&ends->side[MOS_SIDE_CLI]));
+    json_str(j, "server", addr_text(&ends->side[MOS_SIDE_SVR], addr));
+    json_u64(j, "server_port", endpoint_port(&ends->side[MOS_SIDE_SVR]));
+    json_str(j, "type", m->request ? "request" : "response");
+    if (m->request) {
+        json_strn(j, "method", m->method.p, m->method.n);
+        json_strn(j, "host", m->host.n ? m->host.p : "", m->host.n);
+        json_strn(j, "path", m->target.p, m->target.n);
+    } else {
+        json_u64(j, "status", (uint64_t)m->status);
+        json_strn(j, "reason", m->reason.p, m->reason.n);
+    }
+    json_strn(j, "version", m->version.p, m->version.n);
+    json_u64(j, "header_bytes", m->header_bytes);
+    json_u64(j, "body_bytes", m->body_bytes);
+    if (m->missing)
+        json_u64(j, "missing_bytes", m->missing);
+    json_bool(j, "complete", m->complete);
+    json_close(j, '}');
+    json_newline(j);
+}
+
+static void message_text(const struct http_msg *m, char *out, size_t cap)
+{
+    char a[64], b[160], c[160];
+
+    if (m->request)
+        snprintf(out, cap, "%s %s%s", plain_text(m->method.p, m->method.n, a, sizeof(a)),
+                 *m->target.p == '/' ? plain_text(m->host.p, m->host.n, b, sizeof(b)) : "",
+                 plain_text(m->target.p, m->target.n, c, sizeof(c)));
+    else
+        snprintf(out, cap, "  %d %s", m->status,
+                 plain_text(m->reason.p, m->reason.n, b, sizeof(b)));
+}
+
+static size_t put_row(const struct ends *ends, const struct http_msg *m, char *row, size_t cap)
+{
+    char time[TIME_TEXT], cli[ENDPOINT_TEXT], svr[ENDPOINT_TEXT], text[400], lost[SIZE_TEXT];
+    char head[SIZE_TEXT], body[SIZE_TEXT];
+    const char *colour = m->status >= 400 ? TABLE_RED : m->status >= 300 ? TABLE_YELLOW : "";
+    int n;
+
+    message_text(m, text, sizeof(text));
+    n = snprintf(row, cap, "%s\t%s\t%s\t%s%s\t%s\t%s\t", time_text(m->ts_ns, time),
+                 endpoint_text(&ends->side[MOS_SIDE_CLI], cli),
+                 endpoint_text(&ends->side[MOS_SIDE_SVR], svr), colour, text,
+                 size_text(m->header_bytes, head), size_text(m->body_bytes, body));
+    if (m->missing)
+        n += snprintf(row + n, cap - (size_t)n, TABLE_RED "%s lost", size_text(m->missing, lost));
+    else if (!m->complete)
+        n += snprintf(row + n, cap - (size_t)n, TABLE_RED "not whole");
+    return (size_t)n;
+}
+
+static void show(mctx_t mctx, const struct web *w, const struct http_msg *m)
+{
+    struct app *app = app_ctx_of(mctx)->app;
+    struct http *h = app->data;
+    struct json *j = &h->json[mctx->cpu];
+    struct record_key key = {.first = m->ts_ns, .second = !m->request, .ends = w->ends};
+    char row[800];
+
+    key.minor = m->off;
+    if (!app->opt->json) {
+        records_add(&h->records, mctx->cpu, &key, row, put_row(&w->ends, m, row, sizeof(row)));
+        return;
+    }
+    json_reset(j);
+    put_json(j, &w->ends, m);
+    if (j->failed)
+        app_failed(app, "out of memory");
+    else
+        records_add(&h->records, mctx->cpu, &key, j->text, j->len);
+}
+
+/* Show all messages of one kind that were found. */
+static void show_found(mctx_t mctx, struct web *w, bool request)
+{
+    struct http_msg *m;
+
+    while ((m = http_take(&w->http, request))) {
+        show(mctx, w, m);
+        free(m);
+    }
+}
+
+/* ---- filters: the three events ---- */
+
+static bool has_message(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    struct web *w = web_of(mctx, sock);
+    int both = MOS_SIDE_BOTH;
+
+    if (!w)
+        return false;
+    drain_both(mctx, sock, w);
+    if (w->http.first)
+        return true;
+    if (http_is_off(&w->http)) {
+        free_web(mctx, sock, w);
+        mtcp_setsockopt(mctx, sock, SOL_MONSOCKET, MOS_STOP_MON, &both, sizeof(both));
+    }
+    return false;
+}
+
+static bool has_request(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    const struct web *w = web_of(mctx, sock);
+
+    return w && http_found(&w->http, true);
+}
+
+static bool has_response(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    const struct web *w = web_of(mctx, sock);
+
+    return w && http_found(&w->http, false);
+}
+
+/* ---- callbacks ---- */
+
+static void on_request(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    struct web *w = web_of(mctx, sock);
+
+    if (w)
+        show_found(mctx, w, true);
+}
+
+static void on_response(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    struct web *w = web_of(mctx, sock);
+
+    if (w)
+        show_found(mctx, w, false);
+}
+
+/* Every packet, when it reaches its receiver, before its bytes can be read. */
+static void on_packet(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    struct web *w = web_of(mctx, sock);
+    struct pkt_info p;
+
+    if (!w || mtcp_getlastpkt(mctx, sock, side, &p) < 0)
+        return;
+    if (p.ts_ns > w->marks[dir_of(side)].newest)
+        w->marks[dir_of(side)].newest = p.ts_ns;
+    if (p.payloadlen > 0 && w->http.dir[dir_of(side)].state != HTTP_OFF)
+        add_mark(&w->marks[dir_of(side)], &p);
+}
+
+/* Raised for each side; both streams can still be read at the first, and nothing is left then. */
+static void on_end(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    struct web *w = web_of(mctx, sock);
+
+    if (!w)
+        return;
+    drain_both(mctx, sock, w);
+    http_close(&w->http);
+    show_found(mctx, w, true);
+    show_found(mctx, w, false);
+    free_web(mctx, sock, w);
+}
+
+/* ---- beginning and end ---- */
+
+static void emit_json(void *arg, const char *text, size_t len)
+{
+    out_write(arg, text, len);
+}
+
+static void emit_row(void *arg, const char *text, size_t len)
+{
+    table_row(arg, text, len);
+}
+
+/*
+ * Events are defined once for the whole process. Messages of a file are shown in the order of their
+ * times; those of standard input, which may be a live capture, as soon as they are found.
+ */
+static int begin(struct app *app)
+{
+    struct http *h = app->data;
+    enum records_mode mode = appopt_from_stdin(app->opt) ? RECORDS_AT_ONCE : RECORDS_AT_END;
+
+    h->message = mtcp_define_event(MOS_ON_CONN_NEW_DATA, has_message, NULL);
+    h->request = mtcp_define_event(h->message, has_request, NULL);
+    h->response = mtcp_define_event(h->message, has_response, NULL);
+    if (!h->message || !h->request || !h->response)
+        return complain(APP_MISUSE, "%s", mtcp_errstr());
+    table_init(&h->table, &app->out, columns, sizeof(columns) / sizeof(columns[0]));
+    if (app->opt->json)
+        records_init(&h->records, mode, app->opt->cores, emit_json, &app->out);
+    else
+        records_init(&h->records, mode, app->opt->cores, emit_row, &h->table);
+    return APP_OK;
+}
+
+/* A user-defined event is registered at the hooks of the built-in event at its root. */
+static int setup(struct app_ctx *c)
+{
+    const struct http *h = c->app->data;
+
+    if (mtcp_register_callback(c->mctx, c->listener, MOS_ON_PKT_IN, MOS_HK_RCV, on_packet) < 0 ||
+        mtcp_register_callback(c->mctx, c->listener, h->request, MOS_NULL, on_request) < 0 ||
+        mtcp_register_callback(c->mctx, c->listener, h->response, MOS_NULL, on_response) < 0)
+        return -1;
+    return mtcp_register_callback(c->mctx, c->listener, MOS_ON_CONN_END, MOS_HK_RCV, on_end);
+}
+
+static int end(struct app *app)
+{
+    struct http *h = app->data;
+    int status = APP_OK;
+
+    if (!records_finish(&h->records))
+        status = complain(APP_BROKEN, "out of memory: not all messages are shown");
+    table_end(&h->table);
+    for (int i = 0; i < APP_MAX_CORES; i++)
+        json_free(&h->json[i]);
+    return status;
+}
+
+static int run(const struct appopt *opt)
+{
+    static const struct app_hooks hooks = {
+        .rmem = 16 * 1048576, .begin = begin, .setup = setup, .end = end};
+    struct http http = {0};
+
+    return app_run(opt, &hooks, &http);
+}
+
+const struct command cmd_http = {
+    .name = "http",
+    .does = "HTTP/1.x requests and responses, on any port",
+    .about = "Show the HTTP/1.x requests and responses of every connection, on any port: method,\n"
+             "host, path, status and sizes. HEADER counts the head with its empty line, BODY the\n"
+             "body without the coding of chunks.\n"
+             "\n"
+             "Messages of files are shown in the order of their times when all were read; those\n"
+             "of standard input as they are found.",
+    .examples = "  weir http -r trace.pcap\n"
+                "  weir http -r trace.pcap tcp port 8080\n"
+                "  weir http --json -r trace.pcap | jq -r 'select(.method) | .host + .path'\n"
+                "  tcpdump -w - port 80 | weir http -r -\n",
+    .takes = TAKES_OVERLAP,
+    .run = run,
+};
