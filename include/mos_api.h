@@ -379,8 +379,8 @@ struct pkt_info {
     struct ip6_hdr *ip6h; /* innermost; NULL for IPv4 */
     uint64_t ts_ns;       /* capture time, ns since 1970 */
     uint8_t l4proto;      /* IPPROTO_ of what follows the IP header and its extensions */
-    uint8_t frag;   /* 0 whole, 1 first fragment, 2 later one, 3 put together from fragments */
-    uint32_t len32; /* bytes of the IP datagram, all of them, captured or not */
+    uint8_t frag;         /* 0 whole, 1 first fragment, 2 later one, 3 put together from them */
+    uint32_t len32;       /* bytes of the IP datagram, all of them, captured or not */
 };
 #define PKT_INFO_LEN                  (offsetof(struct pkt_info, ethh))
 #define MTCP_CB_GETCURPKT_CREATE_COPY /* mtcp_getlastpkt copies the numbers, as it always did */
@@ -423,7 +423,7 @@ int mtcp_getlastpkt(mctx_t mctx, int sock, int side, struct pkt_info *pinfo);
  *    changes so far. Without them it stays as it is.
  * => Done at SND, the receiver's stream gets the changed bytes; at RCV only the wire does.
  *    Sequence numbers after CHOMP and INSERT are translated for the rest of the connection
- *    (contract 6).
+ *    (contract 6); 0.1 does not do so yet, and refuses HOLD with EOPNOTSUPP.
  * => sock: child (or raw socket). side is not looked at. data stays the program's.
  * => 0; -1 with EBADF, EAGAIN (not exactly one action), EINVAL (no region, outside of it, data
  *    NULL), EACCES (no packet at hand), ENODATA (no such header), EOPNOTSUPP (length change at

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* cpu.h - the machine's CPUs. For programs that include it by this name; <mtcp_api.h> is the API.
- */
+/* cpu.h - the machine's CPUs, for programs that include it by this name. */
 #ifndef WEIR_COMPAT_CPU_H
 #define WEIR_COMPAT_CPU_H
 

@@ -27,8 +27,7 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
-/* find_http_header: bytes of the header with its empty line (CRLF or LF); 0 if it is not complete.
- */
+/* find_http_header: bytes of the header with its empty line (CRLF or LF); 0 if not complete. */
 int find_http_header(char *data, int len);
 
 /* is_http_response: 1 if data begins like a status line, "HTTP/", else 0. */
@@ -55,19 +54,16 @@ int http_get_http_version_resp(char *data, int len, char *value, int value_len);
 /* http_get_url: copy a request line's target. 1 if found (cut to value_len - 1 bytes), else 0. */
 int http_get_url(char *data, int data_len, char *value, int value_len);
 
-/* http_get_status_code: a status line's three digits as a number; 0 if it is none. Text ends at
- * '\0'. */
+/* http_get_status_code: a status line's three digits as a number; 0 if it is none. */
 int http_get_status_code(void *response);
 
 /* http_get_maxage: seconds of Cache-Control's max-age; -1 if there is none. */
 int http_get_maxage(char *response);
 
-/* http_header_date: a field that is a date (IMF-fixdate, RFC 9110 5.6.7), as seconds since 1970; -1
- * if not. */
+/* http_header_date: a field's date (IMF-fixdate, RFC 9110 5.6.7), s since 1970; -1 if none. */
 time_t http_header_date(const char *data, const char *field, int len);
 
-/* http_parse_first_resp_line: status code and version (HTTP_10, ...) of a status line. 1, or 0 if
- * it is none. */
+/* http_parse_first_resp_line: status code and version (HTTP_10, ...) of a status line; 1, else 0. */
 int http_parse_first_resp_line(const char *data, int len, int *scode, int *http_ver);
 
 /* http_check_header_field: 1 if the field's value begins with `value`, case ignored; else 0. */

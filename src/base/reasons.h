@@ -65,10 +65,9 @@ enum reason {
         REASON_CNT
 };
 
-/* reason_name: the counter's name, e.g. "ip-truncated". => a literal; "?" for a value that is none.
- */
+/* reason_name: the counter's name, e.g. "ip-truncated". => a literal; "?" for no reason. */
 const char *reason_name(enum reason r);
-/* reason_text: one phrase for people. => a literal; "?" for a value that is none. */
+/* reason_text: one phrase for people. => a literal; "?" for no reason. */
 const char *reason_text(enum reason r);
 
 #endif
