@@ -83,13 +83,19 @@ static struct ctx *push_enter(mctx_t mctx)
     return c;
 }
 
+/* Bytes of the arena for one frame, its IP header on a multiple of 4. */
+static size_t room_for(const struct mtcp_frame *f)
+{
+    return ((size_t)IO_HEADROOM + 2 + f->len + IO_TAILROOM + 15) & ~(size_t)15;
+}
+
 /* take: copy the group into the arena. */
 static int take(struct push *p, const struct mtcp_frame *v, int n)
 {
     size_t need = 0, at = 0;
 
     for (int i = 0; i < n; i++)
-        need += v[i].len + IO_HEADROOM + IO_TAILROOM;
+        need += room_for(&v[i]);
     if (need > p->cap) {
         uint8_t *a = realloc(p->arena, need * 2);
 
@@ -100,18 +106,19 @@ static int take(struct push *p, const struct mtcp_frame *v, int n)
     }
     for (int i = 0; i < n; i++) {
         struct pktbuf *pb = &p->pb[i];
+        int lt = v[i].linktype ? v[i].linktype : DLT_EN10MB;
 
         if (v[i].ts_ns > p->clock)
             p->clock = v[i].ts_ns;
         *pb = (struct pktbuf){
-            .data = p->arena + at + IO_HEADROOM, .len = v[i].len, .cap = v[i].len + IO_TAILROOM, .headroom = IO_HEADROOM,
+            .data = p->arena + at + IO_HEADROOM + io_align(lt), .len = v[i].len, .cap = v[i].len + IO_TAILROOM, .headroom = IO_HEADROOM,
             .wire_len = v[i].wire_len > v[i].len ? v[i].wire_len : v[i].len, .refs = 1, .in_if = (uint8_t)v[i].in_ifidx,
-            .linktype = (uint16_t)(v[i].linktype ? v[i].linktype : DLT_EN10MB), .ts_ns = v[i].ts_ns, .clock_ns = p->clock,
+            .linktype = (uint16_t)lt, .ts_ns = v[i].ts_ns, .clock_ns = p->clock,
             .frame = ++p->frames,
         };
         if (v[i].len)
             memcpy(pb->data, v[i].data, v[i].len);
-        at += v[i].len + IO_HEADROOM + IO_TAILROOM;
+        at += room_for(&v[i]);
     }
     return 0;
 }

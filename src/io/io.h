@@ -26,6 +26,16 @@
                          */
 #define IO_TAILROOM 512 /* bytes after it: payload can be inserted */
 
+/*
+ * io_align: bytes between headroom and frame that put the IP header on a multiple of 4, where struct
+ * iphdr and struct tcphdr may be read: every link header and tag is a multiple of 4 bytes long but
+ * Ethernet's, which is 14.
+ */
+static inline uint32_t io_align(int linktype)
+{
+    return linktype == 1 /* DLT_EN10MB */ ? 2 : 0;
+}
+
 enum io_caps {
     IO_CAN_HOLD = 1 << 0, /* frames may outlive the batch (pktbuf.refs) */
     IO_REPLAY = 1 << 1,   /* time comes from the frames; input ends */

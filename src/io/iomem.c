@@ -61,11 +61,11 @@ static void put_idle(struct mem *m, struct cell *c)
 }
 
 /* An idle cell that holds a copy of the frame. => NULL with ENOMEM. */
-static struct cell *fill(struct io_dev *dev, const void *data, uint32_t len)
+static struct cell *fill(struct io_dev *dev, const void *data, uint32_t len, int linktype)
 {
     struct mem *m = dev->priv;
     struct cell *c = m->idle ? m->idle : calloc(1, sizeof(*c));
-    size_t need = (size_t)IO_HEADROOM + len + IO_TAILROOM;
+    size_t front = (size_t)IO_HEADROOM + io_align(linktype), need = front + len + IO_TAILROOM;
 
     if (!c)
         return err_null(ENOMEM, "%s: out of memory", dev->name);
@@ -82,9 +82,9 @@ static struct cell *fill(struct io_dev *dev, const void *data, uint32_t len)
         }
     }
     memset(&c->pb, 0, sizeof(c->pb));
-    c->pb.data = c->buf + IO_HEADROOM;
+    c->pb.data = c->buf + front;
     c->pb.len = c->pb.wire_len = len;
-    c->pb.cap = (uint32_t)(c->room - IO_HEADROOM);
+    c->pb.cap = (uint32_t)(c->room - front);
     c->pb.headroom = IO_HEADROOM;
     c->pb.refs = 1;
     c->pb.owner = c;
@@ -119,7 +119,7 @@ int mem_put(struct io_dev *dev, const void *data, uint32_t len, uint32_t wire_le
     assert(dev->ops == &mem_ops);
     if (m->eof)
         return err_set(EPIPE, "%s: the end of input was said before", dev->name);
-    c = fill(dev, data, len);
+    c = fill(dev, data, len, linktype);
     if (!c)
         return -1;
     c->pb.wire_len = wire_len > len ? wire_len : len;
@@ -203,7 +203,7 @@ static int mem_tx(struct io_dev *dev, struct pktbuf *const *pb, int n)
     int sent = 0;
 
     for (int i = 0; i < n; i++) {
-        struct cell *c = fill(dev, pb[i]->data, pb[i]->len);
+        struct cell *c = fill(dev, pb[i]->data, pb[i]->len, pb[i]->linktype);
 
         if (!c) {
             dev->st.tx_errors++;

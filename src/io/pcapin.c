@@ -164,7 +164,7 @@ static void note_end(struct pcapin *in, int rc)
 static bool reserve(struct pcapin *in, uint32_t len, uint32_t *off)
 {
     size_t need =
-        ((size_t)IO_HEADROOM + len + IO_TAILROOM + CACHELINE - 1) & ~(size_t)(CACHELINE - 1);
+        ((size_t)IO_HEADROOM + 2 + len + IO_TAILROOM + CACHELINE - 1) & ~(size_t)(CACHELINE - 1);
     size_t cap = in->arena_cap ? in->arena_cap : ARENA_MIN;
     uint8_t *a;
 
@@ -209,6 +209,7 @@ static bool take_frame(struct io_dev *dev, struct pktbuf *pb, const struct pcap_
     if (!reserve(in, h->caplen, &off))
         return false;
     memset(pb, 0, sizeof(*pb));
+    off += io_align(dev->linktype);
     pb->slot = off;
     pb->len = h->caplen;
     pb->wire_len = h->len > h->caplen ? h->len : h->caplen;
