@@ -26,6 +26,7 @@ void out_write(struct out *out, const char *text, size_t len)
     if (out->tty && out->progress)
         progress_hide(out->progress);
     fwrite(text, 1, len, out->file);
+    out->used = true;
     pthread_mutex_unlock(&out->lock);
 }
 
@@ -117,21 +118,32 @@ static int open_contexts(struct app *app)
  * Run until the input has ended. A context whose input broke says so when it is joined; all of them
  * saw the same input, so it is said once.
  */
-static int join_contexts(struct app *app)
+static void join_contexts(struct app *app)
 {
     char said[512] = "";
 
     for (int i = 0; i < app->nctx; i++) {
+        int code;
+
         errno = 0;
         mtcp_app_join(app->ctx[i].mctx);
-        if (errno == 0 || !*mtcp_errstr() || strcmp(said, mtcp_errstr()) == 0)
+        code = errno;
+        if (code == 0 || !*mtcp_errstr() || strcmp(said, mtcp_errstr()) == 0)
             continue;
+        app->broken = code;
         snprintf(said, sizeof(said), "%s", mtcp_errstr());
         progress_stop(&app->progress);
         complain(APP_BROKEN, "%s", said);
     }
     progress_stop(&app->progress);
-    return *said ? APP_BROKEN : APP_OK;
+}
+
+/* An input of which not even the first frame could be read is as good as none. */
+static int input_status(const struct app *app)
+{
+    if (app->broken == 0)
+        return APP_OK;
+    return app->broken == EPROTONOSUPPORT ? APP_MISUSE : APP_BROKEN;
 }
 
 static void close_contexts(struct app *app)
@@ -155,10 +167,10 @@ static int run_contexts(struct app *app)
         return status;
     status = open_contexts(app);
     if (status == APP_OK)
-        status = join_contexts(app);
+        join_contexts(app);
     if (app->hooks->end)
         status = worse(status, app->hooks->end(app));
-    return worse(status, app->status);
+    return worse(worse(status, input_status(app)), app->status);
 }
 
 static void open_out(struct app *app)

@@ -25,6 +25,7 @@
 struct out {
     FILE *file;
     bool tty, colour;
+    bool used; /* something was written */
     pthread_mutex_t lock;
     struct progress *progress;
 };
@@ -57,6 +58,7 @@ struct app {
     void *data; /* the subcommand's own */
     struct out out;
     struct progress progress;
+    int broken;           /* errno of an input that broke; 0: it was read to its end */
     pthread_mutex_t lock; /* of status */
     int status;
     int nctx;

@@ -193,7 +193,7 @@ static int end(struct app *app)
     table_end(&f->table);
     for (int i = 0; i < APP_MAX_CORES; i++)
         json_free(&f->json[i]);
-    if (!app->opt->json) {
+    if (!app->opt->json && (f->records.count > 0 || !app->broken)) {
         int n = snprintf(line, sizeof(line), "%" PRIu64 " connection%s\n", f->records.count,
                          f->records.count == 1 ? "" : "s");
 

@@ -442,7 +442,7 @@ static int end(struct app *app)
         json_free(&all->ctx[i].json);
     }
     table_end(&all->table);
-    if (!app->opt->json)
+    if (!app->opt->json && (all->records.count > 0 || !app->broken))
         print_sum(app, all->records.count);
     return APP_OK;
 }

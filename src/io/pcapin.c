@@ -154,7 +154,7 @@ static void note_end(struct pcapin *in, int rc)
         snprintf(in->end_text, sizeof(in->end_text), "%s: cut off after frame %llu (%s)", in->path,
                  n, why);
     } else {
-        in->end = ferror(in->fp) ? EIO : EBADMSG;
+        in->end = ferror(in->fp) ? EIO : n == 0 ? EINVAL : EBADMSG;
         snprintf(in->end_text, sizeof(in->end_text), "%s: unreadable after frame %llu (%s)",
                  in->path, n, why);
     }
