@@ -99,6 +99,7 @@ struct conn_pkt {
     bool ignored;        /* the packet is not believed (RST or SYN out of place): counted, told as PKT_IN, changes nothing */
     bool opened;         /* it opened the flow */
     bool first_ack;      /* the first ACK of its sender */
+    bool first_syn;      /* the first SYN seen of the client */
     uint32_t gap0;       /* env.gaps from here on are this packet's */
     int64_t off;         /* stream offset of payload[0] in the receiver's stream; may be negative */
     struct rexmit_info rexmit;

@@ -189,7 +189,7 @@ static void insert(struct conn_env *env, struct conn_pkt *cp)
     uint64_t end = strm_end(&env->se, rcv), next = rcv->next;
     struct strm_in in;
 
-    if (skip >= s->plen)
+    if (skip >= s->plen || cp->rexmit.cls == RX_KEEPALIVE) /* a probe's byte is no data, whatever the policy */
         return;
     in = (struct strm_in){
         .off = cp->off < 0 ? 0 : (uint64_t)cp->off,

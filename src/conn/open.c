@@ -78,6 +78,8 @@ int conn_can_open(const struct conn_env *env, const struct seg *s)
         return s->tflags & TH_FIN_ ? 0 : 1;
     if (!env->cfg.midstream || (s->tflags & TH_RST_))
         return 0;
+    if ((s->flags & SEG_IPCSUM_BAD) && s->pcap == 0 && !is_synack(s))
+        return 0; /* a broken header with nothing behind it is no sign of a connection */
     return is_synack(s) || (s->plen > 0 && !(s->tflags & TH_SYN_)) ? 2 : 0;
 }
 

@@ -125,10 +125,12 @@ static void note_syn(struct conn_pkt *cp)
     const struct seg *s = cp->s;
     struct flow_side *snd = &f->side[cp->from], *rcv = &f->side[cp->to];
 
-    if (s->flags & SEG_TFO)
-        f->flags |= FLOW_TFO;
     if ((s->tflags & TH_ACK_) && cp->from == SVR)
         f->flags |= FLOW_SYNACK;
+    if (cp->from == CLI) {
+        cp->first_syn = !(f->flags & FLOW_SYN);
+        f->flags |= FLOW_SYN;
+    }
     if (f->flags & base_bit(cp->to))
         return;
     rcv->base = s->seq + 1;
@@ -343,11 +345,12 @@ void conn_recv(struct conn_env *env, struct conn_pkt *cp)
 
     if (cp->opened && (f->flags & FLOW_MIDSTREAM))
         cp->rcv |= CR_CONN_START;
-    if (!(f->flags & base_bit(cp->to)) && !(s->tflags & TH_RST_)) { /* neither SYN nor ACK was seen */
+    if (!(f->flags & base_bit(cp->to)) && !cp->ignored && !(s->tflags & TH_RST_)) { /* neither SYN nor ACK was seen */
         rcv->base = seq;
         f->flags |= base_bit(cp->to);
     }
-    cp->off = seq_to_off(seq, rcv->base, rcv->next);
+    if (f->flags & base_bit(cp->to))
+        cp->off = seq_to_off(seq, rcv->base, rcv->next);
     if (cp->ignored)
         return;
     if (s->tflags & TH_FIN_) {
@@ -360,7 +363,7 @@ void conn_recv(struct conn_env *env, struct conn_pkt *cp)
         }
     }
     /* the first SYN/ACK of a simultaneous open repeats the ISN and is no repetition */
-    syn_again = syn && spoke && s->seq + 1 == rcv->base && !cp->first_ack && !cp->opened;
+    syn_again = syn && spoke && s->seq + 1 == rcv->base && !cp->first_ack && !cp->first_syn;
     note_sent(cp);
     if (syn_again || fin_again || s->plen)
         classify(env, cp, syn_again, fin_again, spoke ? max_before : s->seq);

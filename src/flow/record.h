@@ -31,7 +31,7 @@ enum flow_flags {
     FLOW_IDLE_TOLD = 1 << 8,  /* TIMEOUT was raised for this idle period */
     FLOW_BASE_CLI = 1 << 9,   /* midstream: base of side CLI's receive stream is fixed */
     FLOW_BASE_SVR = 1 << 10,  /* same for SVR */
-    FLOW_TFO = 1 << 11,       /* fast open cookie or request seen on the SYN */
+    FLOW_SYN = 1 << 11,       /* the client's SYN was seen */
     FLOW_SYNACK = 1 << 12,    /* the server's SYN/ACK was seen */
     FLOW_PENDING = 1 << 13,   /* on the batch's list of touched flows */
     FLOW_RST = 1 << 14,       /* an RST was believed */

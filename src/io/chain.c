@@ -7,11 +7,14 @@
 #include "base/errtext.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct chain {
     int n, at;
+    int broke;       /* errno of the first file that was cut off in the middle; 0: none */
+    char why[256];
     uint64_t before; /* frames of the devices before this one */
     struct io_dev *dev[];
 };
@@ -31,11 +34,17 @@ static int chain_rx(struct io_dev *dev, struct pktbuf **pb, int n)
             }
             return got;
         }
-        if (errno != ENODATA)
+        if (errno == EILSEQ && c->broke == 0) { /* cut off: told at the end; the files after it are read all the same */
+            c->broke = errno;
+            snprintf(c->why, sizeof(c->why), "%s", err_text());
+        } else if (errno != ENODATA && errno != EILSEQ) {
             return -1;
+        }
         c->before += d->st.rx_frames + d->st.rx_filtered;
         c->at++;
     }
+    if (c->broke)
+        return err_set(c->broke, "%s", c->why);
     return err_set(ENODATA, "%s: end of input", dev->name);
 }
 

@@ -67,8 +67,9 @@ struct io_ops {
      * rx: up to n (at most IO_BURST) frames into pb[] (pointers to back end's pktbufs).
      * => the number of frames; 0: none now, call again (a capture file with a filter that selects
      *    little answers so now and then); -1 with errno ENODATA: end of input; -1 with another
-     *    errno: broken input (EILSEQ for a capture cut off in the middle), text set. An error comes
-     *    after all frames before it were handed out, and again at each further call.
+     *    errno: broken input (EILSEQ for a capture cut off in the middle, EINVAL if not even its
+     *    first frame makes sense), text set. An error comes after all frames before it were handed
+     *    out, and again at each further call.
      */
     int (*rx)(struct io_dev *dev, struct pktbuf **pb, int n);
     /* rx_done: the frames of the last rx go back; with poison set, 0xDB is written over them. */
@@ -142,7 +143,8 @@ void io_get_stats(struct io_dev *dev, struct io_stats *st);
 /*
  * io_chain: several input devices read one after the other as one (several capture files in a row).
  * => takes ownership of devs[0..n-1], also when it fails (NULL, errno, text). Frame numbers go on;
- *    an input that breaks is reported in its place, and the chain does NOT go on to the next.
+ *    one that is cut off in the middle (EILSEQ) is told at the end of all, after the others were read;
+ *    one that breaks otherwise is told in its place, and the chain does not go on to the next.
  */
 struct io_dev *io_chain(struct io_dev **devs, int n);
 

@@ -337,6 +337,8 @@ bool mon_adopt(struct mon *m, uint32_t idx, uint64_t match)
     if (last == NULL)
         return false;
     m->nflows++;
+    if (f->timeout)
+        conn_rearm(&m->env, idx); /* conn_open did not know it */
     mon_rewant(m, idx);
     return true;
 }

@@ -67,6 +67,7 @@ def test_cut_off_capture(chop, tmp_path):
     net, whole = gen.Net(), tmp_path / 'whole.pcap'
     for _ in range(5):
         talk(net.conn().open()).close()
+    net.now += 10**9
     last = net.conn().syn()
     net.write(whole)
     data = whole.read_bytes()[:-chop]
@@ -83,6 +84,7 @@ def test_cut_off_capture(chop, tmp_path):
 def test_cut_off_pcapng(tmp_path):
     net = gen.Net()
     talk(net.conn().open()).close()
+    net.now += 10**9
     last = net.conn().syn()
     path = tmp_path / 'cut.pcapng'
     path.write_bytes(capfile.pcapng_bytes(net.frames)[:-9])
