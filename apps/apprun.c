@@ -143,7 +143,7 @@ static int input_status(const struct app *app)
 {
     if (app->broken == 0)
         return APP_OK;
-    return app->broken == EPROTONOSUPPORT ? APP_MISUSE : APP_BROKEN;
+    return app->broken == EINVAL ? APP_MISUSE : APP_BROKEN;
 }
 
 static void close_contexts(struct app *app)

@@ -142,12 +142,7 @@ void replay_close(struct engine *e)
 static void broken(struct engine *e)
 {
     if (e->broke == 0) {
-        struct io_stats st = {0};
-
         e->broke = errno ? errno : EIO;
-        io_get_stats(e->in, &st);
-        if (e->broke == EBADMSG && st.rx_frames + st.rx_filtered == 0)
-            e->broke = EPROTONOSUPPORT; /* refused altogether, as at its opening */
         snprintf(e->why, sizeof(e->why), "%s", err_text());
     }
 }
