@@ -82,7 +82,8 @@ def test_vlan_and_time(name):
     for conn, rec in pairs(name):
         assert rec['vlan'] == conn.vlan, (conn, rec)
         assert rec['start'] == pytest.approx(conn.start, abs=2e-6), (conn, rec)
-        assert conn.packets[conn.last].time - 2e-6 <= rec['end'], (conn, rec)
+        if (name, 's2c') not in CSUM_REFUSED:   # refused segments do not prolong a connection
+            assert conn.packets[conn.last].time - 2e-6 <= rec['end'], (conn, rec)
 
 
 @readable
