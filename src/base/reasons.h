@@ -17,7 +17,6 @@
     R(LINK_TOO_DEEP, "link-too-deep", "more tags or labels than are followed")                     \
     R(PPPOE_BAD, "pppoe-bad", "PPPoE header with a bad version, code or length")                   \
     R(MPLS_BAD, "mpls-bad", "MPLS label stack without a bottom, or no IP under it")                \
-    R(FILTERED, "filtered", "frame not selected by the input filter")                              \
     /* network layer */                                                                            \
     R(IP_TRUNCATED, "ip-truncated", "frame ends inside the IP header")                             \
     R(IP_VERSION, "ip-version", "IP version is neither 4 nor 6, or contradicts the link layer")    \
@@ -55,8 +54,7 @@
     R(APP_DROP, "app-drop", "dropped by the application")                                          \
     R(ORPHAN_DROP, "orphan-drop", "orphan dropped because drop_orphans is set")                    \
     R(KEY_TAKEN, "key-taken", "translated tuple belongs to another live flow")                     \
-    R(NO_OUTPUT, "no-output", "no output device for this frame")                                   \
-    R(OUT_FAILED, "out-failed", "output device refused the frame")
+    R(NO_OUTPUT, "no-output", "no output device for this frame")
 
 enum reason {
 #define R(id, name, text) REASON_##id,

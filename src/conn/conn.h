@@ -31,6 +31,7 @@ enum conn_raised {
     CR_STATE = 1 << 1,
     CR_REXMIT = 1 << 2,
     CR_ERROR = 1 << 3,
+    CR_OVERLAP = 1 << 4, /* repeated bytes are still held: both copies can be read */
 };
 
 enum csum_mode { CSUM_OFF, CSUM_ON, CSUM_AUTO }; /* values of MOS_CSUM */

@@ -71,6 +71,7 @@ static bool give_up(struct conn_env *env, uint32_t idx, int side, uint64_t upto,
     if (len == 0)
         return false;
     note_gap(env, idx, side, cause, off, len);
+    env->reasons[REASON_BUF_FULL] += cause == GAP_LIMIT;
     if (sd->next > off + len || strm_end(&env->se, sd) > end)
         data_ready(env, idx, side, data);
     return true;
@@ -186,7 +187,7 @@ static void insert(struct conn_env *env, struct conn_pkt *cp)
     struct seg *s = cp->s;
     struct flow_side *rcv = &f->side[cp->to];
     uint32_t skip = cp->off < 0 ? (uint32_t)-cp->off : 0, cut;
-    uint64_t end = strm_end(&env->se, rcv), next = rcv->next;
+    uint64_t end = strm_end(&env->se, rcv), next = rcv->next, failed;
     struct strm_in in;
 
     if (skip >= s->plen || cp->rexmit.cls == RX_KEEPALIVE) /* a probe's byte is no data, whatever the policy */
@@ -209,7 +210,9 @@ static void insert(struct conn_env *env, struct conn_pkt *cp)
         if (x)
             x->dir[cp->from].ooo_packets++;
     }
+    failed = env->se.failed;
     strm_insert(&env->se, rcv, &in, &cut);
+    env->reasons[REASON_NO_STREAM_MEM] += env->se.failed != failed;
     if (cut)
         note_gap(env, cp->idx, cp->to, GAP_SNAPLEN, in.off + in.len, cut);
     if (in.store && in.len) {

@@ -75,7 +75,7 @@ bool conn_reuse(const struct conn_env *env, const struct flow *f, const struct s
 int conn_can_open(const struct conn_env *env, const struct seg *s)
 {
     if (is_syn(s))
-        return s->tflags & TH_FIN_ ? 0 : 1;
+        return s->tflags & TH_FIN_ ? 0 : 1; /* RFC 9293 has no segment that opens and closes */
     if (!env->cfg.midstream || (s->tflags & TH_RST_))
         return 0;
     if ((s->flags & SEG_IPCSUM_BAD) && s->pcap == 0 && !is_synack(s))

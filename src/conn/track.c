@@ -110,6 +110,11 @@ static void judge(struct conn_env *env, struct conn_pkt *cp)
         ignore(env, cp, REASON_SYN_INVALID); /* RFC 5961 4.2: a challenge ACK, no more */
         return;
     }
+    if ((f->flags & FLOW_STRICT) && (s->flags & SEG_TS) && (f->side[cp->from].flags & SIDE_TS_OK) &&
+        paws_old(s->tsval, f->ctr[cp->from].tsval, env->now - f->last)) { /* RFC 7323 5.3; a tap may see it reordered */
+        ignore(env, cp, REASON_PAWS);
+        return;
+    }
     if (rcv->state == FS_SYN_SENT && (s->tflags & TH_ACK_)) { /* RFC 9293 3.10.7.3 */
         bool unseen = !(s->tflags & TH_SYN_) && (f->flags & FLOW_STRICT);
 
@@ -281,6 +286,10 @@ static void classify(struct conn_env *env, struct conn_pkt *cp, bool syn_again, 
     } else if (s->plen == 0) {
         cp->rexmit.content = 0;
     }
+    if (cp->rexmit.content != 2 && cp->rexmit.len && cp->rexmit.cls != RX_KEEPALIVE)
+        cp->rcv |= CR_OVERLAP;
+    if (s->plen && cp->rexmit.fresh == 0)
+        env->reasons[REASON_SEG_OLD]++;
     if (o.late)
         env->reasons[REASON_LATE]++;
     struct flow_ext *x = flow_ext_get(&env->ft, f);

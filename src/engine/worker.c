@@ -64,7 +64,7 @@ void worker_fini(struct worker *w)
 static void orphan(struct worker *w, struct seg *s)
 {
     mon_tell_orphan(w->m, s);
-    if (w->m->drop_orphans) {
+    if (w->m->drop_orphans && !(s->pb->flags & PB_DROP)) {
         s->pb->flags |= PB_DROP;
         w->m->env.reasons[REASON_ORPHAN_DROP]++;
     }
@@ -153,7 +153,7 @@ static bool still_there(struct worker *w, struct seg *s, struct flow_hit *hit, b
 static uint32_t ranks_of(uint8_t raised)
 {
     return EVB(EV_PKT_IN) | (raised & CR_CONN_START ? EVB(EV_CONN_START) : 0) | (raised & CR_STATE ? EVB(EV_STATE) : 0) |
-           (raised & CR_REXMIT ? EVB(EV_REXMIT) : 0);
+           (raised & CR_REXMIT ? EVB(EV_REXMIT) : 0) | (raised & CR_OVERLAP ? EVB(EV_OVERLAP) : 0);
 }
 
 /*
@@ -275,6 +275,8 @@ static void worker_input(struct worker *w, struct seg *s, int i)
     }
     if (unlikely(s->flags & SEG_OPT_BAD))
         m->env.reasons[REASON_TCP_OPT_BAD]++;
+    if (unlikely((s->tflags & TH_SYN_) && (s->tflags & (TH_FIN_ | TH_RST_))))
+        m->env.reasons[REASON_TCP_FLAGS]++;
     input_tcp(w, s, i);
 }
 

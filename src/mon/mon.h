@@ -88,6 +88,7 @@ struct mon {
     const struct conn_gap *gap; /* during GAP events */
     struct ev_call *call;     /* innermost dispatch */
     bool rexmit_now;          /* during REXMIT events */
+    bool overlap_now;         /* during OVERLAP events */
     uint32_t ending;          /* flow whose CONN_END is told */
     uint32_t ip_len_was;      /* the datagram's length before an OVERWRITE of its length field, 0: none (packet.c) */
 

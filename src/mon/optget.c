@@ -282,7 +282,17 @@ static int get_gap(const struct get *g)
 
 static int get_overlap(const struct get *g)
 {
-    return nothing("this is not a MOS_ON_OVERLAP event");
+    const struct conn_pkt *cp = g->m->cp;
+    struct mos_overlap_info v;
+
+    if (!g->m->overlap_now || cp == NULL || cp->idx != g->idx)
+        return nothing("this is not a MOS_ON_OVERLAP event");
+    v.off = cp->rexmit.off;
+    v.len = cp->rexmit.len;
+    v.side = cp->to;
+    v.policy = cp->f->side[cp->to].flags & SIDE_LAST ? MOS_OVERLAP_POLICY_LAST : MOS_OVERLAP_POLICY_FIRST;
+    v.content = cp->rexmit.content;
+    return answer(g, &v, sizeof(v));
 }
 
 /* ---- counters ---- */

@@ -75,7 +75,7 @@ static void tell_tcp(const struct mon *m, struct pkt_info *p)
     p->window = s->win;
     if (captured(s, s->l4_off) >= TCP_FIXED)
         p->tcph = (struct tcphdr *)(s->pb->data + s->l4_off);
-    if (s->pay_off <= s->pb->len)
+    if (!(s->flags & SEG_HDR_CUT))
         p->payload = s->pb->data + s->pay_off;
 }
 
@@ -313,10 +313,12 @@ int mtcp_setlastpkt(mctx_t mctx, int sock, int side, off_t offset, byte *data, u
     if (e.action == MOS_HOLD)
         return err_set(EOPNOTSUPP,
                        "mtcp_setlastpkt: MOS_HOLD is not offered: it comes with inline editing");
-    if (e.action == MOS_DROP)
+    if (e.action == MOS_DROP) {
+        m->env.reasons[REASON_APP_DROP] += !(m->seg->pb->flags & PB_DROP);
         m->seg->pb->flags |= PB_DROP;
-    else if (change(m, &e) < 0)
+    } else if (change(m, &e) < 0) {
         return -1;
+    }
     if (option & UPDATES)
         mon_write_guard(m);
     if (option & MOS_UPDATE_IP_CHKSUM)

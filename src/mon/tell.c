@@ -35,11 +35,12 @@ static void tell_one(struct mon *m, const uint32_t *setp, const uint16_t *flags,
         int rank = __builtin_ctz(left);
 
         m->rexmit_now = rank == EV_REXMIT;
+        m->overlap_now = rank == EV_OVERLAP;
         ev_dispatch(&call, (enum ev_rank)rank);
         left &= left - 1;
         left = ranks & ~((2u << rank) - 1); /* a callback may have registered for what is still to come */
     }
-    m->rexmit_now = false;
+    m->rexmit_now = m->overlap_now = false;
     m->in_callback--;
     m->call = call.outer;
 }
