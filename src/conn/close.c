@@ -39,7 +39,7 @@ uint64_t conn_deadline(const struct conn_env *env, const struct flow *f)
 
         wait = tw && env->cfg.tw_ns > env->cfg.linger_ns ? env->cfg.tw_ns : env->cfg.linger_ns;
     }
-    return wait == UINT64_MAX || f->last > UINT64_MAX - wait ? UINT64_MAX : f->last + wait;
+    return conn_later(f->last, wait);
 }
 
 /* hole_deadline: when gap rules (a), (c) must be looked at again. */
@@ -53,8 +53,8 @@ static uint64_t hole_deadline(const struct conn_env *env, const struct flow_side
     s = strm_at(&env->se, sd->strm);
     if (s->hole_since == 0 || s->hole_off != sd->next)
         return UINT64_MAX;
-    when = s->hole_since + env->cfg.gap_timeout_ns;
-    acked = s->hole_acked ? s->hole_acked + env->cfg.grace_ns : UINT64_MAX;
+    when = conn_later(s->hole_since, env->cfg.gap_timeout_ns);
+    acked = s->hole_acked ? conn_later(s->hole_acked, env->cfg.grace_ns) : UINT64_MAX;
     return acked < when ? acked : when;
 }
 

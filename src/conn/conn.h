@@ -148,6 +148,12 @@ void conn_flush(struct conn_env *env, uint32_t idx);
 /* conn_free: give streams and record back; raises that are still listed for it are taken back. Children must be gone. */
 void conn_free(struct conn_env *env, uint32_t idx);
 
+/* conn_later: a time after another. => UINT64_MAX, never, where it cannot be counted. */
+static inline uint64_t conn_later(uint64_t from, uint64_t ns)
+{
+    return from > UINT64_MAX - ns ? UINT64_MAX : from + ns;
+}
+
 /* conn_deadline: when the flow must be looked at for idleness. => ns; UINT64_MAX: never. */
 uint64_t conn_deadline(const struct conn_env *env, const struct flow *f);
 /*
@@ -171,7 +177,10 @@ uint64_t conn_acked(const struct flow *f, int side);
 /* conn_fin_off: stream offset of the FIN on side's receive stream. => false if none was seen. */
 bool conn_fin_off(const struct flow *f, int side, uint64_t *off);
 
-/* vec_grow: room for one more element in a batch list; doubles (counted as an allocation). => false: no memory. */
+/* conn_beyond: does this offset of side's receive stream lie where no window reaches? */
+bool conn_beyond(const struct flow *f, int side, uint64_t end);
+
+/* conn_vec_grow: room for one more element in a batch list; doubles (counted as an allocation). => false: no memory. */
 bool conn_vec_grow(struct conn_env *env, void **v, uint32_t *cap, uint32_t n, size_t elem);
 
 #endif

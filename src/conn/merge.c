@@ -72,7 +72,7 @@ static bool give_up(struct conn_env *env, uint32_t idx, int side, uint64_t upto,
         return false;
     note_gap(env, idx, side, cause, off, len);
     env->reasons[REASON_BUF_FULL] += cause == GAP_LIMIT;
-    if (sd->next > off + len || strm_end(&env->se, sd) > end)
+    if (end < off || strm_end(&env->se, sd) > off + len) /* bytes before it (policy LAST), or behind it */
         data_ready(env, idx, side, data);
     return true;
 }
@@ -85,11 +85,6 @@ static uint64_t known_end(const struct flow *f, int side)
     if (conn_fin_off(f, side, &fin) && fin > end)
         end = fin;
     return end;
-}
-
-static uint64_t window_of(const struct flow_side *sd)
-{
-    return sd->flags & SIDE_ACKED ? tcp_window(sd->wnd, sd->wscale) : 1u << 30;
 }
 
 /* hang_at: make sure the flow is looked at by then. */
@@ -137,11 +132,11 @@ static bool look_at_hole(struct conn_env *env, uint32_t idx, int side, uint8_t *
         s->hole_since = env->now ? env->now : 1;
         s->hole_acked = 0;
         s->hole_pkts = 0;
-        hang_at(env, idx, env->now + env->cfg.gap_timeout_ns);
+        hang_at(env, idx, conn_later(env->now, env->cfg.gap_timeout_ns));
     }
     if (acked > off && s->hole_acked == 0) {
         s->hole_acked = env->now ? env->now : 1;
-        hang_at(env, idx, env->now + env->cfg.grace_ns);
+        hang_at(env, idx, conn_later(env->now, env->cfg.grace_ns));
     }
     if (strm_full(&env->se, sd))
         return give_up(env, idx, side, off + len, GAP_LIMIT, data);
@@ -157,17 +152,6 @@ static void look_at_holes(struct conn_env *env, uint32_t idx, int side, uint8_t 
         ;
 }
 
-/* too_far: the segment ends where no window reaches. */
-static bool too_far(const struct flow *f, int side, uint64_t end)
-{
-    const struct flow_side *sd = &f->side[side];
-    uint64_t from = conn_acked(f, side), slack = f->flags & FLOW_STRICT ? 0 : 1u << 20;
-
-    if (from < sd->next)
-        from = sd->next;
-    return end > from + window_of(sd) + slack;
-}
-
 /* take_syn_data: bytes on the SYN were accepted as far as the SYN/ACK, or the sender's going on behind them, says (RFC 7413). */
 static void take_syn_data(struct conn_env *env, struct conn_pkt *cp, int side, uint64_t taken)
 {
@@ -181,6 +165,40 @@ static void take_syn_data(struct conn_env *env, struct conn_pkt *cp, int side, u
         data_ready(env, cp->idx, side, &cp->data);
 }
 
+/* fit: cut off what lies behind the sender's FIN. => false: nothing is left, or the segment ends where no window reaches. */
+static bool fit(const struct flow *f, int side, struct strm_in *in)
+{
+    uint64_t fin;
+
+    if (conn_beyond(f, side, in->off + in->wire_len))
+        return false;
+    if (!conn_fin_off(f, side, &fin) || in->off + in->wire_len <= fin)
+        return true;
+    if (in->off >= fin)
+        return false;
+    in->wire_len = (uint32_t)(fin - in->off);
+    if (in->len > in->wire_len)
+        in->len = in->wire_len;
+    return true;
+}
+
+#define CUTS 4 /* runs of new bytes in a tail that was not captured; hardly ever more than one */
+
+/* find_cuts: where the tail that was not captured would have brought something new. => how many runs. */
+static int find_cuts(const struct conn_env *env, const struct flow_side *sd, const struct strm_in *in, struct conn_gap *run)
+{
+    uint64_t from = in->off + in->len, end = in->off + in->wire_len, to = end;
+    int n = 0;
+
+    for (; n < CUTS && strm_fresh(&env->se, sd, &from, &to); n++) {
+        run[n].off = from;
+        run[n].len = to - from;
+        from = to;
+        to = end;
+    }
+    return n;
+}
+
 static void insert(struct conn_env *env, struct conn_pkt *cp)
 {
     struct flow *f = cp->f;
@@ -188,7 +206,9 @@ static void insert(struct conn_env *env, struct conn_pkt *cp)
     struct flow_side *rcv = &f->side[cp->to];
     uint32_t skip = cp->off < 0 ? (uint32_t)-cp->off : 0, cut;
     uint64_t end = strm_end(&env->se, rcv), next = rcv->next, failed;
+    struct conn_gap run[CUTS];
     struct strm_in in;
+    int cuts = 0;
 
     if (skip >= s->plen || cp->rexmit.cls == RX_KEEPALIVE) /* a probe's byte is no data, whatever the policy */
         return;
@@ -199,7 +219,7 @@ static void insert(struct conn_env *env, struct conn_pkt *cp)
         .wire_len = s->plen - skip,
         .store = (rcv->flags & (SIDE_WANTED | SIDE_RETAIN)) && !(rcv->flags & SIDE_NOBUF),
     };
-    if (too_far(f, cp->to, in.off + in.wire_len)) {
+    if (!fit(f, cp->to, &in)) {
         env->reasons[REASON_SEG_ABOVE]++;
         cp->rcv |= CR_ERROR;
         return;
@@ -211,16 +231,20 @@ static void insert(struct conn_env *env, struct conn_pkt *cp)
             x->dir[cp->from].ooo_packets++;
     }
     failed = env->se.failed;
+    if (in.len < in.wire_len)
+        cuts = find_cuts(env, rcv, &in, run);
     strm_insert(&env->se, rcv, &in, &cut);
     env->reasons[REASON_NO_STREAM_MEM] += env->se.failed != failed;
-    if (cut)
-        note_gap(env, cp->idx, cp->to, GAP_SNAPLEN, in.off + in.len, cut);
+    for (int i = 0; i < cuts && cut; i++)
+        note_gap(env, cp->idx, cp->to, GAP_SNAPLEN, run[i].off, run[i].len);
+    if (rcv->flags & SIDE_LAST)
+        strm_ack(&env->se, rcv, conn_acked(f, cp->to)); /* an ACK that overtook its data */
     if (in.store && in.len) {
         s->pb->flags |= PB_BORROWED;
         s->pb->borrow_flow = cp->idx;
         conn_touch(env, cp->idx);
     }
-    if (strm_end(&env->se, rcv) > end)
+    if (strm_end(&env->se, rcv) > end + cut)
         data_ready(env, cp->idx, cp->to, &cp->data);
 }
 

@@ -10,9 +10,28 @@
 #include "base/reasons.h"
 #include "conn/conn.h"
 
+#define WSCALE_UNKNOWN 15
+#define UNSEEN_SLACK   (1u << 20) /* bytes that may have passed unseen before a window is known */
+
 static uint16_t base_bit(int side)
 {
     return side == CLI ? FLOW_BASE_CLI : FLOW_BASE_SVR;
+}
+
+/* window_of: what this side's endpoint may be sent beyond its ACK. */
+static uint64_t window_of(const struct flow_side *sd)
+{
+    return sd->flags & SIDE_ACKED ? tcp_window(sd->wnd, sd->wscale) : 1u << 30;
+}
+
+bool conn_beyond(const struct flow *f, int side, uint64_t end)
+{
+    const struct flow_side *sd = &f->side[side];
+    uint64_t from = conn_acked(f, side), slack = f->flags & FLOW_STRICT ? 0 : UNSEEN_SLACK;
+
+    if (from < sd->next)
+        from = sd->next;
+    return end > from + window_of(sd) + slack;
 }
 
 uint64_t conn_acked(const struct flow *f, int side)
@@ -94,12 +113,29 @@ static bool rst_believed(const struct conn_pkt *cp)
     return rst_check(&q) == REASON_NONE;
 }
 
-/* judge: would the receiver take this segment at all? */
-static void judge(struct conn_env *env, struct conn_pkt *cp)
+/* fin_astray: is the first FIN of this sender where its receiver would not look at it (RFC 9293 3.10.7.4, step 1)? */
+static enum reason fin_astray(const struct conn_pkt *cp)
 {
     const struct flow *f = cp->f;
     const struct seg *s = cp->s;
     const struct flow_side *rcv = &f->side[cp->to];
+    int64_t off;
+
+    if (!(s->tflags & TH_FIN_) || !(f->flags & base_bit(cp->to)) || (f->side[cp->from].flags & SIDE_FIN_SENT))
+        return REASON_NONE;
+    off = seq_to_off(s->seq + !!(s->tflags & TH_SYN_) + s->plen, rcv->base, rcv->next);
+    if (off + 1 < (int64_t)rcv->next) /* an acknowledged FIN that passed unseen was given up as one byte */
+        return REASON_SEG_OLD;
+    return off > 0 && conn_beyond(f, cp->to, (uint64_t)off) ? REASON_SEG_ABOVE : REASON_NONE;
+}
+
+/* judge: would the receiver take this segment at all? */
+static void judge(struct conn_env *env, struct conn_pkt *cp, uint64_t idle)
+{
+    const struct flow *f = cp->f;
+    const struct seg *s = cp->s;
+    const struct flow_side *rcv = &f->side[cp->to];
+    enum reason why = fin_astray(cp);
 
     if (s->tflags & TH_RST_) {
         if (!(f->flags & FLOW_LINGER) && !rst_believed(cp))
@@ -111,16 +147,20 @@ static void judge(struct conn_env *env, struct conn_pkt *cp)
         return;
     }
     if ((f->flags & FLOW_STRICT) && (s->flags & SEG_TS) && (f->side[cp->from].flags & SIDE_TS_OK) &&
-        paws_old(s->tsval, f->ctr[cp->from].tsval, env->now - f->last)) { /* RFC 7323 5.3; a tap may see it reordered */
+        paws_old(s->tsval, f->ctr[cp->from].tsval, idle)) { /* RFC 7323 5.3; a tap may see it reordered */
         ignore(env, cp, REASON_PAWS);
         return;
     }
     if (rcv->state == FS_SYN_SENT && (s->tflags & TH_ACK_)) { /* RFC 9293 3.10.7.3 */
         bool unseen = !(s->tflags & TH_SYN_) && (f->flags & FLOW_STRICT);
 
-        if (!ack_of_syn(cp) || !echo_ok(f, s, cp->to) || unseen)
+        if (!ack_of_syn(cp) || !echo_ok(f, s, cp->to) || unseen) {
             ignore(env, cp, REASON_ACK_INVALID);
+            return;
+        }
     }
+    if (why != REASON_NONE)
+        ignore(env, cp, why);
 }
 
 /* note_syn: first SYN or SYN/ACK of this sender: ISN and options (RFC 7323 2.2: scaling needs both). */
@@ -136,9 +176,10 @@ static void note_syn(struct conn_pkt *cp)
         cp->first_syn = !(f->flags & FLOW_SYN);
         f->flags |= FLOW_SYN;
     }
-    if (f->flags & base_bit(cp->to))
+    if ((f->flags & base_bit(cp->to)) && snd->wscale != WSCALE_UNKNOWN)
         return;
-    rcv->base = s->seq + 1;
+    if (!(f->flags & base_bit(cp->to)))
+        rcv->base = s->seq + 1;
     f->flags |= base_bit(cp->to);
     snd->wscale = s->flags & SEG_WSCALE ? s->wscale : 0;
     if (s->flags & SEG_WSCALE)
@@ -154,25 +195,26 @@ static void note_ack(struct conn_env *env, struct conn_pkt *cp)
 {
     struct flow *f = cp->f;
     const struct seg *s = cp->s;
-    struct flow_side *snd = &f->side[cp->from];
-    const struct flow_side *rcv = &f->side[cp->to];
+    struct flow_side *snd = &f->side[cp->from], *rcv = &f->side[cp->to];
 
     if (!(f->flags & base_bit(cp->from))) { /* the SYN/ACK passed unseen */
         snd->base = s->ack;
         f->flags |= base_bit(cp->from);
+        rcv->wscale = snd->flags & SIDE_WSCALE_OK ? WSCALE_UNKNOWN : 0;
+        if (!(rcv->flags & SIDE_SPOKE))
+            rcv->snd_max = s->ack;
+        rcv->flags |= SIDE_SPOKE;
     }
-    if (!(snd->flags & SIDE_ACKED)) {
-        snd->ack = s->ack;
-        snd->flags |= SIDE_ACKED;
-        cp->first_ack = true;
-    } else if (seq_lt(snd->ack, s->ack)) {
-        uint32_t beyond = tcp_window(snd->wnd, snd->wscale) + 1;
+    if (!(snd->flags & SIDE_ACKED) || seq_lt(snd->ack, s->ack)) {
+        uint32_t beyond = snd->flags & SIDE_ACKED ? tcp_window(snd->wnd, snd->wscale) + 1 : UNSEEN_SLACK;
 
         /* RFC 9293 3.10.7.4: an ACK of what was never sent; at a tap data may have passed unseen, up to the window */
         if ((rcv->flags & SIDE_SPOKE) && seq_lt(rcv->snd_max + (f->flags & FLOW_STRICT ? 0 : beyond), s->ack)) {
             env->reasons[REASON_ACK_INVALID]++;
             return;
         }
+        cp->first_ack = !(snd->flags & SIDE_ACKED);
+        snd->flags |= SIDE_ACKED;
         snd->ack = s->ack;
         snd->dupacks = 0;
     } else if (snd->ack == s->ack && s->plen == 0 && s->win == snd->wnd && !(s->tflags & (TH_SYN_ | TH_FIN_))) {
@@ -224,6 +266,7 @@ void conn_send(struct conn_env *env, struct conn_pkt *cp)
     const struct seg *s = cp->s;
     struct flow_side *snd = &f->side[cp->from];
     struct fsm_query q = {.state = snd->state, .tflags = s->tflags, .strict = f->flags & FLOW_STRICT};
+    uint64_t idle = env->now - f->last;
     uint8_t next;
 
     f->last = env->now;
@@ -233,7 +276,7 @@ void conn_send(struct conn_env *env, struct conn_pkt *cp)
     count(env, cp);
     if (cp->opened)
         cp->snd |= CR_CONN_START;
-    judge(env, cp);
+    judge(env, cp, idle);
     if (cp->ignored)
         return;
     if (s->tflags & TH_SYN_)
@@ -249,6 +292,21 @@ void conn_send(struct conn_env *env, struct conn_pkt *cp)
     }
     if (s->tflags & TH_RST_)
         f->flags |= FLOW_RST;
+}
+
+/* content_of: the repeated bytes against those held: 0 same, 1 changed, 2 unknown (one is gone, or was not captured). */
+static uint8_t content_of(const struct conn_env *env, const struct conn_pkt *cp, uint64_t off, uint32_t before, uint32_t dup)
+{
+    const struct flow_side *rcv = &cp->f->side[cp->to];
+    const struct seg *s = cp->s;
+
+    if (s->plen == 0)
+        return 0;
+    if (dup == 0 || before || s->pcap < s->plen)
+        return 2;
+    if (strm_same(&env->se, rcv, off, seg_payload(s), s->plen) == 1)
+        return 1;
+    return strm_held_in(&env->se, rcv, off, off + s->plen) < dup ? 2 : 0;
 }
 
 /* classify: is anything in this segment repeated? Before the merge, so that both copies can be compared. */
@@ -275,17 +333,10 @@ static void classify(struct conn_env *env, struct conn_pkt *cp, bool syn_again, 
     if (cp->rexmit.cls == RX_NONE)
         return;
     cp->rcv |= CR_REXMIT;
-    cp->rexmit.off = off;
+    cp->rexmit.off = before || o.dup == 0 ? off : o.first;
     cp->rexmit.len = o.dup + before;
     cp->rexmit.fresh = s->plen - cp->rexmit.len;
-    cp->rexmit.content = 2;
-    if (before == 0 && s->pcap == s->plen && s->plen) {
-        uint32_t n = off < rcv->next && rcv->next - off < s->plen ? (uint32_t)(rcv->next - off) : s->plen;
-
-        cp->rexmit.content = (uint8_t)strm_same(&env->se, rcv, off, seg_payload(s), n);
-    } else if (s->plen == 0) {
-        cp->rexmit.content = 0;
-    }
+    cp->rexmit.content = content_of(env, cp, off, before, o.dup);
     if (cp->rexmit.content != 2 && cp->rexmit.len && cp->rexmit.cls != RX_KEEPALIVE)
         cp->rcv |= CR_OVERLAP;
     if (s->plen && cp->rexmit.fresh == 0)

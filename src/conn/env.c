@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * env.c: what the connections of one context share: table, streams' storage, the batch's lists.
+ */
+#include "conn/conn.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int conn_env_init(struct conn_env *env, const struct conn_cfg *cfg, uint32_t max_flows, uint64_t secret,
+                  uint32_t limit, uint32_t ooo_limit)
+{
+    memset(env, 0, sizeof(*env));
+    env->cfg = *cfg;
+    if (ftable_init(&env->ft, max_flows, secret, &env->acct) < 0)
+        return -1;
+    strm_env_init(&env->se, &env->acct, limit, ooo_limit);
+    return 0;
+}
+
+void conn_env_fini(struct conn_env *env)
+{
+    strm_env_fini(&env->se);
+    ftable_fini(&env->ft);
+    free(env->gaps);
+    free(env->raises);
+    free(env->ended);
+    memset(env, 0, sizeof(*env));
+}
+
+bool conn_vec_grow(struct conn_env *env, void **v, uint32_t *cap, uint32_t n, size_t elem)
+{
+    uint32_t want = *cap ? *cap * 2 : 256;
+    void *p;
+
+    if (n < *cap)
+        return true;
+    p = realloc(*v, want * elem);
+    if (p == NULL)
+        return false;
+    *v = p;
+    *cap = want;
+    env->acct.allocs++;
+    return true;
+}
