@@ -7,6 +7,8 @@
 
 #include <pthread.h>
 
+#include "mon/mon.h"
+
 static char got[4096];
 
 /* peeked: the next bytes are exactly these, then nothing. */
@@ -261,6 +263,21 @@ static void test_buffer_off(void **state)
     assert_int_equal(fix.calls, 1);
 }
 
+/* What was read in a batch without packets is let go with it. */
+static void test_let_go(void **state)
+{
+    const struct strm_env *e = &mon_of(fix.ctx)->env.se;
+
+    fix_on(fix.lst, MOS_ON_CONN_NEW_DATA, MOS_NULL);
+    fix_shake();
+    fix_push(fix_cli(0, "abc"));
+    assert_int_equal(e->chunks.used, 1);
+    peeked(MOS_SIDE_SVR, "abc");
+    mtcp_tick(fix.ctx, fix.now);
+    assert_int_equal(e->chunks.used, 0);
+    assert_int_equal(e->strms.used, 0);
+}
+
 static void test_errors(void **state)
 {
     struct iovec v;
@@ -343,6 +360,7 @@ int main(void)
         {"test_retained small", test_retained, up_small, fix_down, NULL},
         {"test_retained default", test_retained, up_default, fix_down, NULL},
         TEST(test_buffer_off),
+        TEST(test_let_go),
         TEST(test_errors),
         TEST(test_thread),
         TEST(test_stopped),

@@ -252,6 +252,21 @@ static void test_far_away(void **state)
     assert_int_equal(mtcp_canceltimer(ctx, 3), 1);
 }
 
+/* Where two times become the last one there is, they go in the order they were armed. */
+static void test_end_of_time(void **state)
+{
+    struct timeval ever = {.tv_sec = LONG_MAX},
+                   almost = {.tv_sec = (time_t)(UINT64_MAX / NSEC_PER_SEC - 1)};
+
+    assert_int_equal(mtcp_settimer(ctx, 1, &ever, note), 0);
+    assert_int_equal(mtcp_settimer(ctx, 2, &almost, note), 0);
+    at(1000000);
+    mon_clock(m, UINT64_MAX);
+    mon_timers(m);
+    assert_int_equal(nran, 2);
+    assert_int_equal(ran[0], 1);
+}
+
 static void *arm_elsewhere(void *arg)
 {
     for (int i = 0; i < 1000; i++)
@@ -282,7 +297,8 @@ int main(void)
         TEST(test_before_the_start), TEST(test_order),    TEST(test_many),
         TEST(test_arms_itself),      TEST(test_cancel),   TEST(test_cancel_keeps_order),
         TEST(test_four_arguments),   TEST(test_clock),    TEST(test_first_batch),
-        TEST(test_errors),           TEST(test_far_away), TEST(test_threads),
+        TEST(test_errors),           TEST(test_far_away), TEST(test_end_of_time),
+        TEST(test_threads),
     };
 
     return cmocka_run_group_tests_name("montimer", tests, NULL, NULL);
