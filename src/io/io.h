@@ -92,6 +92,8 @@ struct io_open_args {
     bool poison;        /* overwrite frames at rx_done; builds with -Dpoison=true always do */
     uint16_t linktype;  /* IO_OUT: link type of what will be written; 0: taken from first frame */
     bool nanosec;       /* IO_OUT: nanosecond capture file */
+    /* IO_IN: asked now and then while a pipe is silent; true ends the input. NULL: never. */
+    bool (*stop)(void);
 };
 
 struct io_dev {

@@ -14,7 +14,9 @@
 #include "base/errtext.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,11 +24,15 @@
 
 #define ARENA_MIN  (IO_BURST * (size_t)2048)
 #define MAX_LOOKED 4096 /* frames looked at by one rx: even a filter that selects none answers */
+#define PATIENCE   100  /* ms of a pipe's silence until it is asked whether to go on */
 #define MAX_SEC    ((int64_t)(INT64_MAX / NSEC_PER_SEC))
 
 struct pcapin {
     pcap_t *pcap;
     FILE *fp;
+    FILE *pipe; /* what fp reads from if that may be silent; else NULL */
+    bool (*stop)(void);
+    bool stopped;
     char *path;
     struct bpffilter filter;
     uint64_t size;   /* 0: not known */
@@ -58,6 +64,44 @@ static const char *known_magic(FILE *fp)
     return NULL;
 }
 
+static ssize_t pipe_read(void *cookie, char *buf, size_t n)
+{
+    struct pcapin *in = cookie;
+    struct pollfd p = {.fd = fileno(in->pipe), .events = POLLIN};
+
+    while (!(in->stopped = in->stop())) {
+        int rc = poll(&p, 1, PATIENCE);
+
+        if (rc > 0)
+            return read(p.fd, buf, n);
+        if (rc < 0 && errno != EINTR)
+            return -1;
+    }
+    return 0;
+}
+
+static int pipe_close(void *cookie)
+{
+    return fclose(((struct pcapin *)cookie)->pipe);
+}
+
+/* Put a stream in front of one that may be silent for as long as it likes: reading it ends when stop says so. */
+static void make_patient(struct pcapin *in)
+{
+    static const cookie_io_functions_t fn = {.read = pipe_read, .close = pipe_close};
+    FILE *fp;
+
+    in->pipe = in->fp;
+    fp = fopencookie(in, "r", fn);
+    if (!fp) { /* then without */
+        in->pipe = NULL;
+        return;
+    }
+    in->fp = fp;
+    setvbuf(fp, in->buf, _IOFBF, PCAPFILE_BUFFER);
+    __fsetlocking(fp, FSETLOCKING_BYCALLER);
+}
+
 static int open_stream(struct pcapin *in)
 {
     struct stat sb;
@@ -66,14 +110,16 @@ static int open_stream(struct pcapin *in)
     in->fp = pcapfile_stream(in->path, "re", STDIN_FILENO, in->buf);
     if (!in->fp)
         return -1;
+    if (fstat(fileno(in->fp), &sb) == 0 && S_ISREG(sb.st_mode))
+        in->size = (uint64_t)sb.st_size;
+    else if (in->stop)
+        make_patient(in);
     c = getc(in->fp);
     if (c == EOF && ferror(in->fp))
         return err_set(errno, "%s: %s", in->path, strerror(errno));
     if (c == EOF)
         return err_set(EINVAL, "%s: empty, without even the header of a capture file", in->path);
     ungetc(c, in->fp);
-    if (fstat(fileno(in->fp), &sb) == 0 && S_ISREG(sb.st_mode))
-        in->size = (uint64_t)sb.st_size;
     return 0;
 }
 
@@ -118,6 +164,7 @@ int pcapin_open(struct io_dev *dev, const char *path)
         free(in);
         return err_set(ENOMEM, "%s: out of memory", path);
     }
+    in->stop = dev->args.stop;
     if (open_stream(in) < 0 || open_capture(dev, in) < 0) {
         int code = errno;
 
@@ -146,7 +193,7 @@ static void note_end(struct pcapin *in, int rc)
     const char *why = pcap_geterr(in->pcap);
     unsigned long long n = in->frames;
 
-    if (rc == PCAP_ERROR_BREAK) {
+    if (rc == PCAP_ERROR_BREAK || in->stopped) {
         in->end = ENODATA;
         snprintf(in->end_text, sizeof(in->end_text), "%s: end of input", in->path);
     } else if (strstr(why, "truncated")) {
