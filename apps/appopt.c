@@ -289,9 +289,9 @@ static int check_together(const struct appopt *opt)
         return complain(-1, "where should the files go? Name a directory with -o DIR");
     if (opt->out && strcmp(opt->out, "-") == 0)
         return complain(-1, "-w: expected the name of a file; standard output has the records");
-    for (int i = 0; i < opt->nfiles; i++) {
-        from_stdin += strcmp(opt->file[i], "-") == 0;
-        if (opt->out && same_file(opt->out, opt->file[i]))
+    for (const char **f = opt->file; *f; f++) {
+        from_stdin += strcmp(*f, "-") == 0;
+        if (opt->out && same_file(opt->out, *f))
             return complain(-1, "-w %s: that is one of the files to read", opt->out);
     }
     if (from_stdin > 1)
@@ -327,8 +327,8 @@ void appopt_free(struct appopt *opt)
 
 bool appopt_from_stdin(const struct appopt *opt)
 {
-    for (int i = 0; i < opt->nfiles; i++)
-        if (strcmp(opt->file[i], "-") == 0)
+    for (const char **f = opt->file; *f; f++)
+        if (strcmp(*f, "-") == 0)
             return true;
     return false;
 }

@@ -37,7 +37,7 @@ struct command {
 
 struct appopt {
     const struct command *cmd;
-    const char **file; /* -r, in order */
+    const char **file; /* -r, in order, ended by NULL */
     int nfiles;
     const char *out; /* -w, or NULL */
     char *expr;      /* BPF expression, or NULL */

@@ -141,14 +141,14 @@ static void write_failed(struct app *app, const struct direction *d)
 
 static bool add_gap(struct direction *d, uint64_t off, uint64_t len)
 {
-    struct gap *last = d->ngaps ? &d->gap[d->ngaps - 1] : NULL;
+    size_t n = d->ngaps;
 
     d->lost += len;
-    if (last && last->off + last->len == off) {
-        last->len += len;
+    if (n > 0 && d->gap[n - 1].off + d->gap[n - 1].len == off) {
+        d->gap[n - 1].len += len;
         return true;
     }
-    if (d->ngaps == d->cap) {
+    if (!d->gap || n == d->cap) {
         size_t cap = d->cap ? 2 * d->cap : 4;
         struct gap *more = realloc(d->gap, cap * sizeof(*more));
 

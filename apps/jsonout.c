@@ -62,14 +62,15 @@ static void quoted(struct json *j, const char *s, size_t n)
     for (size_t i = 0; i < n;) {
         const unsigned char *p = (const unsigned char *)s + i;
         size_t len = utf8_len(p, n - i);
-        char esc[8];
 
         if (*p == '"' || *p == '\\') {
-            esc[0] = '\\';
-            esc[1] = (char)*p;
-            json_raw(j, esc, 2);
+            json_raw(j, "\\", 1);
+            json_raw(j, s + i, 1);
         } else if (*p < 0x20 || *p == 0x7f || len == 0) {
-            json_raw(j, esc, (size_t)snprintf(esc, sizeof(esc), "\\u%04x", *p));
+            char esc[8];
+            int e = snprintf(esc, sizeof(esc), "\\u%04x", *p);
+
+            json_raw(j, esc, (size_t)e);
         } else {
             json_raw(j, s + i, len);
         }
@@ -135,9 +136,10 @@ void json_str(struct json *j, const char *key, const char *s)
 void json_u64(struct json *j, const char *key, uint64_t v)
 {
     char text[24];
+    int n = snprintf(text, sizeof(text), "%llu", (unsigned long long)v);
 
     member(j, key);
-    json_raw(j, text, (size_t)snprintf(text, sizeof(text), "%llu", (unsigned long long)v));
+    json_raw(j, text, (size_t)n);
 }
 
 void json_bool(struct json *j, const char *key, bool v)
@@ -155,9 +157,9 @@ void json_null(struct json *j, const char *key)
 void json_time(struct json *j, const char *key, uint64_t ns)
 {
     char text[40];
+    int n = snprintf(text, sizeof(text), "%llu.%09u", (unsigned long long)(ns / 1000000000),
+                     (unsigned)(ns % 1000000000));
 
     member(j, key);
-    json_raw(j, text,
-             (size_t)snprintf(text, sizeof(text), "%llu.%09u",
-                              (unsigned long long)(ns / 1000000000), (unsigned)(ns % 1000000000)));
+    json_raw(j, text, (size_t)n);
 }

@@ -37,7 +37,7 @@ static bool push(struct record_list *l, struct record *rec)
 {
     if (l->n == l->cap) {
         size_t cap = l->cap ? 2 * l->cap : 256;
-        struct record **more = realloc(l->rec, cap * sizeof(*more));
+        struct record **more = realloc(l->rec, cap * sizeof(struct record *));
 
         if (!more)
             return false;
@@ -52,7 +52,7 @@ static bool push(struct record_list *l, struct record *rec)
 static void flush(struct records *r, struct record_list *l)
 {
     if (l->n > 1)
-        qsort(l->rec, l->n, sizeof(*l->rec), compare);
+        qsort(l->rec, l->n, sizeof(struct record *), compare);
     for (size_t i = 0; i < l->n; i++) {
         r->emit(r->arg, l->rec[i]->text, l->rec[i]->len);
         r->count++;
@@ -103,7 +103,7 @@ static void take_over(struct record_list *to, struct record_list *from)
 
     while (i < from->n && push(to, from->rec[i]))
         i++;
-    memmove(from->rec, from->rec + i, (from->n - i) * sizeof(*from->rec));
+    memmove(from->rec, from->rec + i, (from->n - i) * sizeof(struct record *));
     from->n -= i;
 }
 
