@@ -24,7 +24,9 @@
 
 #define BLOCKS       8
 #define BLOCK_FRAMES 1024
-#define BLOCK_ROOM   (IO_HEADROOM + IO_TAILROOM)
+
+/* Bytes of a block's arena for a frame, which begins where io_align puts its IP header on a multiple of 4. */
+#define BLOCK_ROOM(len) ((IO_HEADROOM + 2 + (size_t)(len) + IO_TAILROOM + 15) & ~(size_t)15)
 
 struct block {
     struct pktbuf pb[BLOCK_FRAMES];
@@ -56,6 +58,15 @@ bool ctx_should_stop(const struct ctx *c)
     return __atomic_load_n(&c->stop, __ATOMIC_RELAXED) || __atomic_load_n(&engine.end_now, __ATOMIC_RELAXED);
 }
 
+/* all_stop: has every context been destroyed, or everything been interrupted? */
+static bool all_stop(const struct replay *r)
+{
+    for (int i = 0; i < r->cores; i++)
+        if (!ctx_should_stop(r->core[i]))
+            return false;
+    return true;
+}
+
 /* ---- devices ---- */
 
 static int open_output(struct engine *e)
@@ -77,9 +88,18 @@ static bool is_own_input(const struct engine_conf *c)
     return false;
 }
 
+/* nobody_reads: for an input that is silent: everything was interrupted, or every context destroyed. */
+static bool nobody_reads(void)
+{
+    if (__atomic_load_n(&engine.end_now, __ATOMIC_RELAXED))
+        return true;
+    return engine.running && engine.replay && all_stop(engine.replay);
+}
+
 int replay_open(struct engine *e)
 {
-    struct io_open_args args = {.dir = IO_IN, .filter = e->conf.filter, .poison = e->conf.poison};
+    struct io_open_args args = {
+        .dir = IO_IN, .filter = e->conf.filter, .poison = e->conf.poison, .stop = nobody_reads};
     struct io_dev *dev[ENGINE_DEVS];
     int n = 0;
 
@@ -274,15 +294,15 @@ static int block_add(struct replay *r, struct block *b, const struct pktbuf *fro
     struct pktbuf *to = &b->pb[b->n];
     struct seg s;
 
-    if (block_room(b, from->len + BLOCK_ROOM) < 0)
+    if (block_room(b, BLOCK_ROOM(from->len)) < 0)
         return -1;
     *to = *from;
-    to->data = b->arena + b->used + IO_HEADROOM;
+    to->data = b->arena + b->used + IO_HEADROOM + io_align(from->linktype);
     to->headroom = IO_HEADROOM;
     to->cap = from->len + IO_TAILROOM;
     to->slot = (uint32_t)b->n;
     memcpy(to->data, from->data, from->len);
-    b->used += from->len + BLOCK_ROOM;
+    b->used += BLOCK_ROOM(from->len);
     decode(&s, to);
     b->core[b->n++] = (uint8_t)steer_core(&s, r->cores);
     return 0;
@@ -334,7 +354,7 @@ static bool fill(struct engine *e, struct block *b)
             broken(e);
         if (n > 0)
             io_rx_done(e->in);
-        if (!ok || __atomic_load_n(&e->end_now, __ATOMIC_RELAXED))
+        if (!ok || all_stop(r))
             return false;
     }
     return true;
