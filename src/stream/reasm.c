@@ -79,18 +79,55 @@ void strm_drop(struct strm_env *e, struct flow_side *sd)
     sd->strm = 0;
 }
 
+/* first_seen: the first byte from off on that lies in one of the list's intervals (there is one). */
+static uint64_t first_seen(const struct strm_env *e, uint32_t list, uint64_t off)
+{
+    while (ival_at(e, list)->end <= off)
+        list = ival_at(e, list)->next;
+    return ival_at(e, list)->start > off ? ival_at(e, list)->start : off;
+}
+
+bool strm_fresh(const struct strm_env *e, const struct flow_side *sd, uint64_t *from, uint64_t *to)
+{
+    uint32_t list = sd->strm ? strm_at(e, sd->strm)->ooo : 0;
+
+    if (*from < sd->next)
+        *from = sd->next;
+    for (; list && ival_at(e, list)->start < *to; list = ival_at(e, list)->next) {
+        const struct ival *v = ival_at(e, list);
+
+        if (v->start > *from) {
+            *to = v->start;
+            break;
+        }
+        if (v->end > *from)
+            *from = v->end;
+    }
+    return *from < *to;
+}
+
+uint64_t strm_held_in(const struct strm_env *e, const struct flow_side *sd, uint64_t from,
+                      uint64_t to)
+{
+    return sd->strm ? chunk_sum(e, strm_at(e, sd->strm), from, to) : 0;
+}
+
 struct strm_overlap strm_overlap(const struct strm_env *e, const struct flow_side *sd, uint64_t off,
                                  uint32_t len)
 {
     struct strm_overlap o = {0};
     uint64_t end = off + len;
 
+    o.first = off;
     if (off < sd->next)
         o.dup = (uint32_t)((end < sd->next ? end : sd->next) - off);
     if (sd->strm) {
         const struct strm *s = strm_at(e, sd->strm);
+        uint32_t seen = (uint32_t)ival_cover(e, s->ooo, off, end);
 
-        o.dup += (uint32_t)ival_cover(e, s->ooo, off, end);
+        if (o.dup == 0 && seen)
+            o.first = first_seen(e, s->ooo, off);
+        o.dup += seen;
         o.late = (uint32_t)ival_cover(e, s->gap, off, end);
     }
     return o;

@@ -108,11 +108,19 @@ struct strm_in {
 struct strm_overlap {
     uint32_t dup;  /* bytes seen before, late ones included */
     uint32_t late; /* of them in declared gaps */
+    uint64_t first; /* offset of the first of them (dup > 0) */
 };
 
 /* strm_overlap: what of [off, off+len) is not new. Changes nothing. */
 struct strm_overlap strm_overlap(const struct strm_env *e, const struct flow_side *sd, uint64_t off,
                                  uint32_t len);
+
+/* strm_fresh: narrow [*from, *to) to its first run of bytes never seen. => false: all of them were. */
+bool strm_fresh(const struct strm_env *e, const struct flow_side *sd, uint64_t *from, uint64_t *to);
+
+/* strm_held_in: bytes held of [from, to), in order or not. */
+uint64_t strm_held_in(const struct strm_env *e, const struct flow_side *sd, uint64_t from,
+                      uint64_t to);
 
 /*
  * strm_same: do `len` bytes at data equal what is held at off? => 0 same, 1 changed, 2 unknown (some byte is not held and no
