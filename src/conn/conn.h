@@ -143,8 +143,8 @@ int conn_done(struct conn_env *env, struct conn_pkt *cp);
 
 /* conn_kill: put the flow on the batch's list of ended flows with this MOS_END_* reason (once). */
 void conn_kill(struct conn_env *env, uint32_t idx, int reason);
-/* conn_flush: make all that is held readable, declare the last holes. Adds to env.gaps/raises. */
-void conn_flush(struct conn_env *env, uint32_t idx);
+/* conn_flush: make all that is held readable, declare the last holes. Adds to env.gaps/raises; *data as conn_pkt.data. */
+void conn_flush(struct conn_env *env, uint32_t idx, uint8_t *data);
 /* conn_free: give streams and record back; raises that are still listed for it are taken back. Children must be gone. */
 void conn_free(struct conn_env *env, uint32_t idx);
 
@@ -161,7 +161,7 @@ uint64_t conn_deadline(const struct conn_env *env, const struct flow *f);
  * => true when the flow is idle beyond its deadline: the caller tells TIMEOUT and ends it, or hangs it again
  *    (conn_rearm).
  */
-bool conn_timer(struct conn_env *env, uint32_t idx);
+bool conn_timer(struct conn_env *env, uint32_t idx, uint8_t *data);
 void conn_rearm(struct conn_env *env, uint32_t idx);
 
 /* conn_raise: list (flow, side) for NEW_DATA (kind SIDE_PEND_DATA) or GAP (SIDE_PEND_GAP) at the end of the batch. */

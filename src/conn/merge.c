@@ -56,8 +56,7 @@ static void note_gap(struct conn_env *env, uint32_t idx, int side, enum gap_caus
 /* data_ready: bytes became readable on this side. */
 static void data_ready(struct conn_env *env, uint32_t idx, int side, uint8_t *data)
 {
-    if (data)
-        *data |= (uint8_t)(1 << side);
+    *data |= (uint8_t)(1 << side);
     conn_raise(env, idx, side, SIDE_PEND_DATA);
     conn_touch(env, idx);
 }
@@ -282,7 +281,7 @@ void conn_merge(struct conn_env *env, struct conn_pkt *cp)
     look_at_holes(env, cp->idx, cp->from, &cp->data);
 }
 
-void conn_flush(struct conn_env *env, uint32_t idx)
+void conn_flush(struct conn_env *env, uint32_t idx, uint8_t *data)
 {
     struct flow *f = flow_at(&env->ft, idx);
 
@@ -293,19 +292,19 @@ void conn_flush(struct conn_env *env, uint32_t idx)
         if (sd->strm && strm_at(&env->se, sd->strm)->syn_len)
             strm_syn_take(&env->se, sd, 0, false); /* never acknowledged */
         while (strm_hole(&env->se, sd, known_end(f, side), &off, &len))
-            if (!give_up(env, idx, side, off + len, GAP_END, NULL))
+            if (!give_up(env, idx, side, off + len, GAP_END, data))
                 break;
         end = strm_end(&env->se, sd);
         strm_ack(&env->se, sd, sd->next);
         if (strm_end(&env->se, sd) > end)
-            data_ready(env, idx, side, NULL);
+            data_ready(env, idx, side, data);
     }
 }
 
-bool conn_timer(struct conn_env *env, uint32_t idx)
+bool conn_timer(struct conn_env *env, uint32_t idx, uint8_t *data)
 {
-    look_at_holes(env, idx, CLI, NULL);
-    look_at_holes(env, idx, SVR, NULL);
+    look_at_holes(env, idx, CLI, data);
+    look_at_holes(env, idx, SVR, data);
     if (conn_deadline(env, flow_at(&env->ft, idx)) <= env->now)
         return true;
     conn_rearm(env, idx);

@@ -65,13 +65,15 @@ static void end_side(struct mon *m, uint32_t idx, int side)
 void mon_end(struct mon *m, uint32_t idx, int reason)
 {
     struct flow *f = flow_at(&m->env.ft, idx);
-    uint32_t outer = m->ending;
+    uint32_t outer = m->ending, gap0 = m->env.ngaps;
+    uint8_t data = 0;
     int last = f->flags & FLOW_LAST_SVR ? SVR : CLI;
 
     if (f->reason == 0 || (reason && !(f->flags & (FLOW_LINGER | FLOW_ENDED))))
         f->reason = (uint8_t)(reason ? reason : MOS_END_EOF);
     f->flags |= FLOW_ENDED;
-    conn_flush(&m->env, idx);
+    conn_flush(&m->env, idx, &data);
+    mon_tell_given_up(m, idx, gap0, data);
     tell_raises(m, idx);
     m->ending = idx;
     f->end_state[CLI] = f->side[CLI].state;
@@ -187,9 +189,16 @@ static void flow_timers(struct mon *m)
     struct wheel *w = &m->env.ft.wheel;
     uint32_t head = wheel_advance(w, m->env.now), idx;
 
-    while ((idx = wheel_next_due(w, &head)) != 0)
-        if (conn_timer(&m->env, idx))
+    while ((idx = wheel_next_due(w, &head)) != 0) {
+        uint32_t gap0 = m->env.ngaps;
+        uint8_t data = 0;
+        bool idle = conn_timer(&m->env, idx, &data);
+
+        if (data || gap0 < m->env.ngaps)
+            mon_tell_given_up(m, idx, gap0, data);
+        if (idle)
             mon_idle(m, idx);
+    }
     w = &m->env.ft.tomb_wheel;
     head = wheel_advance(w, m->env.now);
     while ((idx = wheel_next_due(w, &head)) != 0) {

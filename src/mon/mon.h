@@ -177,6 +177,8 @@ void mon_tell(struct mon *m, uint32_t idx, enum mon_hook hook, int side, uint32_
 void mon_tell_packet(struct mon *m, struct conn_pkt *cp, enum mon_hook hook, int side, uint32_t ranks);
 /* mon_tell_merged: what the merge of a packet has raised: ERROR at NULL, GAP and NEW_DATA at RCV. */
 void mon_tell_merged(struct mon *m, struct conn_pkt *cp);
+/* mon_tell_given_up: what a timer or the end of a flow has given up and made readable, at RCV: gaps from gap0 on, and data. */
+void mon_tell_given_up(struct mon *m, uint32_t idx, uint32_t gap0, uint8_t data);
 /* mon_tell_orphan: a TCP segment without a flow. mon_tell_raw: any IP packet, to raw sockets. */
 void mon_tell_orphan(struct mon *m, struct seg *s);
 void mon_tell_raw(struct mon *m, struct seg *s);

@@ -395,6 +395,8 @@ void mon_child_stop(struct mon *m, uint32_t idx, struct child *c, int side)
 {
     struct flow *f = flow_at(&m->env.ft, idx);
 
+    if (c->flags & CHILD_CLOSED)
+        return; /* the flow is listed once */
     if (side == MOS_SIDE_CLI || side == MOS_SIDE_BOTH)
         c->flags |= CHILD_STOP_CLI;
     if (side == MOS_SIDE_SVR || side == MOS_SIDE_BOTH)

@@ -85,22 +85,32 @@ void mon_tell_packet(struct mon *m, struct conn_pkt *cp, enum mon_hook hook, int
     m->ip_len_was = 0;
 }
 
+void mon_tell_given_up(struct mon *m, uint32_t idx, uint32_t gap0, uint8_t data)
+{
+    for (uint32_t i = gap0; i < m->env.ngaps; i++) {
+        struct conn_gap g = m->env.gaps[i]; /* the list may move */
+
+        if (g.flow != idx)
+            continue;
+        m->gap = &g;
+        mon_tell(m, idx, HK_RCV, g.side, EVB(EV_GAP));
+        m->gap = NULL;
+    }
+    for (int side = CLI; side <= SVR; side++)
+        if (data & (1 << side))
+            mon_tell(m, idx, HK_RCV, side, EVB(EV_NEW_DATA));
+}
+
 void mon_tell_merged(struct mon *m, struct conn_pkt *cp)
 {
     if (cp->rcv & CR_ERROR)
         mon_tell_packet(m, cp, HK_NULL, cp->to, EVB(EV_ERROR));
-    for (uint32_t i = cp->gap0; i < m->env.ngaps; i++) {
-        struct conn_gap g = m->env.gaps[i]; /* the list may move */
-
-        if (g.flow != cp->idx)
-            continue;
-        m->gap = &g;
-        mon_tell_packet(m, cp, HK_RCV, g.side, EVB(EV_GAP));
-        m->gap = NULL;
-    }
-    for (int side = CLI; side <= SVR; side++)
-        if (cp->data & (1 << side))
-            mon_tell_packet(m, cp, HK_RCV, side, EVB(EV_NEW_DATA));
+    m->seg = cp->s;
+    m->cp = cp;
+    mon_tell_given_up(m, cp->idx, cp->gap0, cp->data);
+    m->seg = NULL;
+    m->cp = NULL;
+    m->ip_len_was = 0;
 }
 
 static bool domain_sees(const struct listener *l, const struct seg *s)
