@@ -5,6 +5,7 @@
  */
 #include "engine/engine.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -209,14 +210,14 @@ static int unknown(const struct reading *r, const struct conf_item *it, const ch
                    near ? near : "", near ? "'?" : "");
 }
 
-static int read_mask(const struct reading *r, const struct conf_item *it, const char *word, uint64_t *mask)
+static int read_mask(const struct reading *r, const struct conf_item *it, const char *where, const char *word, uint64_t *mask)
 {
     char *end;
 
     errno = 0;
     *mask = strtoull(word, &end, 16);
-    if (errno || *end || end == word || *mask == 0)
-        return err_set(EINVAL, "%s:%d: netdev: expected a core mask in hexadecimal, not 0, got '%s'", r->f->path, it->line,
+    if (errno || *end || !isxdigit((unsigned char)*word) || *mask == 0)
+        return err_set(EINVAL, "%s:%d: %s: expected a core mask in hexadecimal, not 0, got '%s'", r->f->path, it->line, where,
                        word);
     return 0;
 }
@@ -231,7 +232,7 @@ static int read_netdev(struct reading *r, const struct conf_item *block)
             return bad(r, it, "netdev: expected a device name and a core mask");
         if (r->c->ndev == ENGINE_DEVS)
             return bad(r, it, "netdev: too many devices (64)");
-        if (it->nwords == 2 && read_mask(r, it, it->word[1], &mask) < 0)
+        if (it->nwords == 2 && read_mask(r, it, "netdev", it->word[1], &mask) < 0)
             return -1;
         d->name = strdup(it->word[0]);
         if (d->name == NULL)
@@ -350,7 +351,7 @@ static int read_app(struct reading *r, const struct conf_item *block)
             if (read_run(r, it, a) < 0)
                 return -1;
         } else if (strcmp(it->name, "cpu_mask") == 0) {
-            if (read_mask(r, it, it->value, &r->c->pub.app_cpu_mask[a]) < 0)
+            if (read_mask(r, it, it->name, it->value, &r->c->pub.app_cpu_mask[a]) < 0)
                 return -1;
         } else if (strcmp(it->name, "ip_forward") == 0) {
             if (conf_bool(r->f, it, &fwd) < 0)

@@ -90,6 +90,7 @@ static int init(const char *conf)
     engine.why[0] = '\0';
     engine.end_now = 0;
     engine.running = false;
+    engine.position = engine.size = engine.frames = engine.filtered = engine.sent = engine.refused = 0;
     if (replay_open(&engine) < 0) {
         int code = errno;
 
@@ -266,31 +267,36 @@ static struct ctx *ctx_of(mctx_t mctx)
     return m ? m->engine : NULL;
 }
 
-/* own_thread: does the caller run on the context's own thread (in a callback)? */
-static bool own_thread(const struct ctx *c)
+/* inside: does the caller run in a callback of this context? */
+static bool inside(const struct ctx *c)
 {
-    return c->has_thread && pthread_equal(c->thread, pthread_self());
+    const struct mon *m = c->m;
+
+    return __atomic_load_n(&m->state, __ATOMIC_ACQUIRE) == MON_RUNNING && pthread_equal(m->owner, pthread_self()) &&
+           m->in_callback;
 }
 
 int mtcp_destroy_context(mctx_t mctx)
 {
     struct ctx *c = ctx_of(mctx);
+    bool later;
 
     if (c == NULL)
         return -1;
-    if (__atomic_exchange_n(&c->stop, STOP_QUIETLY, __ATOMIC_RELAXED) && (in_handler || own_thread(c) || c->m->in_callback))
+    later = in_handler || inside(c);
+    if (__atomic_exchange_n(&c->stop, STOP_QUIETLY, __ATOMIC_RELAXED) && later)
         return err_set(EPERM, "mtcp_destroy_context: context %d was destroyed before", mctx->cpu);
-    if (in_handler || own_thread(c) || c->m->in_callback)
+    if (later)
         return 0; /* it ends at the next burst; mtcp_app_join or mtcp_destroy gives its memory back */
-    if (c->has_thread) {
-        wait_done(c);
-        pthread_mutex_lock(&engine.lock);
-        if (c->has_thread)
-            pthread_join(c->thread, NULL);
-        c->has_thread = false;
-        pthread_mutex_unlock(&engine.lock);
-    }
     pthread_mutex_lock(&engine.lock);
+    later = c->has_thread;
+    pthread_mutex_unlock(&engine.lock);
+    if (later)
+        wait_done(c);
+    pthread_mutex_lock(&engine.lock);
+    if (c->has_thread)
+        pthread_join(c->thread, NULL);
+    c->has_thread = false;
     if (c->m)
         reap(c);
     pthread_mutex_unlock(&engine.lock);
@@ -307,7 +313,7 @@ static bool join_start(struct ctx *c)
         engine.broke = errno;
         snprintf(engine.why, sizeof(engine.why), "%s", err_text());
     }
-    wait = c->m && c->has_thread && !own_thread(c);
+    wait = c->m && c->has_thread && !inside(c);
     pthread_mutex_unlock(&engine.lock);
     return wait;
 }
@@ -324,8 +330,10 @@ void mtcp_app_join(mctx_t mctx)
         wait_done(c);
     err_clear();
     errno = 0;
+    pthread_mutex_lock(&engine.lock);
     if (engine.broke)
         err_set(engine.broke, "%s", engine.why);
+    pthread_mutex_unlock(&engine.lock);
 }
 
 int mtcp_destroy(void)

@@ -161,10 +161,14 @@ void replay_close(struct engine *e)
 /* broken: input or output failed: remember the first reason. */
 static void broken(struct engine *e)
 {
+    int code = errno ? errno : EIO;
+
+    pthread_mutex_lock(&e->lock);
     if (e->broke == 0) {
-        e->broke = errno ? errno : EIO;
+        e->broke = code;
         snprintf(e->why, sizeof(e->why), "%s", err_text());
     }
+    pthread_mutex_unlock(&e->lock);
 }
 
 /* publish: the device's counters, for whoever asks from another thread. */
@@ -410,7 +414,7 @@ static void work_epoch(struct ctx *c, struct block *b, int me, int from, int to)
             mon_burst(c->m);
         }
     }
-    c->w.at = to;
+    c->w.at = to - 1; /* what is made now leaves before the next epoch's first frame */
     mon_epoch(c->m, b->pb[to - 1].clock_ns);
 }
 

@@ -109,7 +109,7 @@ static uint32_t open_flow(struct worker *w, struct seg *s, int i)
 /* ---- look-up ---- */
 
 /* tombstone: a flow that nobody watches: forwarded, no orphan. A SYN of another connection or its end removes the stone. */
-static void tombstone(struct worker *w, struct seg *s, uint32_t idx)
+static void tombstone(struct worker *w, const struct seg *s, uint32_t idx, int from)
 {
     struct flow_tomb *t = tomb_at(&w->m->env.ft, idx);
 
@@ -117,7 +117,7 @@ static void tombstone(struct worker *w, struct seg *s, uint32_t idx)
     t->packets++;
     w->m->env.reasons[REASON_STOPPED]++;
     if (s->tflags & TH_FIN_)
-        t->fins |= (uint8_t)(1 << (s->sport == t->port[0]));
+        t->fins |= (uint8_t)(1 << from);
     if ((s->tflags & TH_RST_) || t->fins == 3)
         ftable_unbury(&w->m->env.ft, idx);
 }
@@ -141,6 +141,8 @@ static bool still_there(struct worker *w, struct seg *s, struct flow_hit *hit, b
         return false;
     }
     if (conn_reuse(&m->env, f, s, hit->from)) {
+        if (conn_refuse(&m->env, f, s, hit->from) != REASON_NONE)
+            return true; /* what nobody receives ends nothing: it is refused next */
         mon_end(m, hit->idx, MOS_END_REUSE);
         *gone = false;
         return false;
@@ -239,7 +241,7 @@ static void input_tcp(struct worker *w, struct seg *s, int i)
     bool opened = false, orphaned = false;
 
     if (hit.idx & FLOW_TOMB) {
-        tombstone(w, s, hit.idx);
+        tombstone(w, s, hit.idx, hit.from);
         return;
     }
     if (hit.idx && !still_there(w, s, &hit, &orphaned))
