@@ -126,7 +126,7 @@ def syn_only(net):
 @script
 def handshake_repeated(net):
     c = net.conn().syn().wait(100).syn().wait(200).syn().synack().wait(100).synack().ack(C)
-    talk(c).syn().close()
+    talk(c).packet(C, SYN, 0).close()  # late, and nothing is sent again behind it
 
 
 @script
