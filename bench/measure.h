@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * measure.h: time and what is made of it. Cycles are those of the constant-rate time stamp counter
+ * (on other machines: nanoseconds); what is charged is the thread's CPU time, converted, so that
+ * time taken by other programs does not count.
+ */
+#ifndef WEIR_BENCH_MEASURE_H
+#define WEIR_BENCH_MEASURE_H
+
+#include <stdint.h>
+#include <time.h>
+
+#define MEASURE_ROUNDS 32 /* at most */
+
+static inline uint64_t thread_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* measure_hz: ticks of the time stamp counter a second, measured once against the clock. */
+double measure_hz(void);
+/* measure_cpu: the processor's name, for the report. */
+const char *measure_cpu(void);
+/* measure_rss: bytes of this process in memory now. */
+uint64_t measure_rss(void);
+
+/* median, lowest, highest: of n values (1 to MEASURE_ROUNDS). */
+double median(const double *v, int n);
+double lowest(const double *v, int n);
+double highest(const double *v, int n);
+
+#endif
