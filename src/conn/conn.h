@@ -99,6 +99,7 @@ struct conn_pkt {
     uint8_t data;        /* bit s: bytes became readable on side s */
     bool ignored;        /* the packet is not believed (RST or SYN out of place): counted, told as PKT_IN, changes nothing */
     bool opened;         /* it opened the flow */
+    bool merged;         /* conn_merge was here */
     bool first_ack;      /* the first ACK of its sender */
     bool first_syn;      /* the first SYN seen of the client */
     uint32_t gap0;       /* env.gaps from here on are this packet's */
@@ -136,6 +137,7 @@ enum reason conn_refuse(struct conn_env *env, struct flow *f, const struct seg *
 void conn_begin(struct conn_env *env, struct conn_pkt *cp, struct seg *s, uint32_t idx, int from, bool opened);
 void conn_send(struct conn_env *env, struct conn_pkt *cp);
 void conn_recv(struct conn_env *env, struct conn_pkt *cp);
+/* conn_merge: once per packet; a second call does nothing (whoever changes the packet at RCV merges it first). */
 void conn_merge(struct conn_env *env, struct conn_pkt *cp);
 
 /* conn_done: => MOS_END_* reason when both ends have finished and nothing is waited for; 0 else (lingering is arranged). */

@@ -253,8 +253,9 @@ void conn_merge(struct conn_env *env, struct conn_pkt *cp)
     struct seg *s = cp->s;
     struct flow_side *snd = &f->side[cp->from], *rcv = &f->side[cp->to];
 
-    if (cp->ignored)
+    if (cp->merged || cp->ignored)
         return;
+    cp->merged = true;
     if (s->tflags & TH_ACK_) {
         take_syn_data(env, cp, cp->from, conn_acked(f, cp->from));
         if (strm_ack(&env->se, snd, conn_acked(f, cp->from)) && (snd->flags & SIDE_LAST))

@@ -136,6 +136,8 @@ void mon_write_guard(struct mon *m)
 {
     struct pktbuf *pb = m->seg->pb;
 
+    if (m->hook == HK_RCV && m->cp)
+        conn_merge(&m->env, m->cp); /* a repetition is told before its merge: the stream gets what arrived */
     if (pb->flags & PB_BORROWED)
         conn_own_borrowed(&m->env, pb->borrow_flow);
 }
