@@ -13,7 +13,7 @@
 
 struct chain {
     int n, at;
-    int broke;       /* errno of the first file that was cut off in the middle; 0: none */
+    int broke; /* errno of the first file that was cut off in the middle; 0: none */
     char why[256];
     uint64_t before; /* frames of the devices before this one */
     struct io_dev *dev[];
@@ -34,7 +34,8 @@ static int chain_rx(struct io_dev *dev, struct pktbuf **pb, int n)
             }
             return got;
         }
-        if (errno == EILSEQ && c->broke == 0) { /* cut off: told at the end; the files after it are read all the same */
+        if (errno == EILSEQ && c->broke == 0) {
+            /* cut off: told at the end; the files after it are read all the same */
             c->broke = errno;
             snprintf(c->why, sizeof(c->why), "%s", err_text());
         } else if (errno != ENODATA && errno != EILSEQ) {
