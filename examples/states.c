@@ -16,7 +16,7 @@ struct conn {
     int state[2]; /* enum tcpstate */
 };
 
-static LIST_HEAD(, conn) conns = LIST_HEAD_INITIALIZER(conns);
+static LIST_HEAD(conn_list, conn) conns = LIST_HEAD_INITIALIZER(conns);
 static bool changed;
 static unsigned seconds, ended;
 

@@ -177,12 +177,42 @@ static void start(int core, event_t syn)
     }
 }
 
+static void run(event_t syn)
+{
+    int i;
+
+    for (i = 0; i < g_cores; i++)
+        start(i, syn);
+    printf("%d cores\n", g_cores);
+    fflush(stdout);
+    for (i = 0; i < g_cores; i++)
+        mtcp_app_join(g_mctx[i]);
+    for (i = 0; i < g_cores; i++) {
+        mtcp_close(g_mctx[i], g_sock[i]); /* fails: the context has finished */
+        mtcp_destroy_context(g_mctx[i]);
+    }
+    mtcp_destroy();
+}
+
+static void print_rules(void)
+{
+    int i, j;
+
+    for (j = 0; j < g_rules; j++) {
+        unsigned hits = 0;
+
+        for (i = 0; i < g_cores; i++)
+            hits += g_rule[j].hits[i];
+        printf("%u hits: %s\n", hits, g_rule[j].text);
+    }
+}
+
 int main(int argc, char **argv)
 {
     char *conf = "config/mos.conf", *rules = "config/simple_firewall.conf";
     struct mtcp_conf mcfg;
     event_t syn;
-    int opt, i, j;
+    int opt;
 
     g_cores = MIN(GetNumCPUs(), MAX_CPUS);
     while ((opt = getopt(argc, argv, "c:f:n:")) != -1) {
@@ -201,29 +231,14 @@ int main(int argc, char **argv)
     mtcp_getconf(&mcfg);
     mcfg.num_cores = g_cores;
     mtcp_setconf(&mcfg);
+    memset(&mcfg, 0, sizeof(mcfg));
     mtcp_getconf(&mcfg);
     if (mcfg.num_cores != g_cores)
         return EXIT_FAILURE;
     syn = mtcp_define_event(MOS_ON_PKT_IN, is_syn, NULL);
     if (syn == MOS_NULL_EVENT)
         return EXIT_FAILURE;
-    for (i = 0; i < mcfg.num_cores; i++)
-        start(i, syn);
-    printf("%d cores\n", g_cores);
-    fflush(stdout);
-    for (i = 0; i < mcfg.num_cores; i++)
-        mtcp_app_join(g_mctx[i]);
-    for (i = 0; i < mcfg.num_cores; i++) {
-        mtcp_close(g_mctx[i], g_sock[i]); /* fails: the context has finished */
-        mtcp_destroy_context(g_mctx[i]);
-    }
-    mtcp_destroy();
-    for (j = 0; j < g_rules; j++) {
-        unsigned hits = 0;
-
-        for (i = 0; i < mcfg.num_cores; i++)
-            hits += g_rule[j].hits[i];
-        printf("%u hits: %s\n", hits, g_rule[j].text);
-    }
+    run(syn);
+    print_rules();
     return 0;
 }

@@ -189,11 +189,45 @@ static void start(int core)
     }
 }
 
+/* Sessions that were still there, and are given back now. */
+static int leftover(void)
+{
+    struct session *s;
+    int i, left = 0;
+
+    for (i = 0; i < g_cores; i++) {
+        for (; (s = TAILQ_FIRST(&g_sessions[i])); left++) {
+            TAILQ_REMOVE(&g_sessions[i], s, link);
+            free(s);
+        }
+    }
+    return left;
+}
+
+static void run(void)
+{
+    int i;
+
+    for (i = 0; i < g_cores; i++)
+        TAILQ_INIT(&g_sessions[i]);
+    for (i = 0; i < g_cores; i++)
+        start(i);
+    printf("%d cores\n", g_cores);
+    fflush(stdout);
+    for (i = 0; i < g_cores; i++)
+        mtcp_app_join(g_mctx[i]);
+    for (i = 0; i < g_cores; i++)
+        mtcp_destroy_context(g_mctx[i]);
+    mtcp_destroy();
+    printf("started %u ended %u left %d strange %u most %u\n", g_started, g_ended, leftover(),
+           g_strange, g_most);
+}
+
 int main(int argc, char **argv)
 {
     const char *conf = "config/mos.conf";
     struct mtcp_conf mcfg;
-    int opt, i, left = 0;
+    int opt;
 
     g_cores = GetNumCPUs();
     while ((opt = getopt(argc, argv, "c:f:")) != -1) {
@@ -212,26 +246,6 @@ int main(int argc, char **argv)
     mcfg.num_cores = g_cores;
     mtcp_setconf(&mcfg);
     mtcp_register_signal(SIGINT, on_sigint);
-    for (i = 0; i < g_cores; i++)
-        TAILQ_INIT(&g_sessions[i]);
-    for (i = 0; i < g_cores; i++)
-        start(i);
-    printf("%d cores\n", g_cores);
-    fflush(stdout);
-    for (i = 0; i < g_cores; i++)
-        mtcp_app_join(g_mctx[i]);
-    for (i = 0; i < g_cores; i++)
-        mtcp_destroy_context(g_mctx[i]);
-    mtcp_destroy();
-    for (i = 0; i < g_cores; i++) {
-        struct session *s;
-
-        for (; (s = TAILQ_FIRST(&g_sessions[i])); left++) {
-            TAILQ_REMOVE(&g_sessions[i], s, link);
-            free(s);
-        }
-    }
-    printf("started %u ended %u left %d strange %u most %u\n", g_started, g_ended, left, g_strange,
-           g_most);
+    run();
     return 0;
 }
