@@ -159,6 +159,10 @@ static void judge(struct conn_env *env, struct conn_pkt *cp, uint64_t idle)
             return;
         }
     }
+    if (rcv->state == FS_SYN_RCVD && (f->flags & FLOW_STRICT) && (s->tflags & TH_ACK_) && !(rcv->flags & SIDE_SPOKE)) {
+        ignore(env, cp, REASON_ACK_INVALID); /* 3.10.7.4, step 5: it has sent no SYN/ACK that this could acknowledge */
+        return;
+    }
     if (why != REASON_NONE)
         ignore(env, cp, why);
 }
