@@ -148,7 +148,9 @@ static void settle_side(struct mon *m, uint32_t idx, int side)
     if (keep < unread && strm_held(&m->env.se, sd) > s->limit)
         strm_release(&m->env.se, sd, unread < sd->next - s->limit ? unread : sd->next - s->limit);
     if (strm_held(&m->env.se, sd) > s->limit && sd->next - unread > s->limit) {
+        m->lost_below = sd->next - s->limit;
         mon_tell(m, idx, HK_NULL, side, EVB(EV_ERROR)); /* a last chance to read */
+        m->lost_below = 0;
         strm_release(&m->env.se, sd, sd->next - s->limit);
     }
     strm_own(&m->env.se, sd);

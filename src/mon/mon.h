@@ -90,6 +90,7 @@ struct mon {
     bool rexmit_now;          /* during REXMIT events */
     bool overlap_now;         /* during OVERLAP events */
     uint32_t ending;          /* flow whose CONN_END is told */
+    uint64_t lost_below;      /* during ERROR over unread bytes: those below this offset will go; else 0 */
     uint32_t ip_len_was;      /* the datagram's length before an OVERWRITE of its length field, 0: none (packet.c) */
 
     /* application timers: a heap by (due, seq) */

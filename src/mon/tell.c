@@ -45,10 +45,14 @@ static void tell_one(struct mon *m, const uint32_t *setp, const uint16_t *flags,
     m->call = call.outer;
 }
 
-/* only_wanted: NEW_DATA is for children that want the side's bytes. */
-static uint32_t only_wanted(const struct mon *m, const struct child *c, int side, uint32_t ranks)
+/* only_wanted: NEW_DATA is for children that want the side's bytes; ERROR over lost bytes for those that lose any. */
+static uint32_t only_wanted(struct mon *m, struct flow *f, const struct child *c, int side, uint32_t ranks)
 {
-    return (ranks & EVB(EV_NEW_DATA)) && !mon_wants(m, c, side) ? ranks & ~EVB(EV_NEW_DATA) : ranks;
+    if ((ranks & EVB(EV_NEW_DATA)) && !mon_wants(m, c, side))
+        ranks &= ~EVB(EV_NEW_DATA);
+    if ((ranks & EVB(EV_ERROR)) && m->lost_below && (!mon_wants(m, c, side) || *mon_cursor(m, f, c, side) >= m->lost_below))
+        ranks &= ~EVB(EV_ERROR);
+    return ranks;
 }
 
 void mon_tell(struct mon *m, uint32_t idx, enum mon_hook hook, int side, uint32_t ranks)
@@ -61,7 +65,7 @@ void mon_tell(struct mon *m, uint32_t idx, enum mon_hook hook, int side, uint32_
     m->hook = hook;
     if (likely(f->c0.next == 0)) {
         if (f->c0.sock >= 0 && (evset_mask(m->sets, f->c0.set[hook]) & ranks))
-            tell_one(m, &f->c0.set[hook], &f->c0.flags, f->c0.sock, side, only_wanted(m, &f->c0, side, ranks));
+            tell_one(m, &f->c0.set[hook], &f->c0.flags, f->c0.sock, side, only_wanted(m, f, &f->c0, side, ranks));
         m->hook = before;
         return;
     }
@@ -70,7 +74,7 @@ void mon_tell(struct mon *m, uint32_t idx, enum mon_hook hook, int side, uint32_
         struct child *c = mon_child_at(m, f, v[i]);
 
         if (evset_mask(m->sets, c->set[hook]) & ranks)
-            tell_one(m, &c->set[hook], &c->flags, c->sock, side, only_wanted(m, c, side, ranks));
+            tell_one(m, &c->set[hook], &c->flags, c->sock, side, only_wanted(m, f, c, side, ranks));
     }
     m->hook = before;
 }
