@@ -97,17 +97,18 @@ static void shape(struct mould *o, const struct mon *m, const struct ends *e)
 }
 
 /* emit: build it and hand it to the engine. => 0; -1 EMSGSIZE, ENOBUFS. */
-static int emit(struct mon *m, const struct ends *e, struct build_tcp *b, const char *call)
+static int emit(struct mon *m, const struct ends *e, const struct build_tcp *what, const char *call)
 {
     uint8_t frame[FRAME_MAX_];
+    struct build_tcp b = *what;
     struct mould o;
     uint32_t n;
 
     shape(&o, m, e);
-    b->like = &o.s;
-    n = build_tcp(frame, sizeof(frame), b);
+    b.like = &o.s;
+    n = build_tcp(frame, sizeof(frame), &b);
     if (n == 0)
-        return err_set(EMSGSIZE, "%s: %u bytes do not fit one segment", call, b->plen);
+        return err_set(EMSGSIZE, "%s: %u bytes do not fit one segment", call, b.plen);
     if (m->send == NULL)
         return err_set(ENOBUFS, "%s: this context has no way out", call);
     if (m->send(m, &o.pb, frame, n) < 0) {
