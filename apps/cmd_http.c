@@ -15,8 +15,8 @@
  * (one byte of a header), or a hundred: the filter answers "some", and the callback takes them all.
  *
  * SIDES  A stream belongs to who receives it: requests lie in the buffer of MOS_SIDE_SVR. How a
- * response ends depends on its request, so has_message always reads the requests first, whichever
- * side the event is for. Then the order of events within a batch does not matter.
+ * response ends depends on its request, so has_message always reads both sides, whichever the event
+ * is for; the parser lets a response wait whose request is late.
  *
  * CURSORS  The library has a read offset for each side and moves it with mtcp_peekv; the parser
  * keeps what it needs of an unfinished header. So nothing is ever read twice, and what is found
@@ -164,13 +164,14 @@ static void drain(mctx_t mctx, int sock, int side, struct web *w)
         for (int i = 0; n > 0 && i < cnt; i++)
             http_feed(&w->http, dir, iov[i].iov_base, iov[i].iov_len);
     }
-    drop_marks(&w->marks[dir], w->http.dir[dir].off);
 }
 
 static void drain_both(mctx_t mctx, int sock, struct web *w)
 {
-    drain(mctx, sock, MOS_SIDE_SVR, w); /* requests first */
+    drain(mctx, sock, MOS_SIDE_SVR, w);
     drain(mctx, sock, MOS_SIDE_CLI, w);
+    for (int dir = 0; dir < 2; dir++)
+        drop_marks(&w->marks[dir], http_needed(&w->http, dir));
     if (w->http.failed)
         app_failed(app_ctx_of(mctx)->app, "out of memory");
 }

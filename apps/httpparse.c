@@ -10,10 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HEAD_MAX  65536 /* a head; bytes held behind CONNECT */
-#define LINE_MAX_ 8192  /* a line while searching, or before a chunk */
+#define HEAD_MAX  65536   /* a head; bytes held behind CONNECT */
+#define LINE_MAX_ 8192    /* a line while searching, or before a chunk */
+#define WAIT_MAX  1048576 /* bytes held behind a response; no request is that late */
 
-enum { ASKED_OTHER, ASKED_HEAD, ASKED_CONNECT, ASKED_NOTHING };
+enum { ASKED_OTHER, ASKED_HEAD, ASKED_CONNECT, ASKED_UNKNOWN };
 
 static void give_up(struct http_conn *c)
 {
@@ -84,8 +85,10 @@ static bool is_empty_line(const char *s, size_t n)
 
 /* ---- requests that wait for their responses ---- */
 
-static void ask(struct http_conn *c, const struct http_msg *m)
+static void push_asked(struct http_conn *c, uint8_t kind)
 {
+    if (c->requests_lost)
+        return;
     if (c->nasked == c->cap_asked) {
         size_t cap = c->cap_asked ? 2 * c->cap_asked : 16;
         uint8_t *more = realloc(c->asked, cap);
@@ -97,34 +100,55 @@ static void ask(struct http_conn *c, const struct http_msg *m)
         c->asked = more;
         c->cap_asked = cap;
     }
-    c->asked[c->nasked++] = m->method.n == 4 && memcmp(m->method.p, "HEAD", 4) == 0 ? ASKED_HEAD
-                            : m->method.n == 7 && memcmp(m->method.p, "CONNECT", 7) == 0
-                                ? ASKED_CONNECT
-                                : ASKED_OTHER;
+    c->asked[c->nasked++] = kind;
 }
 
-/* What the next response answers; it is taken off the list unless more responses follow. */
-static int answered(struct http_conn *c, int status)
+static bool is_word(struct http_text t, const char *word)
+{
+    return t.n == strlen(word) && memcmp(t.p, word, t.n) == 0;
+}
+
+static uint8_t kind_of(const struct http_msg *m)
+{
+    if (is_word(m->method, "HEAD"))
+        return ASKED_HEAD;
+    return is_word(m->method, "CONNECT") ? ASKED_CONNECT : ASKED_OTHER;
+}
+
+/* Is it settled what the next response answers? */
+static bool settled(const struct http_conn *c)
+{
+    return c->blind || c->nasked > 0 || c->dir[HTTP_REQUESTS].state == HTTP_OFF;
+}
+
+/* What it answers; that is taken off the list, but the mark of lost requests stays. */
+static int answered(struct http_conn *c)
 {
     int kind;
 
-    if (c->nasked == 0)
-        return ASKED_NOTHING;
+    if (c->blind || c->nasked == 0)
+        return ASKED_UNKNOWN;
     kind = c->asked[0];
-    if (status < 200 && status != 101)
-        return kind;
-    memmove(c->asked, c->asked + 1, --c->nasked);
+    if (kind != ASKED_UNKNOWN)
+        memmove(c->asked, c->asked + 1, --c->nasked);
     return kind;
 }
 
 /* ---- messages ---- */
 
-static void lose(struct http_dir *d)
+/* Out of step: look for the next message. Some may be missing on the way there. */
+static void lose(struct http_conn *c, struct http_dir *d)
 {
     empty(d);
     d->state = HTTP_SEARCH;
     d->lenient = true;
     d->skip = false;
+    if (!d->request) {
+        c->blind = true;
+        return;
+    }
+    push_asked(c, ASKED_UNKNOWN);
+    c->requests_lost = true;
 }
 
 /* The message at hand is over: the next may come. */
@@ -155,38 +179,50 @@ static void to_body(struct http_conn *c, struct http_dir *d)
 
 static void request_head(struct http_conn *c, struct http_dir *d)
 {
-    ask(c, d->msg);
+    uint8_t kind = kind_of(d->msg);
+
+    push_asked(c, kind);
     if (c->failed)
         return;
-    if (c->asked[c->nasked - 1] != ASKED_CONNECT) {
+    if (kind != ASKED_CONNECT) {
         to_body(c, d);
         return;
     }
     finish(c, d, true);
-    d->state = HTTP_HOLD;
+    d->state = c->requests_lost ? HTTP_OFF : HTTP_HOLD;
 }
 
-/* A CONNECT was refused: what followed it was HTTP after all. */
-static void release(struct http_conn *c, struct http_dir *d)
+/* Bytes held behind a message: the direction goes back to where they begin. => to be freed. */
+static char *take_held(struct http_dir *d, size_t *n)
 {
     char *held = d->buf;
-    size_t n = d->len;
 
-    if (d->state != HTTP_HOLD)
-        return;
+    *n = d->len;
+    d->off -= d->len;
     d->buf = NULL;
     d->cap = 0;
     empty(d);
-    d->off -= n;
+    return held;
+}
+
+/* A CONNECT was refused: what follows it is HTTP after all. */
+static void release(struct http_conn *c, struct http_dir *d)
+{
+    size_t n;
+    char *held;
+
+    if (d->state != HTTP_HOLD)
+        return;
+    held = take_held(d, &n);
     d->state = HTTP_HEAD;
-    http_feed(c, number(d), held, n);
+    http_feed(c, HTTP_REQUESTS, held, n);
     free(held);
 }
 
-static void response_head(struct http_conn *c, struct http_dir *d)
+/* The head of a response, and it is settled what it answers. */
+static void response_head(struct http_conn *c, struct http_dir *d, int asked)
 {
     int status = d->msg->status;
-    int asked = answered(c, status);
 
     if (status == 101 || (asked == ASKED_CONNECT && status / 100 == 2)) {
         finish(c, d, true); /* from here on it is a tunnel */
@@ -194,12 +230,29 @@ static void response_head(struct http_conn *c, struct http_dir *d)
         return;
     }
     /* RFC 9112 6.3: these never have a body. */
-    if (status < 200 || status == 204 || status == 304 || asked == ASKED_HEAD)
+    if (status < 200 || status == 204 || status == 304 || asked == ASKED_HEAD) {
         finish(c, d, true);
-    else
+    } else {
+        d->state = HTTP_HEAD;
         to_body(c, d);
-    if (asked == ASKED_CONNECT && status >= 200)
+    }
+    if (asked == ASKED_CONNECT)
         release(c, &c->dir[HTTP_REQUESTS]);
+}
+
+/* A response that waited goes on, if that is settled now; perhaps the next one waits again. */
+static void resume(struct http_conn *c)
+{
+    struct http_dir *d = &c->dir[HTTP_RESPONSES];
+    size_t n;
+    char *held;
+
+    if (d->state != HTTP_WAIT || !settled(c))
+        return;
+    held = take_held(d, &n);
+    response_head(c, d, answered(c));
+    http_feed(c, HTTP_RESPONSES, held, n);
+    free(held);
 }
 
 static void head_done(struct http_conn *c, struct http_dir *d)
@@ -215,21 +268,25 @@ static void head_done(struct http_conn *c, struct http_dir *d)
     empty(d);
     if (d->request)
         request_head(c, d);
+    else if (d->msg->status < 200) /* more is to come for the same request */
+        response_head(c, d, ASKED_UNKNOWN);
+    else if (settled(c))
+        response_head(c, d, answered(c));
     else
-        response_head(c, d);
+        d->state = HTTP_WAIT;
 }
 
 /* ---- states: each takes some of n > 0 bytes and says how many ---- */
 
 /* The first line of a head is whole. */
-static void first_line(struct http_dir *d)
+static void first_line(struct http_conn *c, struct http_dir *d)
 {
     if (is_empty_line(d->buf, d->len))
         empty(d); /* RFC 9112 2.2: before a request; harmless elsewhere */
     else if (http_start_line(d->request, d->buf, d->len, false))
         d->line = d->len;
     else if (d->lenient)
-        lose(d);
+        lose(c, d);
     else
         d->state = HTTP_OFF;
 }
@@ -246,15 +303,15 @@ static size_t step_head(struct http_conn *c, struct http_dir *d, const char *p, 
             d->buf[0] != '\r')
             d->state = HTTP_OFF;
         else if (d->len == HEAD_MAX) {
-            lose(d);
+            lose(c, d);
             d->skip = true;
         }
     } else if (d->line == 0) {
-        first_line(d);
+        first_line(c, d);
     } else if (is_empty_line(d->buf + d->line, d->len - d->line)) {
         head_done(c, d);
     } else if (d->len == HEAD_MAX) {
-        lose(d);
+        lose(c, d);
     } else {
         d->line = d->len;
     }
@@ -348,10 +405,18 @@ static size_t step_chunk_line(struct http_conn *c, struct http_dir *d, const cha
         return took;
     if (ended ? !chunk_line(c, d) : d->len == LINE_MAX_) {
         finish(c, d, false);
-        lose(d);
+        lose(c, d);
         d->skip = !ended;
     }
     return took;
+}
+
+static size_t step_wait(struct http_conn *c, struct http_dir *d, const char *p, size_t n)
+{
+    if (n > WAIT_MAX - d->len)
+        n = WAIT_MAX - d->len;
+    keep(c, d, p, n);
+    return n;
 }
 
 static size_t step_hold(struct http_conn *c, struct http_dir *d, const char *p, size_t n)
@@ -381,6 +446,8 @@ static size_t step(struct http_conn *c, struct http_dir *d, const char *p, size_
         return step_chunk_line(c, d, p, n);
     case HTTP_HOLD:
         return step_hold(c, d, p, n);
+    case HTTP_WAIT:
+        return step_wait(c, d, p, n);
     case HTTP_OFF:
     default:
         return n;
@@ -398,9 +465,19 @@ void http_init(struct http_conn *c, bool lenient,
         c->dir[i].lenient = lenient;
         c->dir[i].state = lenient ? HTTP_SEARCH : HTTP_HEAD;
     }
+    c->blind = lenient;
     c->last = &c->first;
     c->when = when;
     c->arg = arg;
+}
+
+/* A response cannot wait any longer. */
+static void wait_no_more(struct http_conn *c)
+{
+    if (c->dir[HTTP_RESPONSES].state != HTTP_WAIT)
+        return;
+    c->blind = true;
+    resume(c);
 }
 
 void http_feed(struct http_conn *c, int dir, const char *p, size_t n)
@@ -413,7 +490,11 @@ void http_feed(struct http_conn *c, int dir, const char *p, size_t n)
         d->off += took;
         p += took;
         n -= took;
+        if (d->state == HTTP_WAIT && d->len == WAIT_MAX)
+            wait_no_more(c);
     }
+    if (d->request)
+        resume(c);
 }
 
 /* The gap lies in bytes that are counted. => false: it reaches beyond them. */
@@ -432,11 +513,8 @@ static bool gap_in_body(struct http_conn *c, struct http_dir *d, uint64_t n)
     return true;
 }
 
-void http_gap(struct http_conn *c, int dir, uint64_t n)
+static void gap(struct http_conn *c, struct http_dir *d, uint64_t n)
 {
-    struct http_dir *d = &c->dir[dir];
-
-    d->off += n;
     if (d->state == HTTP_OFF)
         return;
     if (d->state == HTTP_HOLD) {
@@ -448,11 +526,24 @@ void http_gap(struct http_conn *c, int dir, uint64_t n)
         return;
     if (d->msg)
         finish(c, d, false);
-    lose(d);
+    lose(c, d);
+}
+
+void http_gap(struct http_conn *c, int dir, uint64_t n)
+{
+    struct http_dir *d = &c->dir[dir];
+
+    if (!d->request)
+        wait_no_more(c);
+    gap(c, d, n);
+    d->off += n;
+    if (d->request)
+        resume(c);
 }
 
 void http_close(struct http_conn *c)
 {
+    wait_no_more(c);
     for (int i = 0; i < 2; i++) {
         struct http_dir *d = &c->dir[i];
 
@@ -460,6 +551,13 @@ void http_close(struct http_conn *c)
             finish(c, d, d->state == HTTP_UNTIL_CLOSE);
         d->state = HTTP_OFF;
     }
+}
+
+uint64_t http_needed(const struct http_conn *c, int dir)
+{
+    const struct http_dir *d = &c->dir[dir];
+
+    return d->state == HTTP_WAIT || d->state == HTTP_HOLD ? d->off - d->len : d->off;
 }
 
 bool http_found(const struct http_conn *c, bool request)

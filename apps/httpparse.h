@@ -4,8 +4,11 @@
  *
  * What is found depends on the bytes alone, never on how they were cut. A gap inside a body whose
  * length is known is passed over by counting; after any other gap the next line that looks like the
- * beginning of a message is searched. Requests should be fed before the responses to them: how a
- * response ends depends on its request (HEAD, CONNECT).
+ * beginning of a message is searched.
+ *
+ * How a response ends depends on its request (HEAD, CONNECT). So a response waits for its request
+ * if that is late, as behind a gap, and nothing depends on which direction is fed first. Where they
+ * cannot be told together any more, because some were lost, responses are taken to be to GET.
  */
 #ifndef WEIR_APPS_HTTPPARSE_H
 #define WEIR_APPS_HTTPPARSE_H
@@ -22,6 +25,7 @@ enum http_state {
     HTTP_UNTIL_CLOSE, /* a body that the end of the connection ends */
     HTTP_SEARCH,      /* lost: looking for a start line */
     HTTP_HOLD,        /* behind CONNECT: kept until it is answered */
+    HTTP_WAIT,        /* the head of a response: kept until its request is known */
     HTTP_OFF,         /* not HTTP, or not any more */
 };
 
@@ -42,7 +46,9 @@ struct http_conn {
     struct http_dir dir[2]; /* [HTTP_REQUESTS], [HTTP_RESPONSES] */
     uint8_t *asked;         /* requests without response: what kind */
     size_t nasked, cap_asked;
-    struct http_msg *first, **last;                     /* found and not taken yet, oldest first */
+    bool requests_lost;             /* the last of `asked` stands for all that follow */
+    bool blind;                     /* nobody knows which request a response is for */
+    struct http_msg *first, **last; /* found and not taken yet, oldest first */
     uint64_t (*when)(void *arg, int dir, uint64_t off); /* when was this byte sent? */
     void *arg;
     bool failed; /* out of memory: both directions are off */
@@ -62,6 +68,8 @@ void http_close(struct http_conn *c);
 /* http_take: the oldest message found of one kind, the caller's to free. => NULL if there is none. */
 struct http_msg *http_take(struct http_conn *c, bool request);
 bool http_found(const struct http_conn *c, bool request);
+/* http_needed: bytes from this offset on are still being worked at. */
+uint64_t http_needed(const struct http_conn *c, int dir);
 /* http_is_off: nothing more can be found. */
 bool http_is_off(const struct http_conn *c);
 void http_free(struct http_conn *c);
