@@ -348,7 +348,7 @@ static void classify(struct conn_env *env, struct conn_pkt *cp, bool syn_again, 
     if (o.late)
         env->reasons[REASON_LATE]++;
     struct flow_ext *x = flow_ext_get(&env->ft, f);
-    if (x) {
+    if (x && (cp->rexmit.len || syn_again || fin_again)) {
         x->dir[cp->from].rexmit_packets++;
         x->dir[cp->from].rexmit_bytes += cp->rexmit.len;
         x->dir[cp->from].late_bytes += o.late;
@@ -429,7 +429,7 @@ void conn_recv(struct conn_env *env, struct conn_pkt *cp)
     /* the first SYN/ACK of a simultaneous open repeats the ISN and is no repetition */
     syn_again = syn && spoke && s->seq + 1 == rcv->base && !cp->first_ack && !cp->first_syn;
     note_sent(cp);
-    if (syn_again || fin_again || s->plen)
+    if (syn_again || fin_again || s->plen || (spoke && s->seq + 1 == max_before)) /* the last: a keepalive without a byte */
         classify(env, cp, syn_again, fin_again, spoke ? max_before : s->seq);
     step(env, cp);
 }
