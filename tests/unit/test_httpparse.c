@@ -3,7 +3,7 @@
  * test_httpparse.c: messages found in streams, each case cut in pieces of every size from one byte
  * to the whole: what is found must be the same.
  */
-#include "../../apps/httpparse.h"
+#include "httpparse.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

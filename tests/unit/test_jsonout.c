@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* test_jsonout.c: every line is valid JSON, whatever bytes come from the network. */
-#include "../../apps/jsonout.h"
+#include "jsonout.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
