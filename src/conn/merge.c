@@ -92,6 +92,8 @@ static void hang_at(struct conn_env *env, uint32_t idx, uint64_t when)
     const struct flow *f = flow_at(&env->ft, idx);
     struct wheel *w = &env->ft.wheel;
 
+    if (when == UINT64_MAX)
+        return;
     if (!wheel_hangs(w, idx) || (int32_t)(f->wheel.due - (uint32_t)(when / WHEEL_TICK_NS)) > 0)
         wheel_hang(w, idx, when);
 }
