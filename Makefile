@@ -27,10 +27,10 @@ endif
 CONFIGURE := MESON="$(MESON)" tools/configure
 RELEASE := --prefix="$(abspath $(PREFIX))" -Dbuildtype=release -Dtests=disabled $(STRICT)
 CHECKED := -Dbuildtype=debug -Doptimization=1 -Db_sanitize=address,undefined -Db_lundef=false \
-	-Dpoison=true -Dapps=enabled -Dtests=enabled $(STRICT)
-CLANG := -Dbuildtype=release -Db_lundef=false -Dapps=enabled -Dtests=enabled -Dwerror=true
+	-Dpoison=true -Dapps=true -Dtests=enabled $(STRICT)
+CLANG := -Dbuildtype=release -Db_lundef=false -Dapps=true -Dtests=enabled -Dwerror=true
 TSAN := -Dbuildtype=debug -Doptimization=1 -Db_sanitize=thread -Db_lundef=false \
-	-Dapps=enabled -Dtests=enabled $(STRICT)
+	-Dapps=true -Dtests=enabled $(STRICT)
 
 .DEFAULT_GOAL := all
 .PHONY: all build help demo test check lint format tidy bench install uninstall clean check-clang tsan \

@@ -268,7 +268,7 @@ static int check_resize(struct mon *m, struct edit *e)
 static int resize(struct mon *m, struct edit *e)
 {
     struct seg *s = m->seg;
-    struct csums c;
+    struct csums c = {{0}, {0}};
     int rc;
 
     if (check_resize(m, e) < 0)
