@@ -173,6 +173,8 @@ static int store(struct reading *r, const struct key *k, const struct conf_item 
             return -1;
         if (k->off == AT(mon.conn.idle_ns) && u == 0)
             u = UINT64_MAX;
+        if ((k->off == AT(mon.conn.tw_ns) || k->off == AT(mon.conn.linger_ns)) && u == UINT64_MAX)
+            u = 0; /* off: what has ended does not stay for ever */
         memcpy(at, &u, sizeof(u));
         return 0;
     case BUFFER:
@@ -357,7 +359,9 @@ static int read_app(struct reading *r, const struct conf_item *block)
             if (conf_bool(r->f, it, &fwd) < 0)
                 return -1;
             r->app_forward &= fwd;
-        } else if (strcmp(it->name, "type") != 0 && strcmp(it->name, "core_mask") != 0) {
+        } else if (strcmp(it->name, "core_mask") == 0) {
+            note_ignored(r, it->name);
+        } else if (strcmp(it->name, "type") != 0) {
             return unknown(r, it, known);
         }
     }
@@ -379,13 +383,19 @@ static int read_all(struct reading *r)
         } else if (it->kind == CONF_BLOCK && strcmp(it->name, "application") == 0) {
             if (read_app(r, it) < 0)
                 return -1;
-        } else if (it->kind == CONF_ROW) {
+        } else if (it->kind == CONF_ROW || strcmp(it->name, "mos") == 0 || strcmp(it->name, "application") == 0) {
             return bad(r, it, "expected 'mos { ... }' or 'application { ... }'");
         } else {
             return unknown(r, it, known);
         }
     }
     return 0;
+}
+
+/* in_ms: a time as mtcp_getconf shows it. */
+static int in_ms(uint64_t ns)
+{
+    return ns / NSEC_PER_MSEC > INT_MAX ? INT_MAX : (int)(ns / NSEC_PER_MSEC);
 }
 
 /* conf_finish: what follows from the rest. */
@@ -397,8 +407,8 @@ static void conf_finish(struct engine_conf *c)
     if (c->pub.num_cores > MON_CONTEXTS)
         c->pub.num_cores = MON_CONTEXTS;
     c->pub.rcvbuf_size = (int)c->mon.rmem_size;
-    c->pub.tcp_timewait = (int)(c->mon.conn.tw_ns / NSEC_PER_MSEC);
-    c->pub.tcp_timeout = c->mon.conn.idle_ns == UINT64_MAX ? -1 : (int)(c->mon.conn.idle_ns / NSEC_PER_MSEC);
+    c->pub.tcp_timewait = in_ms(c->mon.conn.tw_ns);
+    c->pub.tcp_timeout = c->mon.conn.idle_ns == UINT64_MAX ? -1 : in_ms(c->mon.conn.idle_ns);
 }
 
 int conf_read(struct engine_conf *c, const char *path)
