@@ -24,7 +24,7 @@
 #include "base/hash.h"
 
 static struct mtcp_context handle[MON_CONTEXTS];
-static mtcp_sighandler_t on_interrupt;      /* the application's SIGINT handler */
+static mtcp_sighandler_t on_interrupt; /* the application's SIGINT handler */
 static struct sigaction before_us;
 static volatile sig_atomic_t in_handler;
 static time_t last_interrupt;
@@ -75,7 +75,9 @@ int mtcp_core_affinitize(int cpu)
 {
     if (cpu < 0 || cpu >= GetNumCPUs())
         return err_set(EINVAL, "mtcp_core_affinitize: no CPU %d", cpu);
-    return CoreAffinitize(cpu) < 0 ? err_set(errno ? errno : EPERM, "mtcp_core_affinitize: CPU %d", cpu) : 0;
+    return CoreAffinitize(cpu) < 0
+               ? err_set(errno ? errno : EPERM, "mtcp_core_affinitize: CPU %d", cpu)
+               : 0;
 }
 
 static int init(const char *conf)
@@ -90,7 +92,8 @@ static int init(const char *conf)
     engine.why[0] = '\0';
     engine.end_now = 0;
     engine.running = false;
-    engine.position = engine.size = engine.frames = engine.filtered = engine.sent = engine.refused = 0;
+    engine.position = engine.size = engine.frames = engine.filtered = engine.sent = engine.refused =
+        0;
     if (replay_open(&engine) < 0) {
         int code = errno;
 
@@ -132,10 +135,11 @@ static int setconf(const struct mtcp_conf *n)
     struct engine_conf *c = &engine.conf;
 
     if (n->num_cores < 1 || n->num_cores > MON_CONTEXTS)
-        return err_set(EINVAL, "mtcp_setconf: num_cores %d is not 1 to %d", n->num_cores, MON_CONTEXTS);
+        return err_set(EINVAL, "mtcp_setconf: num_cores %d is not 1 to %d", n->num_cores,
+                       MON_CONTEXTS);
     if (n->max_concurrency < 1 || n->max_concurrency > 1 << 29 || n->rcvbuf_size < 1)
-        return err_set(EINVAL, "mtcp_setconf: max_concurrency %d or rcvbuf_size %d out of range", n->max_concurrency,
-                       n->rcvbuf_size);
+        return err_set(EINVAL, "mtcp_setconf: max_concurrency %d or rcvbuf_size %d out of range",
+                       n->max_concurrency, n->rcvbuf_size);
     c->pub.num_cores = n->num_cores;
     c->pub.max_concurrency = n->max_concurrency;
     c->pub.rcvbuf_size = n->rcvbuf_size;
@@ -144,7 +148,8 @@ static int setconf(const struct mtcp_conf *n)
     c->pub.tcp_timeout = n->tcp_timeout;
     c->mon.rmem_size = (uint32_t)n->rcvbuf_size;
     c->mon.conn.tw_ns = n->tcp_timewait > 0 ? (uint64_t)n->tcp_timewait * NSEC_PER_MSEC : 0;
-    c->mon.conn.idle_ns = n->tcp_timeout > 0 ? (uint64_t)n->tcp_timeout * NSEC_PER_MSEC : UINT64_MAX;
+    c->mon.conn.idle_ns =
+        n->tcp_timeout > 0 ? (uint64_t)n->tcp_timeout * NSEC_PER_MSEC : UINT64_MAX;
     return 0;
 }
 
@@ -184,8 +189,9 @@ static int tell_stats(struct mon *m, struct mos_stat *v, int n)
         const char *name;
         const uint64_t *value;
     } all[] = {
-        {"input_position_now", &engine.position}, {"input_size_now", &engine.size}, {"input_frames", &engine.frames},
-        {"input_filtered", &engine.filtered},     {"output_frames", &engine.sent},  {"output_refused", &engine.refused},
+        {"input_position_now", &engine.position}, {"input_size_now", &engine.size},
+        {"input_frames", &engine.frames},         {"input_filtered", &engine.filtered},
+        {"output_frames", &engine.sent},          {"output_refused", &engine.refused},
     };
 
     for (int i = 0; i < (int)ARRAY_SIZE(all) && i < n; i++) {
@@ -226,7 +232,8 @@ mctx_t mtcp_create_context(int cpu)
     if (!engine.up)
         err_set(EPERM, "mtcp_create_context: mtcp_init was not called");
     else if (cpu < 0 || cpu >= engine.conf.pub.num_cores)
-        err_set(EINVAL, "mtcp_create_context: %d is not 0 to %d", cpu, engine.conf.pub.num_cores - 1);
+        err_set(EINVAL, "mtcp_create_context: %d is not 0 to %d", cpu,
+                engine.conf.pub.num_cores - 1);
     else if (engine.running)
         err_set(EBUSY, "mtcp_create_context: the capture runs already");
     else if (engine.ctx[cpu].m)
@@ -272,8 +279,8 @@ static bool inside(const struct ctx *c)
 {
     const struct mon *m = c->m;
 
-    return __atomic_load_n(&m->state, __ATOMIC_ACQUIRE) == MON_RUNNING && pthread_equal(m->owner, pthread_self()) &&
-           m->in_callback;
+    return __atomic_load_n(&m->state, __ATOMIC_ACQUIRE) == MON_RUNNING &&
+           pthread_equal(m->owner, pthread_self()) && m->in_callback;
 }
 
 int mtcp_destroy_context(mctx_t mctx)

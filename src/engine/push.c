@@ -48,7 +48,8 @@ void push_free(struct ctx *c)
 
 static bool linktype_known(int lt)
 {
-    static const int known[] = {0, DLT_EN10MB, DLT_LINUX_SLL, DLT_LINUX_SLL2, DLT_RAW, 101, DLT_IPV4, DLT_IPV6, DLT_LOOP};
+    static const int known[] = {0,   DLT_EN10MB, DLT_LINUX_SLL, DLT_LINUX_SLL2, DLT_RAW,
+                                101, DLT_IPV4,   DLT_IPV6,      DLT_LOOP};
 
     for (size_t i = 0; i < ARRAY_SIZE(known); i++)
         if (known[i] == lt)
@@ -111,9 +112,16 @@ static int take(struct push *p, const struct mtcp_frame *v, int n)
         if (v[i].ts_ns > p->clock)
             p->clock = v[i].ts_ns;
         *pb = (struct pktbuf){
-            .data = p->arena + at + IO_HEADROOM + io_align(lt), .len = v[i].len, .cap = v[i].len + IO_TAILROOM, .headroom = IO_HEADROOM,
-            .wire_len = v[i].wire_len > v[i].len ? v[i].wire_len : v[i].len, .refs = 1, .in_if = (uint8_t)v[i].in_ifidx,
-            .linktype = (uint16_t)lt, .ts_ns = v[i].ts_ns, .clock_ns = p->clock,
+            .data = p->arena + at + IO_HEADROOM + io_align(lt),
+            .len = v[i].len,
+            .cap = v[i].len + IO_TAILROOM,
+            .headroom = IO_HEADROOM,
+            .wire_len = v[i].wire_len > v[i].len ? v[i].wire_len : v[i].len,
+            .refs = 1,
+            .in_if = (uint8_t)v[i].in_ifidx,
+            .linktype = (uint16_t)lt,
+            .ts_ns = v[i].ts_ns,
+            .clock_ns = p->clock,
             .frame = ++p->frames,
         };
         if (v[i].len)
@@ -192,10 +200,13 @@ int mtcp_push(mctx_t mctx, struct mtcp_frame *v, int n)
     if (v == NULL && n == 0)
         return end_input(c);
     if (v == NULL || n < 0)
-        return err_set(EINVAL, "mtcp_push: expected frames and their number, or NULL and 0 for the end");
+        return err_set(EINVAL,
+                       "mtcp_push: expected frames and their number, or NULL and 0 for the end");
     for (int i = 0; i < n; i++)
         if (!linktype_known(v[i].linktype) || (v[i].data == NULL && v[i].len))
-            return err_set(EINVAL, "mtcp_push: frame %d: link type %d is not known, or data is NULL", i, v[i].linktype);
+            return err_set(EINVAL,
+                           "mtcp_push: frame %d: link type %d is not known, or data is NULL", i,
+                           v[i].linktype);
     for (int i = 0; i < n; i += IO_BURST)
         if (push_group(c, v + i, n - i < IO_BURST ? n - i : IO_BURST) < 0)
             return -1;
