@@ -283,6 +283,18 @@ static bool inside(const struct ctx *c)
            pthread_equal(m->owner, pthread_self()) && m->in_callback;
 }
 
+/* give_back: a context that has ended: its thread and memory. */
+static void give_back(struct ctx *c)
+{
+    pthread_mutex_lock(&engine.lock);
+    if (c->has_thread)
+        pthread_join(c->thread, NULL);
+    c->has_thread = false;
+    if (c->m)
+        reap(c);
+    pthread_mutex_unlock(&engine.lock);
+}
+
 int mtcp_destroy_context(mctx_t mctx)
 {
     struct ctx *c = ctx_of(mctx);
@@ -300,13 +312,7 @@ int mtcp_destroy_context(mctx_t mctx)
     pthread_mutex_unlock(&engine.lock);
     if (later)
         wait_done(c);
-    pthread_mutex_lock(&engine.lock);
-    if (c->has_thread)
-        pthread_join(c->thread, NULL);
-    c->has_thread = false;
-    if (c->m)
-        reap(c);
-    pthread_mutex_unlock(&engine.lock);
+    give_back(c);
     return 0;
 }
 
@@ -325,6 +331,17 @@ static bool join_start(struct ctx *c)
     return wait;
 }
 
+/* destroyed_elsewhere: was it destroyed from a callback or signal handler, which could not give back its memory? */
+static bool destroyed_elsewhere(struct ctx *c)
+{
+    bool yes;
+
+    pthread_mutex_lock(&engine.lock);
+    yes = c->m && __atomic_load_n(&c->stop, __ATOMIC_RELAXED) && !in_handler && !inside(c);
+    pthread_mutex_unlock(&engine.lock);
+    return yes;
+}
+
 void mtcp_app_join(mctx_t mctx)
 {
     struct ctx *c = ctx_of(mctx);
@@ -335,6 +352,8 @@ void mtcp_app_join(mctx_t mctx)
         return;
     if (join_start(c))
         wait_done(c);
+    if (destroyed_elsewhere(c))
+        give_back(c);
     err_clear();
     errno = 0;
     pthread_mutex_lock(&engine.lock);

@@ -12,8 +12,12 @@
 
 #include "base/errtext.h"
 
+/* Where changed frames wait for the next call: blocks that stay, filled anew each time. */
+#define CHANGED_BLOCK ((size_t)65536)
+
 struct changed {
     struct changed *next;
+    size_t used, cap;
     uint8_t data[];
 };
 
@@ -22,11 +26,18 @@ struct push {
     uint8_t *arena;
     size_t cap;
     uint64_t clock, frames;
-    struct changed *changed; /* since the last call */
+    struct changed *changed, *filling; /* first block; the one at hand */
     bool inside, ended;
 };
 
 static void forget_changed(struct push *p)
+{
+    for (struct changed *c = p->changed; c; c = c->next)
+        c->used = 0;
+    p->filling = p->changed;
+}
+
+static void free_changed(struct push *p)
 {
     while (p->changed) {
         struct changed *c = p->changed;
@@ -36,11 +47,33 @@ static void forget_changed(struct push *p)
     }
 }
 
+/* room_changed: room for one changed frame. => NULL: no memory. */
+static uint8_t *room_changed(struct push *p, size_t len)
+{
+    struct changed *c = p->filling;
+
+    while (c && c->cap - c->used < len && c->next)
+        c = c->next;
+    if (c == NULL || c->cap - c->used < len) {
+        size_t cap = len > CHANGED_BLOCK ? len : CHANGED_BLOCK;
+        struct changed *b = malloc(sizeof(*b) + cap);
+
+        if (b == NULL)
+            return NULL;
+        *b = (struct changed){.cap = cap};
+        *(c ? &c->next : &p->changed) = b;
+        c = b;
+    }
+    p->filling = c;
+    c->used += len;
+    return c->data + c->used - len;
+}
+
 void push_free(struct ctx *c)
 {
     if (c->push == NULL)
         return;
-    forget_changed(c->push);
+    free_changed(c->push);
     free(c->push->arena);
     free(c->push);
     c->push = NULL;
@@ -70,6 +103,8 @@ static struct ctx *push_enter(mctx_t mctx)
         return err_null(EBUSY, "context %d has a device of its own", mctx->cpu);
     if (m->in_callback)
         return err_null(EDEADLK, "mtcp_push and mtcp_tick cannot be called from a callback");
+    if (__atomic_load_n(&c->stop, __ATOMIC_RELAXED))
+        return err_null(EPERM, "context %d was destroyed", mctx->cpu);
     if (c->push == NULL) {
         c->push = calloc(1, sizeof(*c->push));
         if (c->push == NULL)
@@ -134,7 +169,7 @@ static int take(struct push *p, const struct mtcp_frame *v, int n)
 /* answer: verdict and bytes of one frame. */
 static int answer(struct push *p, struct mtcp_frame *v, const struct pktbuf *pb)
 {
-    struct changed *c;
+    uint8_t *copy;
 
     v->verdict = MTCP_FRAME_PASS;
     v->out = v->data;
@@ -144,14 +179,12 @@ static int answer(struct push *p, struct mtcp_frame *v, const struct pktbuf *pb)
         v->out = NULL;
         v->out_len = 0;
     } else if (pb->flags & PB_CHANGED) {
-        c = malloc(sizeof(*c) + pb->len);
-        if (c == NULL)
+        copy = room_changed(p, pb->len);
+        if (copy == NULL)
             return err_set(ENOMEM, "no memory for a changed frame");
-        memcpy(c->data, pb->data, pb->len);
-        c->next = p->changed;
-        p->changed = c;
+        memcpy(copy, pb->data, pb->len);
         v->verdict = MTCP_FRAME_CHANGED;
-        v->out = c->data;
+        v->out = copy;
         v->out_len = pb->len;
     }
     return 0;
@@ -207,9 +240,12 @@ int mtcp_push(mctx_t mctx, struct mtcp_frame *v, int n)
             return err_set(EINVAL,
                            "mtcp_push: frame %d: link type %d is not known, or data is NULL", i,
                            v[i].linktype);
-    for (int i = 0; i < n; i += IO_BURST)
+    for (int i = 0; i < n; i += IO_BURST) {
+        if (__atomic_load_n(&c->stop, __ATOMIC_RELAXED))
+            return err_set(EPERM, "mtcp_push: context %d was destroyed in a callback", mctx->cpu);
         if (push_group(c, v + i, n - i < IO_BURST ? n - i : IO_BURST) < 0)
             return -1;
+    }
     return n;
 }
 
