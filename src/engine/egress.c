@@ -6,6 +6,7 @@
 #include "engine/engine.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,7 +73,7 @@ int egress_burst(struct io_dev *out, bool forward, struct pktbuf *const *pb, int
                 refused += send_made(out, e[c], i);
     }
     for (int c = 0; c < ne; c++)
-        refused += send_made(out, e[c], n);
+        refused += send_made(out, e[c], INT_MAX); /* at the end of the batch, or without one: a tick, the end of the input */
     return refused;
 }
 
