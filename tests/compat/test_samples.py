@@ -4,6 +4,7 @@ what stands in the capture that they wrote."""
 import ipaddress
 import os
 import re
+import select
 import signal
 import subprocess
 import time
@@ -104,8 +105,11 @@ class Feeder:
                 conn.ack(S).close()
             frames += net.frames
             self.made += 1
+        data = capfile.pcap_bytes(frames)[24:]
         try:
-            self.pipe.write(capfile.pcap_bytes(frames)[24:])
+            for at in range(0, len(data), select.PIPE_BUF):
+                assert select.select([], [self.pipe], [], 20)[1], 'it neither reads nor ends'
+                self.pipe.write(data[at:at + select.PIPE_BUF])
         except BrokenPipeError:
             return False
         return True
