@@ -84,7 +84,7 @@ struct run {
     bool with_output;
     mctx_t mctx; /* NULL before the first line that needs it and after `flush` */
     bool inited, started;
-    bool show_wire, show_filters, show_times;
+    bool show_wire, show_filters;
 
     struct script_socket socks[SCRIPT_SOCKETS];
     int nsocks;

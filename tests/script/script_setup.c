@@ -472,7 +472,6 @@ static bool line_show(struct run *r, struct words *w)
     for (int i = 1; i < w->n; i++) {
         r->show_wire |= strcmp(w->v[i], "wire") == 0;
         r->show_filters |= strcmp(w->v[i], "filters") == 0;
-        r->show_times |= strcmp(w->v[i], "times") == 0;
     }
     return true;
 }

@@ -2,7 +2,8 @@
 /*
  * T8: 192,000 connections with 64 user-defined events each (API semantics 11.1, 13.8). Event sets are
  * shared: their number depends on how many different ones there are, not on the connections, and a
- * connection without bytes costs the same few hundred bytes with one event or with 64.
+ * connection without bytes costs the same few hundred bytes with one event or with 64. A flood of SYNs
+ * under a limit of memory: half-open connections go, the one that carries bytes stays.
  */
 #include "pushlite.h"
 
@@ -114,11 +115,62 @@ static void changed_sets_are_shared(void **state)
     assert_true(per_flow(&c) <= 400);
 }
 
+static long evicted, ended_evicted, ended_live;
+
+static void on_evict(mctx_t m, int sock, int side, event_t ev, filter_arg_t *arg)
+{
+    assert_int_equal(side, MOS_SIDE_BOTH);
+    evicted++;
+}
+
+static void on_end(mctx_t m, int sock, int side, event_t ev, filter_arg_t *arg)
+{
+    struct mos_flow_info info;
+    socklen_t len = sizeof(info);
+
+    assert_int_equal(mtcp_getsockopt(m, sock, SOL_MONSOCKET, MOS_FLOW_INFO, &info, &len), 0);
+    if (info.reason == MOS_END_EVICTED)
+        ended_evicted++;
+    if (info.dir[MOS_SIDE_CLI].packets > 1)
+        ended_live++;
+}
+
+static void talk(struct lite *l, uint32_t from, uint32_t n)
+{
+    lite_tcp(l, 1000,
+             (struct frame){.sport = 7, .flags = "P.", .seq = 101 + from, .ack = 501, .plen = n});
+}
+
+static void flood_evicts_the_half_open(void **state)
+{
+    static struct lite l;
+
+    lite_init(&l, "max_concurrency = 400000\ntcp_timeout = -1\nmemory = 4M");
+    assert_int_equal(mtcp_register_callback(l.ctx, l.lst, MOS_ON_EVICT, MOS_NULL, on_evict), 0);
+    assert_int_equal(mtcp_register_callback(l.ctx, l.lst, MOS_ON_CONN_END, MOS_HK_RCV, on_end), 0);
+    lite_tcp(&l, 1000, (struct frame){.sport = 7, .flags = "S", .seq = 100});
+    lite_tcp(&l, 1000,
+             (struct frame){FRAME_REPLY, .sport = 7, .flags = "S.", .seq = 500, .ack = 101});
+    talk(&l, 0, 100);
+    for (uint32_t i = 0; i < 50; i++) {
+        open_flows(&l, i * 1000, (i + 1) * 1000);
+        talk(&l, 100 + i * 10, 10);
+    }
+    lite_flush(&l);
+    assert_true(evicted > 10000);
+    assert_int_equal(ended_evicted, 2 * evicted); /* once a side */
+    assert_int_equal(ended_live, 0);
+    assert_true(lite_stat(&l, "mem_now") <= 4 << 20);
+    assert_int_equal(lite_stat(&l, "flows_now"), 50001 - evicted);
+    lite_fini(&l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sets_are_shared),
         cmocka_unit_test(changed_sets_are_shared),
+        cmocka_unit_test(flood_evicts_the_half_open),
     };
 
     return cmocka_run_group_tests_name("many flows", tests, NULL, NULL);
