@@ -14,7 +14,7 @@
 #include "base/errtext.h"
 #include "conn/conn.h"
 #include "frames.h"
-#include "stream/chunk.h"
+#include "pools.h"
 #include "wire/decode.h"
 
 #define FIX_START UINT64_C(1700000000000000000)
@@ -189,35 +189,12 @@ static inline void end_batch(struct fix *x)
     x->nbuf = 0;
 }
 
-/* The pools that must be empty when every flow is gone. */
-static inline void assert_empty(const struct conn_env *e)
-{
-    assert_int_equal(e->ft.count, 0);
-    assert_int_equal(e->ft.flows.used, 0);
-    assert_int_equal(e->ft.keys6.used, 0);
-    assert_int_equal(e->ft.exts.used, 0);
-    assert_int_equal(e->ft.alts.used, 0);
-    assert_int_equal(e->ft.kids.used, 0);
-    assert_int_equal(e->ft.tombs.used, 0);
-    assert_int_equal(e->ft.wheel.count, 0);
-    assert_int_equal(e->se.strms.used, 0);
-    assert_int_equal(e->se.chunks.used, 0);
-    assert_int_equal(e->se.ivals.used, 0);
-    assert_int_equal(blkpool_used(&e->se.blks), 0);
-    assert_int_equal(e->touched, 0);
-    for (uint32_t i = 0; i < e->nraises; i++)
-        assert_int_equal(e->raises[i].flow, 0);
-    for (uint32_t i = 0; i < e->ngaps; i++)
-        assert_int_equal(e->gaps[i].flow, 0);
-    for (uint32_t i = 0; i < e->nended; i++)
-        assert_int_equal(e->ended[i], 0);
-}
-
 static inline void fix_down(struct fix *x)
 {
     for (uint32_t i = ftable_next(&x->env.ft, 0); i; i = ftable_next(&x->env.ft, i))
         conn_free(&x->env, i);
-    assert_empty(&x->env);
+    assert_pools_empty(&x->env);
+    assert_int_equal(x->env.ft.keys6.used, 0);
     conn_env_fini(&x->env);
 }
 
