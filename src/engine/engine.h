@@ -7,8 +7,6 @@
 #ifndef WEIR_ENGINE_ENGINE_H
 #define WEIR_ENGINE_ENGINE_H
 
-#include <semaphore.h>
-
 #include "io/io.h"
 #include "mon/mon.h"
 
@@ -100,8 +98,7 @@ struct ctx {
     struct egress *eg;   /* where it goes now */
     pthread_t thread;
     bool has_thread;
-    sem_t done;          /* posted when the last event was told */
-    bool finished;       /* under engine.lock */
+    bool finished;       /* its last event was told; under engine.lock */
     int stop;            /* atomic, enum ctx_stop */
     struct push *push;   /* fed by mtcp_push */
 };
@@ -109,6 +106,7 @@ struct ctx {
 enum ctx_stop { GO_ON, STOP_QUIETLY = 1 /* destroyed: no CONN_END */ };
 
 struct engine {
+    pthread_cond_t ended; /* a context has finished or was given back; with lock */
     pthread_mutex_t lock; /* creation, joining, destruction; never on the packet path */
     struct engine_conf conf;
     bool up;
@@ -124,6 +122,9 @@ struct engine {
 };
 
 extern struct engine engine;
+
+/* ctx_finished: the context's thread has told its last event and takes no lock any more. */
+void ctx_finished(struct ctx *c);
 
 /* ctx_should_stop: has the context been destroyed, or everything been interrupted? */
 bool ctx_should_stop(const struct ctx *c);

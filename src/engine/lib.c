@@ -3,7 +3,7 @@
  * lib.c: the API's beginning and end: configuration, contexts, joining, signals.
  *
  * Life of a context: mtcp_create_context -> set up from any thread -> first mtcp_app_join on any context starts the threads
- * of all -> its input ends, its last event is told, `done` is posted -> mtcp_destroy_context frees it. Its handle lies in a
+ * of all -> its input ends, its last event is told, `finished` is set -> mtcp_destroy_context frees it. Its handle lies in a
  * static array and stays readable for good.
  *
  * Lock: engine.lock, around creation, start and destruction; never held while waiting for a thread, never taken in a signal handler
@@ -217,7 +217,6 @@ static mctx_t create(int cpu)
     c->m->stats = tell_stats;
     egress_init(&c->own);
     c->eg = &c->own;
-    sem_init(&c->done, 0, 0);
     handle[cpu].cpu = cpu;
     mon_register(cpu, c->m);
     engine.nctx++;
@@ -254,24 +253,25 @@ static void reap(struct ctx *c)
     worker_fini(&c->w);
     egress_drop(&c->own);
     push_free(c);
-    sem_destroy(&c->done);
     c->m = NULL;
     engine.nctx--;
 }
 
-/* wait_done: until the context's last event was told. => the thread is joined once. */
-static void wait_done(struct ctx *c)
+void ctx_finished(struct ctx *c)
 {
-    while (sem_wait(&c->done) < 0 && errno == EINTR)
-        ;
-    sem_post(&c->done); /* for the next who waits */
+    pthread_mutex_lock(&engine.lock);
+    c->finished = true;
+    pthread_cond_broadcast(&engine.ended);
+    pthread_mutex_unlock(&engine.lock);
 }
 
-static struct ctx *ctx_of(mctx_t mctx)
+/* wait_done: until this context's last event was told, or somebody else has given it back. */
+static void wait_done(struct ctx *c, const struct mon *m)
 {
-    struct mon *m = mon_of(mctx);
-
-    return m ? m->engine : NULL;
+    pthread_mutex_lock(&engine.lock);
+    while (c->m == m && c->has_thread && !c->finished)
+        pthread_cond_wait(&engine.ended, &engine.lock);
+    pthread_mutex_unlock(&engine.lock);
 }
 
 /* inside: does the caller run in a callback of this context? */
@@ -284,20 +284,23 @@ static bool inside(const struct ctx *c)
 }
 
 /* give_back: a context that has ended: its thread and memory. */
-static void give_back(struct ctx *c)
+static void give_back(struct ctx *c, const struct mon *m)
 {
     pthread_mutex_lock(&engine.lock);
-    if (c->has_thread)
-        pthread_join(c->thread, NULL);
-    c->has_thread = false;
-    if (c->m)
+    if (c->m == m) {
+        if (c->has_thread)
+            pthread_join(c->thread, NULL); /* it takes no lock any more */
+        c->has_thread = false;
         reap(c);
+        pthread_cond_broadcast(&engine.ended);
+    }
     pthread_mutex_unlock(&engine.lock);
 }
 
 int mtcp_destroy_context(mctx_t mctx)
 {
-    struct ctx *c = ctx_of(mctx);
+    const struct mon *m = mon_of(mctx);
+    struct ctx *c = m ? m->engine : NULL;
     bool later;
 
     if (c == NULL)
@@ -307,12 +310,8 @@ int mtcp_destroy_context(mctx_t mctx)
         return err_set(EPERM, "mtcp_destroy_context: context %d was destroyed before", mctx->cpu);
     if (later)
         return 0; /* it ends at the next burst; mtcp_app_join or mtcp_destroy gives its memory back */
-    pthread_mutex_lock(&engine.lock);
-    later = c->has_thread;
-    pthread_mutex_unlock(&engine.lock);
-    if (later)
-        wait_done(c);
-    give_back(c);
+    wait_done(c, m);
+    give_back(c, m);
     return 0;
 }
 
@@ -332,28 +331,29 @@ static bool join_start(struct ctx *c)
 }
 
 /* destroyed_elsewhere: was it destroyed from a callback or signal handler, which could not give back its memory? */
-static bool destroyed_elsewhere(struct ctx *c)
+static bool destroyed_elsewhere(struct ctx *c, const struct mon *m)
 {
     bool yes;
 
     pthread_mutex_lock(&engine.lock);
-    yes = c->m && __atomic_load_n(&c->stop, __ATOMIC_RELAXED) && !in_handler && !inside(c);
+    yes = c->m == m && __atomic_load_n(&c->stop, __ATOMIC_RELAXED) && !in_handler && !inside(c);
     pthread_mutex_unlock(&engine.lock);
     return yes;
 }
 
 void mtcp_app_join(mctx_t mctx)
 {
-    struct ctx *c = ctx_of(mctx);
+    const struct mon *m = mon_of(mctx);
+    struct ctx *c = m ? m->engine : NULL;
 
     err_clear();
     errno = 0;
     if (c == NULL)
         return;
     if (join_start(c))
-        wait_done(c);
-    if (destroyed_elsewhere(c))
-        give_back(c);
+        wait_done(c, m);
+    if (destroyed_elsewhere(c, m))
+        give_back(c, m);
     err_clear();
     errno = 0;
     pthread_mutex_lock(&engine.lock);

@@ -51,7 +51,7 @@ struct replay {
     uint64_t clock;     /* highest time seen */
 };
 
-struct engine engine = {.lock = PTHREAD_MUTEX_INITIALIZER};
+struct engine engine = {.lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER};
 
 bool ctx_should_stop(const struct ctx *c)
 {
@@ -265,7 +265,7 @@ static void *run_alone(void *arg)
     finish(c);
     write_out(e, pb, 0, &c->eg, 1);
     close_output(e);
-    sem_post(&c->done);
+    ctx_finished(c);
     return NULL;
 }
 
@@ -460,7 +460,7 @@ static void *run_shared(void *arg)
     }
     if (me == 0) /* whoever joins this one finds the output complete and the input's verdict known */
         pthread_join(r->feeder, NULL);
-    sem_post(&c->done);
+    ctx_finished(c);
     return NULL;
 }
 
