@@ -65,7 +65,9 @@ void http_feed(struct http_conn *c, int dir, const char *p, size_t n);
 void http_gap(struct http_conn *c, int dir, uint64_t n);
 /* http_close: the connection is over: what is still open ends now. */
 void http_close(struct http_conn *c);
-/* http_take: the oldest message found of one kind, the caller's to free. => NULL if there is none. */
+/*
+ * http_take: the oldest message found of one kind, the caller's to free. => NULL if there is none.
+ */
 struct http_msg *http_take(struct http_conn *c, bool request);
 bool http_found(const struct http_conn *c, bool request);
 /* http_needed: bytes from this offset on are still being worked at. */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * jsonout.c: a small JSON writer. Not a library's, for two reasons: times are numbers with nine decimals, which a double,
- * and so every JSON library's number, cannot hold; and a line for each event leaves no time for building trees.
+ * jsonout.c: a small JSON writer. Not a library's, for two reasons: times are numbers with nine
+ * decimals, which a double, and so every JSON library's number, cannot hold; and a line for each
+ * event leaves no time for building trees.
  */
 #include "jsonout.h"
 

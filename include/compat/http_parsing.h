@@ -63,7 +63,9 @@ int http_get_maxage(char *response);
 /* http_header_date: a field's date (IMF-fixdate, RFC 9110 5.6.7), s since 1970; -1 if none. */
 time_t http_header_date(const char *data, const char *field, int len);
 
-/* http_parse_first_resp_line: status code and version (HTTP_10, ...) of a status line; 1, else 0. */
+/*
+ * http_parse_first_resp_line: status code and version (HTTP_10, ...) of a status line; 1, else 0.
+ */
 int http_parse_first_resp_line(const char *data, int len, int *scode, int *http_ver);
 
 /* http_check_header_field: 1 if the field's value begins with `value`, case ignored; else 0. */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * close.c: how a connection ends, and when it must be looked at. A flow that has finished stays in the table to the end of the
- * batch (FLOW_ENDED), or for cfg.linger / TIME_WAIT longer (FLOW_LINGER): late packets are then still its own.
+ * close.c: how a connection ends, and when it must be looked at. A flow that has finished stays in
+ * the table to the end of the batch (FLOW_ENDED), or for cfg.linger / TIME_WAIT longer
+ * (FLOW_LINGER): late packets are then still its own.
  */
 #include <mos_api.h>
 
@@ -14,7 +15,8 @@ int conn_done(struct conn_env *env, struct conn_pkt *cp)
     uint64_t linger = env->cfg.linger_ns;
     int reason;
 
-    if ((f->flags & (FLOW_ENDED | FLOW_LINGER)) || !fsm_done(f->side[CLI].state) || !fsm_done(f->side[SVR].state))
+    if ((f->flags & (FLOW_ENDED | FLOW_LINGER)) || !fsm_done(f->side[CLI].state) ||
+        !fsm_done(f->side[SVR].state))
         return 0;
     if (f->side[SVR].state == FS_CLOSED && !(f->flags & (FLOW_RST | FLOW_BASE_SVR | FLOW_BASE_CLI)))
         return 0; /* not begun */
@@ -61,7 +63,8 @@ static uint64_t hole_deadline(const struct conn_env *env, const struct flow_side
 void conn_rearm(struct conn_env *env, uint32_t idx)
 {
     const struct flow *f = flow_at(&env->ft, idx);
-    uint64_t when = conn_deadline(env, f), a = hole_deadline(env, &f->side[CLI]), b = hole_deadline(env, &f->side[SVR]);
+    uint64_t when = conn_deadline(env, f), a = hole_deadline(env, &f->side[CLI]),
+             b = hole_deadline(env, &f->side[SVR]);
 
     if (a < when)
         when = a;
@@ -79,14 +82,18 @@ void conn_kill(struct conn_env *env, uint32_t idx, int reason)
 
     if (f->flags & FLOW_ENDED)
         return;
-    if (!(f->flags & FLOW_LINGER) || f->reason == 0) /* what finished it stands; lingering only delays the end */
+    /* what finished it stands; lingering only delays the end */
+    if (!(f->flags & FLOW_LINGER) || f->reason == 0)
         f->reason = (uint8_t)reason;
     f->flags |= FLOW_ENDED;
     if (conn_vec_grow(env, (void **)&env->ended, &env->cap_ended, env->nended, sizeof(*env->ended)))
         env->ended[env->nended++] = idx;
 }
 
-/* untouch: take the flow off the list of touched flows (rare: only when it goes before the batch ends). */
+/*
+ * untouch: take the flow off the list of touched flows (rare: only when it goes before the batch
+ * ends).
+ */
 static void untouch(struct conn_env *env, uint32_t idx)
 {
     uint32_t *link = &env->touched;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * conn.h: one connection = flow record + TCP state of both sides + two receive streams. A segment goes in, raised events
- * come out as masks; who tells them to whom is not decided here.
+ * conn.h: one connection = flow record + TCP state of both sides + two receive streams. A segment
+ * goes in, raised events come out as masks; who tells them to whom is not decided here.
  *
- * A segment's way (the engine's worker calls these in this order, dispatching what each has raised in between):
+ * A segment's way (the engine's worker calls these in this order, dispatching what each has raised
+ * in between):
  *
- *     conn_reuse   a SYN that begins a new connection on an old key? (then conn_end of the old one first)
+ *     conn_reuse   a SYN that begins a new connection on an old key? (then conn_end of the old one
+ *                  first)
  *     conn_open    make the record
  *     conn_refuse  checksum: is the segment to be ignored altogether?
  *     conn_send    what the segment tells of its sender          -> cp.snd
@@ -13,8 +15,8 @@
  *     conn_merge   its payload goes into the stream, gaps         -> cp.rcv, cp.data, env.gaps
  *     conn_done    has the connection come to its end?
  *
- * Ends: conn_flush delivers what is held and declares the last gaps; after the application was told, conn_free gives all back.
- * Timers: conn_timer looks at one flow whose wheel entry fired.
+ * Ends: conn_flush delivers what is held and declares the last gaps; after the application was
+ * told, conn_free gives all back. Timers: conn_timer looks at one flow whose wheel entry fired.
  */
 #ifndef WEIR_CONN_CONN_H
 #define WEIR_CONN_CONN_H
@@ -38,12 +40,12 @@ enum csum_mode { CSUM_OFF, CSUM_ON, CSUM_AUTO }; /* values of MOS_CSUM */
 
 struct conn_cfg {
     bool strict, midstream, stats;
-    bool in_line;            /* frames are forwarded: no grace for gaps */
-    uint8_t csum;            /* enum csum_mode */
-    uint64_t idle_ns;        /* UINT64_MAX: never */
-    uint64_t tw_ns;          /* TIME_WAIT */
-    uint64_t linger_ns;      /* ended flows are kept so long for late packets */
-    uint64_t grace_ns;       /* gap_grace */
+    bool in_line;       /* frames are forwarded: no grace for gaps */
+    uint8_t csum;       /* enum csum_mode */
+    uint64_t idle_ns;   /* UINT64_MAX: never */
+    uint64_t tw_ns;     /* TIME_WAIT */
+    uint64_t linger_ns; /* ended flows are kept so long for late packets */
+    uint64_t grace_ns;  /* gap_grace */
     uint32_t grace_pkts;
     uint64_t gap_timeout_ns;
 };
@@ -72,22 +74,22 @@ struct conn_env {
     struct conn_cfg cfg;
     uint64_t now;
     uint64_t reasons[REASON_CNT];
-    struct conn_gap *gaps;     /* this batch's */
+    struct conn_gap *gaps; /* this batch's */
     uint32_t ngaps, cap_gaps;
     struct conn_raise *raises; /* this batch's */
     uint32_t nraises, cap_raises;
-    uint32_t touched;          /* flows with borrowed bytes, linked by flow.pend */
-    uint32_t *ended;           /* flows that end with this batch, in order */
+    uint32_t touched; /* flows with borrowed bytes, linked by flow.pend */
+    uint32_t *ended;  /* flows that end with this batch, in order */
     uint32_t nended, cap_ended;
-    bool no_counts;            /* flows do not count bytes (MOS_STATS 0) */
+    bool no_counts; /* flows do not count bytes (MOS_STATS 0) */
 };
 
 struct rexmit_info {
-    uint8_t cls;      /* enum rexmit_class */
-    uint8_t content;  /* 0 same, 1 changed, 2 unknown */
-    uint64_t off;     /* stream offset of the first repeated byte */
-    uint32_t len;     /* repeated bytes */
-    uint32_t fresh;   /* new bytes in the same segment */
+    uint8_t cls;     /* enum rexmit_class */
+    uint8_t content; /* 0 same, 1 changed, 2 unknown */
+    uint64_t off;    /* stream offset of the first repeated byte */
+    uint32_t len;    /* repeated bytes */
+    uint32_t fresh;  /* new bytes in the same segment */
 };
 
 struct conn_pkt {
@@ -95,59 +97,85 @@ struct conn_pkt {
     struct flow *f;
     uint32_t idx;
     uint8_t from, to;
-    uint8_t snd, rcv;    /* enum conn_raised: for the sender at SND, for the receiver at RCV */
-    uint8_t data;        /* bit s: bytes became readable on side s */
-    bool ignored;        /* the packet is not believed (RST or SYN out of place): counted, told as PKT_IN, changes nothing */
-    bool opened;         /* it opened the flow */
-    bool merged;         /* conn_merge was here */
-    bool first_ack;      /* the first ACK of its sender */
-    bool first_syn;      /* the first SYN seen of the client */
-    uint32_t gap0;       /* env.gaps from here on are this packet's */
-    int64_t off;         /* stream offset of payload[0] in the receiver's stream; may be negative */
+    uint8_t snd, rcv; /* enum conn_raised: for the sender at SND, for the receiver at RCV */
+    uint8_t data;     /* bit s: bytes became readable on side s */
+    /*
+     * the packet is not believed (RST or SYN out of place): counted, told as PKT_IN, changes
+     * nothing
+     */
+    bool ignored;
+    bool opened;    /* it opened the flow */
+    bool merged;    /* conn_merge was here */
+    bool first_ack; /* the first ACK of its sender */
+    bool first_syn; /* the first SYN seen of the client */
+    uint32_t gap0;  /* env.gaps from here on are this packet's */
+    int64_t off;    /* stream offset of payload[0] in the receiver's stream; may be negative */
     struct rexmit_info rexmit;
 };
 
-int conn_env_init(struct conn_env *env, const struct conn_cfg *cfg, uint32_t max_flows, uint64_t secret,
-                  uint32_t limit, uint32_t ooo_limit);
+int conn_env_init(struct conn_env *env, const struct conn_cfg *cfg, uint32_t max_flows,
+                  uint64_t secret, uint32_t limit, uint32_t ooo_limit);
 void conn_env_fini(struct conn_env *env);
 
 /*
  * conn_reuse: does this SYN, found to belong to `f`, begin a new connection on the same addresses?
- * => true: end `f` (MOS_END_REUSE if it still lived) and open a new one. RFC 9293 3.10.7.4 and RFC 6191 for TIME_WAIT; tolerant
- *    tracking also believes a SYN with another ISN outside the window of a live connection (its end passed unseen).
+ * => true: end `f` (MOS_END_REUSE if it still lived) and open a new one. RFC 9293 3.10.7.4 and RFC
+ *    6191 for TIME_WAIT; tolerant tracking also believes a SYN with another ISN outside the window
+ *         of a live connection (its end passed unseen).
  */
 bool conn_reuse(const struct conn_env *env, const struct flow *f, const struct seg *s, int from);
 
-/* conn_can_open: may this segment, on an unknown key, open a flow? => 0 no; 1 as a SYN; 2 picked up in the middle. */
+/*
+ * conn_can_open: may this segment, on an unknown key, open a flow? => 0 no; 1 as a SYN; 2 picked up
+ * in the middle.
+ */
 int conn_can_open(const struct conn_env *env, const struct seg *s);
 
 /*
  * conn_client: which endpoint (0/1 of the key) is the client? `from` is the endpoint that sent s.
- * => sender of a SYN; receiver of a SYN/ACK; else the side with the higher port, the sender if equal.
+ * => sender of a SYN; receiver of a SYN/ACK; else the side with the higher port, the sender if
+ *    equal.
  */
 int conn_client(const struct seg *s, int from);
 
-/* conn_open: => the new flow's index; 0 when there is no memory (reason counted). mode as from conn_can_open. */
-uint32_t conn_open(struct conn_env *env, const struct seg *s, const struct flow_key *k, uint32_t hash, int client, int mode);
+/*
+ * conn_open: => the new flow's index; 0 when there is no memory (reason counted). mode as from
+ * conn_can_open.
+ */
+uint32_t conn_open(struct conn_env *env, const struct seg *s, const struct flow_key *k,
+                   uint32_t hash, int client, int mode);
 
 /* conn_refuse: checksum verdict of this segment for this flow side. => REASON_NONE: take it. */
 enum reason conn_refuse(struct conn_env *env, struct flow *f, const struct seg *s, int from);
 
 /* conn_begin: fill in cp for a segment of a flow. */
-void conn_begin(struct conn_env *env, struct conn_pkt *cp, struct seg *s, uint32_t idx, int from, bool opened);
+void conn_begin(struct conn_env *env, struct conn_pkt *cp, struct seg *s, uint32_t idx, int from,
+                bool opened);
 void conn_send(struct conn_env *env, struct conn_pkt *cp);
 void conn_recv(struct conn_env *env, struct conn_pkt *cp);
-/* conn_merge: once per packet; a second call does nothing (whoever changes the packet at RCV merges it first). */
+/*
+ * conn_merge: once per packet; a second call does nothing (whoever changes the packet at RCV merges
+ * it first).
+ */
 void conn_merge(struct conn_env *env, struct conn_pkt *cp);
 
-/* conn_done: => MOS_END_* reason when both ends have finished and nothing is waited for; 0 else (lingering is arranged). */
+/*
+ * conn_done: => MOS_END_* reason when both ends have finished and nothing is waited for; 0 else
+ * (lingering is arranged).
+ */
 int conn_done(struct conn_env *env, struct conn_pkt *cp);
 
 /* conn_kill: put the flow on the batch's list of ended flows with this MOS_END_* reason (once). */
 void conn_kill(struct conn_env *env, uint32_t idx, int reason);
-/* conn_flush: make all that is held readable, declare the last holes. Adds to env.gaps/raises; *data as conn_pkt.data. */
+/*
+ * conn_flush: make all that is held readable, declare the last holes. Adds to env.gaps/raises;
+ * *data as conn_pkt.data.
+ */
 void conn_flush(struct conn_env *env, uint32_t idx, uint8_t *data);
-/* conn_free: give streams and record back; raises that are still listed for it are taken back. Children must be gone. */
+/*
+ * conn_free: give streams and record back; raises that are still listed for it are taken back.
+ * Children must be gone.
+ */
 void conn_free(struct conn_env *env, uint32_t idx);
 
 /* conn_later: a time after another. => UINT64_MAX, never, where it cannot be counted. */
@@ -159,22 +187,32 @@ static inline uint64_t conn_later(uint64_t from, uint64_t ns)
 /* conn_deadline: when the flow must be looked at for idleness. => ns; UINT64_MAX: never. */
 uint64_t conn_deadline(const struct conn_env *env, const struct flow *f);
 /*
- * conn_timer: the flow's wheel entry fired at env->now: gap rules (a) and (c) are applied, the entry is hung again.
- * => true when the flow is idle beyond its deadline: the caller tells TIMEOUT and ends it, or hangs it again
- *    (conn_rearm).
+ * conn_timer: the flow's wheel entry fired at env->now: gap rules (a) and (c) are applied, the
+ * entry is hung again.
+ * => true when the flow is idle beyond its deadline: the caller tells TIMEOUT and ends it, or hangs
+ *    it again (conn_rearm).
  */
 bool conn_timer(struct conn_env *env, uint32_t idx, uint8_t *data);
 void conn_rearm(struct conn_env *env, uint32_t idx);
 
-/* conn_raise: list (flow, side) for NEW_DATA (kind SIDE_PEND_DATA) or GAP (SIDE_PEND_GAP) at the end of the batch. */
+/*
+ * conn_raise: list (flow, side) for NEW_DATA (kind SIDE_PEND_DATA) or GAP (SIDE_PEND_GAP) at the
+ * end of the batch.
+ */
 void conn_raise(struct conn_env *env, uint32_t idx, int side, uint16_t kind);
 /* conn_touch: list the flow for strm_own at the end of the burst. */
 void conn_touch(struct conn_env *env, uint32_t idx);
 
-/* conn_own_borrowed: before a frame's payload is written to: whatever this flow's streams have borrowed becomes their own. */
+/*
+ * conn_own_borrowed: before a frame's payload is written to: whatever this flow's streams have
+ * borrowed becomes their own.
+ */
 void conn_own_borrowed(struct conn_env *env, uint32_t idx);
 
-/* conn_acked: highest stream offset that side's endpoint has acknowledged of what it receives; 0 if none is known. */
+/*
+ * conn_acked: highest stream offset that side's endpoint has acknowledged of what it receives; 0 if
+ * none is known.
+ */
 uint64_t conn_acked(const struct flow *f, int side);
 /* conn_fin_off: stream offset of the FIN on side's receive stream. => false if none was seen. */
 bool conn_fin_off(const struct flow *f, int side, uint64_t *off);
@@ -182,7 +220,10 @@ bool conn_fin_off(const struct flow *f, int side, uint64_t *off);
 /* conn_beyond: does this offset of side's receive stream lie where no window reaches? */
 bool conn_beyond(const struct flow *f, int side, uint64_t end);
 
-/* conn_vec_grow: room for one more element in a batch list; doubles (counted as an allocation). => false: no memory. */
+/*
+ * conn_vec_grow: room for one more element in a batch list; doubles (counted as an allocation). =>
+ * false: no memory.
+ */
 bool conn_vec_grow(struct conn_env *env, void **v, uint32_t *cap, uint32_t n, size_t elem);
 
 #endif

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-int conn_env_init(struct conn_env *env, const struct conn_cfg *cfg, uint32_t max_flows, uint64_t secret,
-                  uint32_t limit, uint32_t ooo_limit)
+int conn_env_init(struct conn_env *env, const struct conn_cfg *cfg, uint32_t max_flows,
+                  uint64_t secret, uint32_t limit, uint32_t ooo_limit)
 {
     memset(env, 0, sizeof(*env));
     env->cfg = *cfg;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * merge.c: payload into streams, and the holes in them (contract 1). A hole becomes a gap when
- *   (a) the receiver has acknowledged beyond its start and the grace has passed: the monitor lost what the receiver has;
+ *   (a) the receiver has acknowledged beyond its start and the grace has passed: the monitor lost
+ *       what the receiver has;
  *   (b) more has come out of order than is kept;
  *   (c) it has been the first hole for gap_timeout;
  *   (d) the flow ends (close.c).
@@ -25,7 +26,8 @@ void conn_raise(struct conn_env *env, uint32_t idx, int side, uint16_t kind)
     struct flow_side *sd = &flow_at(&env->ft, idx)->side[side];
 
     if (!(sd->flags & (SIDE_PEND_DATA | SIDE_PEND_GAP))) {
-        if (!conn_vec_grow(env, (void **)&env->raises, &env->cap_raises, env->nraises, sizeof(*env->raises)))
+        if (!conn_vec_grow(env, (void **)&env->raises, &env->cap_raises, env->nraises,
+                           sizeof(*env->raises)))
             return;
         env->raises[env->nraises++] = (struct conn_raise){.flow = idx, .side = (uint8_t)side};
     }
@@ -33,7 +35,8 @@ void conn_raise(struct conn_env *env, uint32_t idx, int side, uint16_t kind)
 }
 
 /* note_gap: a gap was declared: count it, remember it for the application. */
-static void note_gap(struct conn_env *env, uint32_t idx, int side, enum gap_cause cause, uint64_t off, uint64_t len)
+static void note_gap(struct conn_env *env, uint32_t idx, int side, enum gap_cause cause,
+                     uint64_t off, uint64_t len)
 {
     struct flow *f = flow_at(&env->ft, idx);
     struct flow_ctr *c = &f->ctr[!side];
@@ -48,8 +51,8 @@ static void note_gap(struct conn_env *env, uint32_t idx, int side, enum gap_caus
     }
     if (!conn_vec_grow(env, (void **)&env->gaps, &env->cap_gaps, env->ngaps, sizeof(*env->gaps)))
         return;
-    env->gaps[env->ngaps++] =
-        (struct conn_gap){.flow = idx, .side = (uint8_t)side, .cause = (uint8_t)cause, .off = off, .len = len};
+    env->gaps[env->ngaps++] = (struct conn_gap){
+        .flow = idx, .side = (uint8_t)side, .cause = (uint8_t)cause, .off = off, .len = len};
     conn_raise(env, idx, side, SIDE_PEND_GAP);
 }
 
@@ -62,7 +65,8 @@ static void data_ready(struct conn_env *env, uint32_t idx, int side, uint8_t *da
 }
 
 /* give_up: declare the first hole, up to `upto` at most, and let the bytes behind it through. */
-static bool give_up(struct conn_env *env, uint32_t idx, int side, uint64_t upto, enum gap_cause cause, uint8_t *data)
+static bool give_up(struct conn_env *env, uint32_t idx, int side, uint64_t upto,
+                    enum gap_cause cause, uint8_t *data)
 {
     struct flow_side *sd = &flow_at(&env->ft, idx)->side[side];
     uint64_t off = sd->next, end = strm_end(&env->se, sd), len = strm_skip(&env->se, sd, upto);
@@ -71,7 +75,8 @@ static bool give_up(struct conn_env *env, uint32_t idx, int side, uint64_t upto,
         return false;
     note_gap(env, idx, side, cause, off, len);
     env->reasons[REASON_BUF_FULL] += cause == GAP_LIMIT;
-    if (end < off || strm_end(&env->se, sd) > off + len) /* bytes before it (policy LAST), or behind it */
+    /* bytes before it (policy LAST), or behind it */
+    if (end < off || strm_end(&env->se, sd) > off + len)
         data_ready(env, idx, side, data);
     return true;
 }
@@ -98,13 +103,18 @@ static void hang_at(struct conn_env *env, uint32_t idx, uint64_t when)
         wheel_hang(w, idx, when);
 }
 
-/* overdue: rules (a) and (c) for the first hole, which starts at `off`. => enum gap_cause, 0: keep waiting. */
-static int overdue(struct conn_env *env, const struct flow *f, int side, const struct strm *s, uint64_t off)
+/*
+ * overdue: rules (a) and (c) for the first hole, which starts at `off`. => enum gap_cause, 0: keep
+ * waiting.
+ */
+static int overdue(struct conn_env *env, const struct flow *f, int side, const struct strm *s,
+                   uint64_t off)
 {
     uint64_t acked = conn_acked(f, side);
 
     if (acked > off && s->hole_acked &&
-        (env->cfg.in_line || env->now - s->hole_acked >= env->cfg.grace_ns || s->hole_pkts >= env->cfg.grace_pkts))
+        (env->cfg.in_line || env->now - s->hole_acked >= env->cfg.grace_ns ||
+         s->hole_pkts >= env->cfg.grace_pkts))
         return GAP_ACKED;
     if (env->now - s->hole_since >= env->cfg.gap_timeout_ns)
         return GAP_TIMEOUT;
@@ -144,7 +154,8 @@ static bool look_at_hole(struct conn_env *env, uint32_t idx, int side, uint8_t *
     cause = overdue(env, f, side, s, off);
     if (cause == 0)
         return false;
-    return give_up(env, idx, side, cause == GAP_ACKED && acked < off + len ? acked : off + len, (enum gap_cause)cause, data);
+    return give_up(env, idx, side, cause == GAP_ACKED && acked < off + len ? acked : off + len,
+                   (enum gap_cause)cause, data);
 }
 
 static void look_at_holes(struct conn_env *env, uint32_t idx, int side, uint8_t *data)
@@ -153,7 +164,10 @@ static void look_at_holes(struct conn_env *env, uint32_t idx, int side, uint8_t 
         ;
 }
 
-/* take_syn_data: bytes on the SYN were accepted as far as the SYN/ACK, or the sender's going on behind them, says (RFC 7413). */
+/*
+ * take_syn_data: bytes on the SYN were accepted as far as the SYN/ACK, or the sender's going on
+ * behind them, says (RFC 7413).
+ */
 static void take_syn_data(struct conn_env *env, struct conn_pkt *cp, int side, uint64_t taken)
 {
     struct flow_side *sd = &cp->f->side[side];
@@ -166,7 +180,10 @@ static void take_syn_data(struct conn_env *env, struct conn_pkt *cp, int side, u
         data_ready(env, cp->idx, side, &cp->data);
 }
 
-/* fit: cut off what lies behind the sender's FIN. => false: nothing is left, or the segment ends where no window reaches. */
+/*
+ * fit: cut off what lies behind the sender's FIN. => false: nothing is left, or the segment ends
+ * where no window reaches.
+ */
 static bool fit(const struct flow *f, int side, struct strm_in *in)
 {
     uint64_t fin;
@@ -185,8 +202,12 @@ static bool fit(const struct flow *f, int side, struct strm_in *in)
 
 #define CUTS 4 /* runs of new bytes in a tail that was not captured; hardly ever more than one */
 
-/* find_cuts: where the tail that was not captured would have brought something new. => how many runs. */
-static int find_cuts(const struct conn_env *env, const struct flow_side *sd, const struct strm_in *in, struct conn_gap *run)
+/*
+ * find_cuts: where the tail that was not captured would have brought something new. => how many
+ * runs.
+ */
+static int find_cuts(const struct conn_env *env, const struct flow_side *sd,
+                     const struct strm_in *in, struct conn_gap *run)
 {
     uint64_t from = in->off + in->len, end = in->off + in->wire_len, to = end;
     int n = 0;
@@ -211,7 +232,8 @@ static void insert(struct conn_env *env, struct conn_pkt *cp)
     struct strm_in in;
     int cuts = 0;
 
-    if (skip >= s->plen || cp->rexmit.cls == RX_KEEPALIVE) /* a probe's byte is no data, whatever the policy */
+    /* a probe's byte is no data, whatever the policy */
+    if (skip >= s->plen || cp->rexmit.cls == RX_KEEPALIVE)
         return;
     in = (struct strm_in){
         .off = cp->off < 0 ? 0 : (uint64_t)cp->off,
@@ -263,7 +285,8 @@ void conn_merge(struct conn_env *env, struct conn_pkt *cp)
         if (strm_ack(&env->se, snd, conn_acked(f, cp->from)) && (snd->flags & SIDE_LAST))
             data_ready(env, cp->idx, cp->from, &cp->data);
     }
-    if (s->plen && !(s->tflags & TH_RST_)) { /* an RST's payload is a message, no stream data (RFC 9293 3.5.2) */
+    /* an RST's payload is a message, no stream data (RFC 9293 3.5.2) */
+    if (s->plen && !(s->tflags & TH_RST_)) {
         if ((s->tflags & (TH_SYN_ | TH_ACK_)) == TH_SYN_) {
             strm_syn_hold(&env->se, rcv, seg_payload(s), s->pcap);
             if (s->pcap) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * open.c: how a connection begins: by its SYN, by being picked up in the middle, or on the key of an older one.
+ * open.c: how a connection begins: by its SYN, by being picked up in the middle, or on the key of
+ * an older one.
  */
 #include <string.h>
 
@@ -107,7 +108,8 @@ static void keep_vlans(struct conn_env *env, struct flow *f, const struct seg *s
     }
 }
 
-uint32_t conn_open(struct conn_env *env, const struct seg *s, const struct flow_key *k, uint32_t hash, int client, int mode)
+uint32_t conn_open(struct conn_env *env, const struct seg *s, const struct flow_key *k,
+                   uint32_t hash, int client, int mode)
 {
     uint32_t idx = ftable_new(&env->ft, k, hash, client, env->now);
     struct flow *f;
@@ -160,13 +162,15 @@ enum reason conn_refuse(struct conn_env *env, struct flow *f, const struct seg *
         *flags |= SIDE_CSUM_GOOD;
         return REASON_NONE;
     }
-    if (f->csum == CSUM_ON || (*flags & SIDE_CSUM_GOOD)) /* contract 4: Good from its first valid one */
+    /* contract 4: Good from its first valid one */
+    if (f->csum == CSUM_ON || (*flags & SIDE_CSUM_GOOD))
         return s->flags & SEG_IPCSUM_BAD ? REASON_IP_CSUM : REASON_TCP_CSUM;
     *flags |= SIDE_CSUM_OFF;
     return REASON_NONE;
 }
 
-void conn_begin(struct conn_env *env, struct conn_pkt *cp, struct seg *s, uint32_t idx, int from, bool opened)
+void conn_begin(struct conn_env *env, struct conn_pkt *cp, struct seg *s, uint32_t idx, int from,
+                bool opened)
 {
     memset(cp, 0, sizeof(*cp));
     cp->s = s;

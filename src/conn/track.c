@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * track.c: what a segment tells of its sender and does to its receiver. Judging comes first (conn_send): a segment that the
- * receiver would not believe is counted and shown, and changes nothing. Then the two state tables (tcp/fsm.c) are asked,
- * sender before receiver, and repetition is classified before the payload is merged.
+ * track.c: what a segment tells of its sender and does to its receiver. Judging comes first
+ * (conn_send): a segment that the receiver would not believe is counted and shown, and changes
+ * nothing. Then the two state tables (tcp/fsm.c) are asked, sender before receiver, and repetition
+ * is classified before the payload is merged.
  *
- * Bases. The sequence number of stream offset 0 is fixed once per direction: by the SYN; else by the other side's ACK; else
- * by the first segment (contract 4). FLOW_BASE_* says that it is.
+ * Bases. The sequence number of stream offset 0 is fixed once per direction: by the SYN; else by
+ * the other side's ACK; else by the first segment (contract 4). FLOW_BASE_* says that it is.
  */
 #include "base/reasons.h"
 #include "conn/conn.h"
@@ -65,7 +66,10 @@ static void ignore(struct conn_env *env, struct conn_pkt *cp, enum reason why)
     env->reasons[why]++;
 }
 
-/* echo_ok: is the timestamp echoed to an endpoint in SYN_SENT one that it has sent? As Linux (tcp_rcv_synsent_state_process). */
+/*
+ * echo_ok: is the timestamp echoed to an endpoint in SYN_SENT one that it has sent? As Linux
+ * (tcp_rcv_synsent_state_process).
+ */
 static bool echo_ok(const struct flow *f, const struct seg *s, int to)
 {
     if (!(s->flags & SEG_TS) || !(f->side[to].flags & SIDE_TS_OK))
@@ -113,7 +117,10 @@ static bool rst_believed(const struct conn_pkt *cp)
     return rst_check(&q) == REASON_NONE;
 }
 
-/* fin_astray: is the first FIN of this sender where its receiver would not look at it (RFC 9293 3.10.7.4, step 1)? */
+/*
+ * fin_astray: is the first FIN of this sender where its receiver would not look at it (RFC 9293
+ * 3.10.7.4, step 1)?
+ */
 static enum reason fin_astray(const struct conn_pkt *cp)
 {
     const struct flow *f = cp->f;
@@ -121,10 +128,12 @@ static enum reason fin_astray(const struct conn_pkt *cp)
     const struct flow_side *rcv = &f->side[cp->to];
     int64_t off;
 
-    if (!(s->tflags & TH_FIN_) || !(f->flags & base_bit(cp->to)) || (f->side[cp->from].flags & SIDE_FIN_SENT))
+    if (!(s->tflags & TH_FIN_) || !(f->flags & base_bit(cp->to)) ||
+        (f->side[cp->from].flags & SIDE_FIN_SENT))
         return REASON_NONE;
     off = seq_to_off(s->seq + !!(s->tflags & TH_SYN_) + s->plen, rcv->base, rcv->next);
-    if (off + 1 < (int64_t)rcv->next) /* an acknowledged FIN that passed unseen was given up as one byte */
+    /* an acknowledged FIN that passed unseen was given up as one byte */
+    if (off + 1 < (int64_t)rcv->next)
         return REASON_SEG_OLD;
     return off > 0 && conn_beyond(f, cp->to, (uint64_t)off) ? REASON_SEG_ABOVE : REASON_NONE;
 }
@@ -142,12 +151,14 @@ static void judge(struct conn_env *env, struct conn_pkt *cp, uint64_t idle)
             ignore(env, cp, REASON_RST_INVALID);
         return;
     }
-    if ((s->tflags & TH_SYN_) && (f->flags & base_bit(cp->to)) && s->seq + 1 != rcv->base && !(f->flags & FLOW_LINGER)) {
+    if ((s->tflags & TH_SYN_) && (f->flags & base_bit(cp->to)) && s->seq + 1 != rcv->base &&
+        !(f->flags & FLOW_LINGER)) {
         ignore(env, cp, REASON_SYN_INVALID); /* RFC 5961 4.2: a challenge ACK, no more */
         return;
     }
     if ((f->flags & FLOW_STRICT) && (s->flags & SEG_TS) && (f->side[cp->from].flags & SIDE_TS_OK) &&
-        paws_old(s->tsval, f->ctr[cp->from].tsval, idle)) { /* RFC 7323 5.3; a tap may see it reordered */
+        /* RFC 7323 5.3; a tap may see it reordered */
+        paws_old(s->tsval, f->ctr[cp->from].tsval, idle)) {
         ignore(env, cp, REASON_PAWS);
         return;
     }
@@ -159,15 +170,20 @@ static void judge(struct conn_env *env, struct conn_pkt *cp, uint64_t idle)
             return;
         }
     }
-    if (rcv->state == FS_SYN_RCVD && (f->flags & FLOW_STRICT) && (s->tflags & TH_ACK_) && !(rcv->flags & SIDE_SPOKE)) {
-        ignore(env, cp, REASON_ACK_INVALID); /* 3.10.7.4, step 5: it has sent no SYN/ACK that this could acknowledge */
+    if (rcv->state == FS_SYN_RCVD && (f->flags & FLOW_STRICT) && (s->tflags & TH_ACK_) &&
+        !(rcv->flags & SIDE_SPOKE)) {
+        /* 3.10.7.4, step 5: it has sent no SYN/ACK that this could acknowledge */
+        ignore(env, cp, REASON_ACK_INVALID);
         return;
     }
     if (why != REASON_NONE)
         ignore(env, cp, why);
 }
 
-/* note_syn: first SYN or SYN/ACK of this sender: ISN and options (RFC 7323 2.2: scaling needs both). */
+/*
+ * note_syn: first SYN or SYN/ACK of this sender: ISN and options (RFC 7323 2.2: scaling needs
+ * both).
+ */
 static void note_syn(struct conn_pkt *cp)
 {
     struct flow *f = cp->f;
@@ -210,10 +226,15 @@ static void note_ack(struct conn_env *env, struct conn_pkt *cp)
         rcv->flags |= SIDE_SPOKE;
     }
     if (!(snd->flags & SIDE_ACKED) || seq_lt(snd->ack, s->ack)) {
-        uint32_t beyond = snd->flags & SIDE_ACKED ? tcp_window(snd->wnd, snd->wscale) + 1 : UNSEEN_SLACK;
+        uint32_t beyond =
+            snd->flags & SIDE_ACKED ? tcp_window(snd->wnd, snd->wscale) + 1 : UNSEEN_SLACK;
 
-        /* RFC 9293 3.10.7.4: an ACK of what was never sent; at a tap data may have passed unseen, up to the window */
-        if ((rcv->flags & SIDE_SPOKE) && seq_lt(rcv->snd_max + (f->flags & FLOW_STRICT ? 0 : beyond), s->ack)) {
+        /*
+         * RFC 9293 3.10.7.4: an ACK of what was never sent; at a tap data may have passed unseen,
+         * up to the window
+         */
+        if ((rcv->flags & SIDE_SPOKE) &&
+            seq_lt(rcv->snd_max + (f->flags & FLOW_STRICT ? 0 : beyond), s->ack)) {
             env->reasons[REASON_ACK_INVALID]++;
             return;
         }
@@ -221,7 +242,8 @@ static void note_ack(struct conn_env *env, struct conn_pkt *cp)
         snd->flags |= SIDE_ACKED;
         snd->ack = s->ack;
         snd->dupacks = 0;
-    } else if (snd->ack == s->ack && s->plen == 0 && s->win == snd->wnd && !(s->tflags & (TH_SYN_ | TH_FIN_))) {
+    } else if (snd->ack == s->ack && s->plen == 0 && s->win == snd->wnd &&
+               !(s->tflags & (TH_SYN_ | TH_FIN_))) {
         snd->dupacks += snd->dupacks < 255;
     }
     snd->wnd = s->win;
@@ -261,7 +283,8 @@ static void note_sent(struct conn_pkt *cp)
 
 static bool acks_fin(const struct flow *f, const struct seg *s, int of)
 {
-    return (s->tflags & TH_ACK_) && (f->side[of].flags & SIDE_FIN_SENT) && seq_lt(f->ctr[of].fin, s->ack);
+    return (s->tflags & TH_ACK_) && (f->side[of].flags & SIDE_FIN_SENT) &&
+           seq_lt(f->ctr[of].fin, s->ack);
 }
 
 void conn_send(struct conn_env *env, struct conn_pkt *cp)
@@ -269,12 +292,13 @@ void conn_send(struct conn_env *env, struct conn_pkt *cp)
     struct flow *f = cp->f;
     const struct seg *s = cp->s;
     struct flow_side *snd = &f->side[cp->from];
-    struct fsm_query q = {.state = snd->state, .tflags = s->tflags, .strict = f->flags & FLOW_STRICT};
+    struct fsm_query q = {
+        .state = snd->state, .tflags = s->tflags, .strict = f->flags & FLOW_STRICT};
     uint64_t idle = env->now - f->last;
     uint8_t next;
 
     f->last = env->now;
-    f->flags &= (uint16_t)~(FLOW_IDLE_TOLD | FLOW_LAST_SVR);
+    f->flags &= (uint16_t) ~(FLOW_IDLE_TOLD | FLOW_LAST_SVR);
     if (cp->to == SVR)
         f->flags |= FLOW_LAST_SVR;
     count(env, cp);
@@ -298,8 +322,12 @@ void conn_send(struct conn_env *env, struct conn_pkt *cp)
         f->flags |= FLOW_RST;
 }
 
-/* content_of: the repeated bytes against those held: 0 same, 1 changed, 2 unknown (one is gone, or was not captured). */
-static uint8_t content_of(const struct conn_env *env, const struct conn_pkt *cp, uint64_t off, uint32_t before, uint32_t dup)
+/*
+ * content_of: the repeated bytes against those held: 0 same, 1 changed, 2 unknown (one is gone, or
+ * was not captured).
+ */
+static uint8_t content_of(const struct conn_env *env, const struct conn_pkt *cp, uint64_t off,
+                          uint32_t before, uint32_t dup)
 {
     const struct flow_side *rcv = &cp->f->side[cp->to];
     const struct seg *s = cp->s;
@@ -313,8 +341,12 @@ static uint8_t content_of(const struct conn_env *env, const struct conn_pkt *cp,
     return strm_held_in(&env->se, rcv, off, off + s->plen) < dup ? 2 : 0;
 }
 
-/* classify: is anything in this segment repeated? Before the merge, so that both copies can be compared. */
-static void classify(struct conn_env *env, struct conn_pkt *cp, bool syn_again, bool fin_again, uint32_t max_before)
+/*
+ * classify: is anything in this segment repeated? Before the merge, so that both copies can be
+ * compared.
+ */
+static void classify(struct conn_env *env, struct conn_pkt *cp, bool syn_again, bool fin_again,
+                     uint32_t max_before)
 {
     struct flow *f = cp->f;
     const struct seg *s = cp->s;
@@ -329,8 +361,15 @@ static void classify(struct conn_env *env, struct conn_pkt *cp, bool syn_again, 
     if (s->plen > before && !(s->tflags & TH_SYN_))
         o = strm_overlap(&env->se, rcv, off, s->plen - before);
     q = (struct rexmit_query){
-        .seq = s->seq, .plen = s->plen, .tflags = s->tflags, .syn_again = syn_again, .fin_again = fin_again,
-        .dup = o.dup + before, .snd_max = max_before, .rcv_ack = rcv->ack, .rcv_ack_known = rcv->flags & SIDE_ACKED,
+        .seq = s->seq,
+        .plen = s->plen,
+        .tflags = s->tflags,
+        .syn_again = syn_again,
+        .fin_again = fin_again,
+        .dup = o.dup + before,
+        .snd_max = max_before,
+        .rcv_ack = rcv->ack,
+        .rcv_ack_known = rcv->flags & SIDE_ACKED,
         .rcv_window = tcp_window(rcv->wnd, rcv->wscale),
     };
     cp->rexmit.cls = (uint8_t)rexmit_classify(&q);
@@ -379,7 +418,8 @@ static void step(struct conn_env *env, struct conn_pkt *cp)
     struct flow *f = cp->f;
     const struct seg *s = cp->s;
     struct flow_side *rcv = &f->side[cp->to];
-    struct fsm_query q = {.state = rcv->state, .tflags = s->tflags, .strict = f->flags & FLOW_STRICT};
+    struct fsm_query q = {
+        .state = rcv->state, .tflags = s->tflags, .strict = f->flags & FLOW_STRICT};
     uint8_t next;
 
     if (f->flags & FLOW_LINGER)
@@ -409,7 +449,8 @@ void conn_recv(struct conn_env *env, struct conn_pkt *cp)
 
     if (cp->opened && (f->flags & FLOW_MIDSTREAM))
         cp->rcv |= CR_CONN_START;
-    if (!(f->flags & base_bit(cp->to)) && !cp->ignored && !(s->tflags & TH_RST_)) { /* neither SYN nor ACK was seen */
+    /* neither SYN nor ACK was seen */
+    if (!(f->flags & base_bit(cp->to)) && !cp->ignored && !(s->tflags & TH_RST_)) {
         rcv->base = seq;
         f->flags |= base_bit(cp->to);
     }
@@ -429,7 +470,8 @@ void conn_recv(struct conn_env *env, struct conn_pkt *cp)
     /* the first SYN/ACK of a simultaneous open repeats the ISN and is no repetition */
     syn_again = syn && spoke && s->seq + 1 == rcv->base && !cp->first_ack && !cp->first_syn;
     note_sent(cp);
-    if (syn_again || fin_again || s->plen || (spoke && s->seq + 1 == max_before)) /* the last: a keepalive without a byte */
+    /* the last: a keepalive without a byte */
+    if (syn_again || fin_again || s->plen || (spoke && s->seq + 1 == max_before))
         classify(env, cp, syn_again, fin_again, spoke ? max_before : s->seq);
     step(env, cp);
 }

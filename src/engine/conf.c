@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * conf.c: what the keys of a configuration file mean (weir.conf(5)). Keys that mOS's files are known to carry and that have
- * no meaning here are accepted and named in the error text; any other unknown key is refused with the nearest known name.
+ * conf.c: what the keys of a configuration file mean (weir.conf(5)). Keys that mOS's files are
+ * known to carry and that have no meaning here are accepted and named in the error text; any other
+ * unknown key is refused with the nearest known name.
  */
 #include "engine/engine.h"
 
@@ -60,7 +61,8 @@ static const struct key mos_keys[] = {
     {"num_cores", VOID, 0, 0, 0},
 };
 
-static const char *const mos_blocks[] = {"netdev", "arp_table", "route_table", "nic_forward_table", NULL};
+static const char *const mos_blocks[] = {"netdev", "arp_table", "route_table", "nic_forward_table",
+                                         NULL};
 
 void conf_default(struct engine_conf *c)
 {
@@ -73,8 +75,12 @@ void conf_default(struct engine_conf *c)
     c->mon.ooo_size = 65536;
     c->mon.vlan_in_key = true;
     c->mon.conn = (struct conn_cfg){
-        .csum = CSUM_AUTO, .idle_ns = 30 * NSEC_PER_SEC, .grace_ns = 10 * NSEC_PER_MSEC, .grace_pkts = 64,
-        .gap_timeout_ns = 2 * NSEC_PER_SEC, .stats = true,
+        .csum = CSUM_AUTO,
+        .idle_ns = 30 * NSEC_PER_SEC,
+        .grace_ns = 10 * NSEC_PER_MSEC,
+        .grace_pkts = 64,
+        .gap_timeout_ns = 2 * NSEC_PER_SEC,
+        .stats = true,
     };
     c->seed = 0x57656972;
     c->batch = IO_BURST;
@@ -131,7 +137,8 @@ static int set_text(const struct conf_item *it, char **out)
 /* store: read the value as its kind says and put it at its place. */
 static int store(struct reading *r, const struct key *k, const struct conf_item *it)
 {
-    static const char *const buffers[] = {"auto", "always", NULL}, *const csums[] = {"off", "on", "auto", NULL};
+    static const char *const buffers[] = {"auto", "always", NULL}, *const csums[] = {"off", "on",
+                                                                                     "auto", NULL};
     char *at = (char *)r->c + k->off;
     uint64_t u = 0;
     int64_t v = 0;
@@ -159,8 +166,8 @@ static int store(struct reading *r, const struct key *k, const struct conf_item 
         if (conf_size(r->f, it, &u) < 0)
             return -1;
         if ((int64_t)u < k->min || u > (uint64_t)k->max)
-            return err_set(EINVAL, "%s:%d: %s: expected %lld to %lld bytes, got '%s'", r->f->path, it->line, it->name,
-                           (long long)k->min, (long long)k->max, it->value);
+            return err_set(EINVAL, "%s:%d: %s: expected %lld to %lld bytes, got '%s'", r->f->path,
+                           it->line, it->name, (long long)k->min, (long long)k->max, it->value);
         w = (uint32_t)u;
         if (k->off == AT(mon.mem_limit))
             memcpy(at, &u, sizeof(u));
@@ -208,19 +215,20 @@ static int unknown(const struct reading *r, const struct conf_item *it, const ch
 {
     const char *near = conf_nearest(it->name, known);
 
-    return err_set(EINVAL, "%s:%d: unknown key '%s'%s%s%s", r->f->path, it->line, it->name, near ? "; did you mean '" : "",
-                   near ? near : "", near ? "'?" : "");
+    return err_set(EINVAL, "%s:%d: unknown key '%s'%s%s%s", r->f->path, it->line, it->name,
+                   near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
-static int read_mask(const struct reading *r, const struct conf_item *it, const char *where, const char *word, uint64_t *mask)
+static int read_mask(const struct reading *r, const struct conf_item *it, const char *where,
+                     const char *word, uint64_t *mask)
 {
     char *end;
 
     errno = 0;
     *mask = strtoull(word, &end, 16);
     if (errno || *end || !isxdigit((unsigned char)*word) || *mask == 0)
-        return err_set(EINVAL, "%s:%d: %s: expected a core mask in hexadecimal, not 0, got '%s'", r->f->path, it->line, where,
-                       word);
+        return err_set(EINVAL, "%s:%d: %s: expected a core mask in hexadecimal, not 0, got '%s'",
+                       r->f->path, it->line, where, word);
     return 0;
 }
 
@@ -266,10 +274,13 @@ static int read_forward(struct reading *r, const struct conf_item *block)
             if (is_input(r->c, name) || strncmp(name, "mem", 3) == 0)
                 continue;
             if (strncmp(name, "pcap:", 5) != 0)
-                return err_set(ENODEV, "%s:%d: nic_forward_table: '%s' is not in netdev", r->f->path, it->line, name);
+                return err_set(ENODEV, "%s:%d: nic_forward_table: '%s' is not in netdev",
+                               r->f->path, it->line, name);
             if (r->c->out && strcmp(r->c->out, name) != 0)
-                return err_set(EINVAL, "%s:%d: nic_forward_table: one output capture at most, got '%s' beside '%s'",
-                               r->f->path, it->line, name, r->c->out);
+                return err_set(
+                    EINVAL,
+                    "%s:%d: nic_forward_table: one output capture at most, got '%s' beside '%s'",
+                    r->f->path, it->line, name, r->c->out);
             free(r->c->out);
             r->c->out = strdup(name);
             if (r->c->out == NULL)
@@ -383,7 +394,8 @@ static int read_all(struct reading *r)
         } else if (it->kind == CONF_BLOCK && strcmp(it->name, "application") == 0) {
             if (read_app(r, it) < 0)
                 return -1;
-        } else if (it->kind == CONF_ROW || strcmp(it->name, "mos") == 0 || strcmp(it->name, "application") == 0) {
+        } else if (it->kind == CONF_ROW || strcmp(it->name, "mos") == 0 ||
+                   strcmp(it->name, "application") == 0) {
             return bad(r, it, "expected 'mos { ... }' or 'application { ... }'");
         } else {
             return unknown(r, it, known);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * egress.c: the only way out. Frames leave in the order in which they came, and what the library made (RSTs, ACKs, sendpkt) right
- * after the frame on whose account it was made, whatever the number of contexts that worked on the burst.
+ * egress.c: the only way out. Frames leave in the order in which they came, and what the library
+ * made (RSTs, ACKs, sendpkt) right after the frame on whose account it was made, whatever the
+ * number of contexts that worked on the burst.
  */
 #include "engine/engine.h"
 
@@ -18,7 +19,8 @@ void egress_init(struct egress *e)
     e->last = &e->first;
 }
 
-int egress_add(struct egress *e, int after, const struct pktbuf *like, uint64_t now, const uint8_t *frame, uint32_t len)
+int egress_add(struct egress *e, int after, const struct pktbuf *like, uint64_t now,
+               const uint8_t *frame, uint32_t len)
 {
     struct made *f = malloc(sizeof(*f) + len);
 
@@ -44,8 +46,14 @@ static int send_made(struct io_dev *out, struct egress *e, int after)
     while (e->first && e->first->after <= after) {
         struct made *f = e->first;
         struct pktbuf pb = {
-            .data = f->data, .len = f->len, .wire_len = f->len, .cap = f->len, .linktype = f->linktype, .ts_ns = f->ts_ns,
-            .flags = PB_MADE, .refs = 1,
+            .data = f->data,
+            .len = f->len,
+            .wire_len = f->len,
+            .cap = f->len,
+            .linktype = f->linktype,
+            .ts_ns = f->ts_ns,
+            .flags = PB_MADE,
+            .refs = 1,
         };
         struct pktbuf *v = &pb;
 
@@ -61,7 +69,8 @@ static int send_made(struct io_dev *out, struct egress *e, int after)
     return refused;
 }
 
-int egress_burst(struct io_dev *out, bool forward, struct pktbuf *const *pb, int n, struct egress *const *e, int ne)
+int egress_burst(struct io_dev *out, bool forward, struct pktbuf *const *pb, int n,
+                 struct egress *const *e, int ne)
 {
     int refused = 0;
 
@@ -73,7 +82,8 @@ int egress_burst(struct io_dev *out, bool forward, struct pktbuf *const *pb, int
                 refused += send_made(out, e[c], i);
     }
     for (int c = 0; c < ne; c++)
-        refused += send_made(out, e[c], INT_MAX); /* at the end of the batch, or without one: a tick, the end of the input */
+        /* at the end of the batch, or without one: a tick, the end of the input */
+        refused += send_made(out, e[c], INT_MAX);
     return refused;
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * engine.h: the only folder that sees all. It knows the configuration, the devices, the contexts and their threads, and moves
- * packets: worker.c (read it first) is a packet's way in one function; replay.c feeds capture files to contexts; push.c takes
- * frames from the program; egress.c is the only way out; lib.c is the API's beginning and end.
+ * engine.h: the only folder that sees all. It knows the configuration, the devices, the contexts
+ * and their threads, and moves packets: worker.c (read it first) is a packet's way in one function;
+ * replay.c feeds capture files to contexts; push.c takes frames from the program; egress.c is the
+ * only way out; lib.c is the API's beginning and end.
  */
 #ifndef WEIR_ENGINE_ENGINE_H
 #define WEIR_ENGINE_ENGINE_H
@@ -25,16 +26,19 @@ struct engine_conf {
     struct mon_conf mon;
     struct engine_dev dev[ENGINE_DEVS];
     int ndev;
-    char *out;          /* output device, or NULL */
-    char *filter;       /* BPF expression on frames, or NULL */
+    char *out;    /* output device, or NULL */
+    char *filter; /* BPF expression on frames, or NULL */
     uint64_t seed;
-    int batch;          /* frames read at once, 1..64 */
-    int epoch;          /* frames after which NEW_DATA, timers and ends are told, 1..64 */
+    int batch; /* frames read at once, 1..64 */
+    int epoch; /* frames after which NEW_DATA, timers and ends are told, 1..64 */
     bool poison;
     bool checksum_set, vlan_set; /* the file says so; else it depends on the device */
 };
 
-/* conf_default: what holds without a file. conf_read: path NULL: defaults. => 0; -1 with errno and text. */
+/*
+ * conf_default: what holds without a file. conf_read: path NULL: defaults. => 0; -1 with errno and
+ * text.
+ */
 void conf_default(struct engine_conf *c);
 int conf_read(struct engine_conf *c, const char *path);
 void conf_drop(struct engine_conf *c);
@@ -46,20 +50,26 @@ struct worker {
     struct seg seg[IO_BURST];
     struct flow_key key[IO_BURST];
     uint32_t hash[IO_BURST];
-    uint8_t end[IO_BURST];  /* which endpoint of the key sent it */
-    int at;                 /* number of the frame being worked off, in its burst */
-    bool slots;             /* frames carry that number in pb->slot */
-    uint32_t *realm3;       /* interned stacks of three tags */
+    uint8_t end[IO_BURST]; /* which endpoint of the key sent it */
+    int at;                /* number of the frame being worked off, in its burst */
+    bool slots;            /* frames carry that number in pb->slot */
+    uint32_t *realm3;      /* interned stacks of three tags */
     uint32_t nrealm3, cap_realm3;
 };
 
-/* worker_burst: n frames (at most IO_BURST) through the stack, one after the other. Verdicts are left in pb->flags. */
+/*
+ * worker_burst: n frames (at most IO_BURST) through the stack, one after the other. Verdicts are
+ * left in pb->flags.
+ */
 void worker_burst(struct worker *w, struct pktbuf *const *pb, int n);
 void worker_fini(struct worker *w);
 
 /* ---- which core (steer.c) ---- */
 
-/* steer_core: 0 .. cores-1; the same for both directions, and what GetRSSCPUCore tells for IPv4. Not an IP packet: 0. */
+/*
+ * steer_core: 0 .. cores-1; the same for both directions, and what GetRSSCPUCore tells for IPv4.
+ * Not an IP packet: 0.
+ */
 int steer_core(const struct seg *s, int cores);
 
 /* ---- the way out (egress.c) ---- */
@@ -81,26 +91,28 @@ struct egress {
 
 void egress_init(struct egress *e);
 /* egress_add: keep a made frame. => 0; -1 ENOBUFS. */
-int egress_add(struct egress *e, int after, const struct pktbuf *like, uint64_t now, const uint8_t *frame, uint32_t len);
+int egress_add(struct egress *e, int after, const struct pktbuf *like, uint64_t now,
+               const uint8_t *frame, uint32_t len);
 /*
- * egress_burst: write what leaves of a burst, in order: forwarded frames (if `forward`) and after each what was made on its
- * account by any of the n contexts. => frames the device refused.
+ * egress_burst: write what leaves of a burst, in order: forwarded frames (if `forward`) and after
+ * each what was made on its account by any of the n contexts. => frames the device refused.
  */
-int egress_burst(struct io_dev *out, bool forward, struct pktbuf *const *pb, int n, struct egress *const *e, int ne);
+int egress_burst(struct io_dev *out, bool forward, struct pktbuf *const *pb, int n,
+                 struct egress *const *e, int ne);
 void egress_drop(struct egress *e);
 
 /* ---- contexts and threads ---- */
 
 struct ctx {
-    struct mon *m;       /* NULL: none */
+    struct mon *m; /* NULL: none */
     struct worker w;
-    struct egress own;   /* what was made, when the context works alone */
-    struct egress *eg;   /* where it goes now */
+    struct egress own; /* what was made, when the context works alone */
+    struct egress *eg; /* where it goes now */
     pthread_t thread;
     bool has_thread;
-    bool finished;       /* its last event was told; under engine.lock */
-    int stop;            /* atomic, enum ctx_stop */
-    struct push *push;   /* fed by mtcp_push */
+    bool finished;     /* its last event was told; under engine.lock */
+    int stop;          /* atomic, enum ctx_stop */
+    struct push *push; /* fed by mtcp_push */
 };
 
 enum ctx_stop { GO_ON, STOP_QUIETLY = 1 /* destroyed: no CONN_END */ };
@@ -111,14 +123,15 @@ struct engine {
     struct engine_conf conf;
     bool up;
     struct ctx ctx[MON_CONTEXTS];
-    int nctx;            /* those that have a mon */
-    bool running;        /* a capture runs or has run */
+    int nctx;     /* those that have a mon */
+    bool running; /* a capture runs or has run */
     struct io_dev *in, *out;
     struct replay *replay;
-    int broke;           /* errno: the input or output broke */
-    char why[512];       /* in words */
-    int end_now;         /* atomic: SIGINT */
-    uint64_t position, size, frames, filtered, sent, refused; /* atomic: of the devices, after each burst */
+    int broke;     /* errno: the input or output broke */
+    char why[512]; /* in words */
+    int end_now;   /* atomic: SIGINT */
+    /* atomic: of the devices, after each burst */
+    uint64_t position, size, frames, filtered, sent, refused;
 };
 
 extern struct engine engine;

@@ -2,12 +2,12 @@
 /*
  * lib.c: the API's beginning and end: configuration, contexts, joining, signals.
  *
- * Life of a context: mtcp_create_context -> set up from any thread -> first mtcp_app_join on any context starts the threads
- * of all -> its input ends, its last event is told, `finished` is set -> mtcp_destroy_context frees it. Its handle lies in a
- * static array and stays readable for good.
+ * Life of a context: mtcp_create_context -> set up from any thread -> first mtcp_app_join on any
+ * context starts the threads of all -> its input ends, its last event is told, `finished` is set ->
+ * mtcp_destroy_context frees it. Its handle lies in a static array and stays readable for good.
  *
- * Lock: engine.lock, around creation, start and destruction; never held while waiting for a thread, never taken in a signal handler
- * (there only `stop` and `end_now` are set).
+ * Lock: engine.lock, around creation, start and destruction; never held while waiting for a thread,
+ * never taken in a signal handler (there only `stop` and `end_now` are set).
  */
 #define MOS_NO_OLDER_FORMS
 #include "engine/engine.h"
@@ -309,7 +309,8 @@ int mtcp_destroy_context(mctx_t mctx)
     if (__atomic_exchange_n(&c->stop, STOP_QUIETLY, __ATOMIC_RELAXED) && later)
         return err_set(EPERM, "mtcp_destroy_context: context %d was destroyed before", mctx->cpu);
     if (later)
-        return 0; /* it ends at the next burst; mtcp_app_join or mtcp_destroy gives its memory back */
+        /* it ends at the next burst; mtcp_app_join or mtcp_destroy gives its memory back */
+        return 0;
     wait_done(c, m);
     give_back(c, m);
     return 0;
@@ -330,7 +331,10 @@ static bool join_start(struct ctx *c)
     return wait;
 }
 
-/* destroyed_elsewhere: was it destroyed from a callback or signal handler, which could not give back its memory? */
+/*
+ * destroyed_elsewhere: was it destroyed from a callback or signal handler, which could not give
+ * back its memory?
+ */
 static bool destroyed_elsewhere(struct ctx *c, const struct mon *m)
 {
     bool yes;

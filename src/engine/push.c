@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * push.c: frames that the program hands in, in its own thread: mtcp_push and mtcp_tick. Each group of up to 64 frames is a batch,
- * NEW_DATA included, and has ended when the call returns. Frames are copied into an arena of the context, so that what
- * belongs to the program is never written to; a frame that was changed stays there until the next call.
+ * push.c: frames that the program hands in, in its own thread: mtcp_push and mtcp_tick. Each group
+ * of up to 64 frames is a batch, NEW_DATA included, and has ended when the call returns. Frames are
+ * copied into an arena of the context, so that what belongs to the program is never written to; a
+ * frame that was changed stays there until the next call.
  */
 #include "engine/engine.h"
 

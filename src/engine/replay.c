@@ -2,15 +2,17 @@
 /*
  * replay.c: capture files through the contexts, the same events whatever their number (contract 5).
  *
- * The unit is the epoch: `epoch` consecutive frames of the input. Its end is told to every context with the clock reached there,
- * and NEW_DATA, ends and timers happen on that mark only. The clock is the highest time seen so far in the whole input; each frame
- * carries it (pb->clock_ns), stamped before the frames are split.
+ * The unit is the epoch: `epoch` consecutive frames of the input. Its end is told to every context
+ * with the clock reached there, and NEW_DATA, ends and timers happen on that mark only. The clock
+ * is the highest time seen so far in the whole input; each frame carries it (pb->clock_ns), stamped
+ * before the frames are split.
  *
  * One context: its own thread reads, works and writes; frames stay where the device put them.
- * Several: a feeder thread reads, decodes as far as steering needs, and copies frames into blocks of some epochs; every
- * context gets every block, works off the frames that are its own and all marks, and says when it is done with the block.
- * The feeder then writes what leaves, in the order of the input. Blocks are handed over in a ring; the lock guards
- * the ring's two counters, not packets.
+ * Several: a feeder thread reads, decodes as far as steering needs, and copies frames into blocks
+ * of some epochs; every context gets every block, works off the frames that are its own and all
+ * marks, and says when it is done with the block. The feeder then writes what leaves, in the order
+ * of the input. Blocks are handed over in a ring; the lock guards the ring's two counters, not
+ * packets.
  */
 #include "engine/engine.h"
 
@@ -25,7 +27,10 @@
 #define BLOCKS       8
 #define BLOCK_FRAMES 1024
 
-/* Bytes of a block's arena for a frame, which begins where io_align puts its IP header on a multiple of 4. */
+/*
+ * Bytes of a block's arena for a frame, which begins where io_align puts its IP header on a
+ * multiple of 4.
+ */
 #define BLOCK_ROOM(len) ((IO_HEADROOM + 2 + (size_t)(len) + IO_TAILROOM + 15) & ~(size_t)15)
 
 struct block {
@@ -34,28 +39,29 @@ struct block {
     uint8_t *arena;
     size_t cap, used;
     int n;
-    bool last;      /* the input ends with it */
-    int left;       /* contexts that still work on it; under replay.lock */
+    bool last; /* the input ends with it */
+    int left;  /* contexts that still work on it; under replay.lock */
     struct egress eg[MON_CONTEXTS];
 };
 
 struct replay {
     pthread_mutex_t lock;
     pthread_cond_t filled, emptied;
-    uint64_t nfilled;   /* blocks handed out */
+    uint64_t nfilled;    /* blocks handed out */
     struct block *block; /* BLOCKS of them; NULL with one context */
     pthread_t feeder;
     bool has_feeder;
     int cores;
     struct ctx *core[MON_CONTEXTS];
-    uint64_t clock;     /* highest time seen */
+    uint64_t clock; /* highest time seen */
 };
 
 struct engine engine = {.lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER};
 
 bool ctx_should_stop(const struct ctx *c)
 {
-    return __atomic_load_n(&c->stop, __ATOMIC_RELAXED) || __atomic_load_n(&engine.end_now, __ATOMIC_RELAXED);
+    return __atomic_load_n(&c->stop, __ATOMIC_RELAXED) ||
+           __atomic_load_n(&engine.end_now, __ATOMIC_RELAXED);
 }
 
 /* all_stop: has every context been destroyed, or everything been interrupted? */
@@ -88,7 +94,10 @@ static bool is_own_input(const struct engine_conf *c)
     return false;
 }
 
-/* nobody_reads: for an input that is silent: everything was interrupted, or every context destroyed. */
+/*
+ * nobody_reads: for an input that is silent: everything was interrupted, or every context
+ * destroyed.
+ */
 static bool nobody_reads(void)
 {
     if (__atomic_load_n(&engine.end_now, __ATOMIC_RELAXED))
@@ -203,7 +212,8 @@ static void stamp(struct replay *r, struct pktbuf *pb)
     pb->clock_ns = r->clock;
 }
 
-static void write_out(struct engine *e, struct pktbuf *const *pb, int n, struct egress *const *eg, int ne)
+static void write_out(struct engine *e, struct pktbuf *const *pb, int n, struct egress *const *eg,
+                      int ne)
 {
     if (egress_burst(e->out, e->conf.mon.forward, pb, n, eg, ne) && e->out)
         broken(e);
@@ -312,7 +322,10 @@ static int block_add(struct replay *r, struct block *b, const struct pktbuf *fro
     return 0;
 }
 
-/* empty: wait until all contexts are done with the block, write what leaves of it, make it ready again. */
+/*
+ * empty: wait until all contexts are done with the block, write what leaves of it, make it ready
+ * again.
+ */
 static void empty(struct engine *e, struct block *b)
 {
     struct replay *r = e->replay;
@@ -458,7 +471,8 @@ static void *run_shared(void *arg)
             pthread_cond_signal(&r->emptied);
         pthread_mutex_unlock(&r->lock);
     }
-    if (me == 0) /* whoever joins this one finds the output complete and the input's verdict known */
+    /* whoever joins this one finds the output complete and the input's verdict known */
+    if (me == 0)
         pthread_join(r->feeder, NULL);
     ctx_finished(c);
     return NULL;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * steer.c: which core. Chosen from the addresses and ports, the same for both directions, by the function that applications can
- * ask (GetRSSCPUCore) for IPv4; for IPv6 by the same fold of the longer addresses. Fragments have no ports to
- * go by: they go by addresses alone.
+ * steer.c: which core. Chosen from the addresses and ports, the same for both directions, by the
+ * function that applications can ask (GetRSSCPUCore) for IPv4; for IPv6 by the same fold of the
+ * longer addresses. Fragments have no ports to go by: they go by addresses alone.
  */
 #include "engine/engine.h"
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * worker.c: READ ME FIRST. A packet's way through the stack is worker_input() and what it calls here, straight down:
+ * worker.c: READ ME FIRST. A packet's way through the stack is worker_input() and what it calls
+ * here, straight down:
  *
  *   decode (the whole burst) -> raw sockets -> key, hash, prefetch (the whole burst)
  *   -> look up: hit | SYN or picked up: new flow and children | ORPHAN
  *   -> checksum
- *   -> 1 what it tells of its sender            -> events at SND (the application may read, change, drop)
+ *   -> 1 what it tells of its sender            -> events at SND (the application may read, change,
+ *      drop)
  *   -> 2 first SYN: the server is keyed by the addresses as they are now (translation)
  *   -> 3 what it does to its receiver, repetition -> REXMIT is told before the merge
  *   -> 4 its payload is merged                  -> events at RCV, ERROR, GAP and NEW_DATA at once
@@ -71,7 +73,8 @@ static void orphan(struct worker *w, struct seg *s)
 }
 
 /* try_open: record and children. => index, 0 when there was no room. */
-static uint32_t try_open(struct worker *w, struct seg *s, int i, int client, int mode, uint64_t match)
+static uint32_t try_open(struct worker *w, struct seg *s, int i, int client, int mode,
+                         uint64_t match)
 {
     struct mon *m = w->m;
     uint32_t idx = conn_open(&m->env, s, &w->key[i], w->hash[i], client, mode);
@@ -108,7 +111,10 @@ static uint32_t open_flow(struct worker *w, struct seg *s, int i)
 
 /* ---- look-up ---- */
 
-/* tombstone: a flow that nobody watches: forwarded, no orphan. A SYN of another connection or its end removes the stone. */
+/*
+ * tombstone: a flow that nobody watches: forwarded, no orphan. A SYN of another connection or its
+ * end removes the stone.
+ */
 static void tombstone(struct worker *w, const struct seg *s, uint32_t idx, int from)
 {
     struct flow_tomb *t = tomb_at(&w->m->env.ft, idx);
@@ -122,7 +128,10 @@ static void tombstone(struct worker *w, const struct seg *s, uint32_t idx, int f
         ftable_unbury(&w->m->env.ft, idx);
 }
 
-/* still_there: the flow that a look-up found: has it expired, ended, or made way for a new connection? => may it be used? */
+/*
+ * still_there: the flow that a look-up found: has it expired, ended, or made way for a new
+ * connection? => may it be used?
+ */
 static bool still_there(struct worker *w, struct seg *s, struct flow_hit *hit, bool *gone)
 {
     struct mon *m = w->m;
@@ -154,12 +163,14 @@ static bool still_there(struct worker *w, struct seg *s, struct flow_hit *hit, b
 
 static uint32_t ranks_of(uint8_t raised)
 {
-    return EVB(EV_PKT_IN) | (raised & CR_CONN_START ? EVB(EV_CONN_START) : 0) | (raised & CR_STATE ? EVB(EV_STATE) : 0) |
-           (raised & CR_REXMIT ? EVB(EV_REXMIT) : 0) | (raised & CR_OVERLAP ? EVB(EV_OVERLAP) : 0);
+    return EVB(EV_PKT_IN) | (raised & CR_CONN_START ? EVB(EV_CONN_START) : 0) |
+           (raised & CR_STATE ? EVB(EV_STATE) : 0) | (raised & CR_REXMIT ? EVB(EV_REXMIT) : 0) |
+           (raised & CR_OVERLAP ? EVB(EV_OVERLAP) : 0);
 }
 
 /*
- * second_key: the first SYN's SND hooks may have changed its addresses: replies will come for those (API semantics 3.1 step 3).
+ * second_key: the first SYN's SND hooks may have changed its addresses: replies will come for those
+ * (API semantics 3.1 step 3).
  * => false: the key belongs to a live flow; this one ends.
  */
 static bool second_key(struct worker *w, struct conn_pkt *cp, const struct flow_key *first)
@@ -190,7 +201,8 @@ static bool second_key(struct worker *w, struct conn_pkt *cp, const struct flow_
     return true;
 }
 
-static void track(struct worker *w, struct seg *s, uint32_t idx, int from, bool opened, const struct flow_key *key)
+static void track(struct worker *w, struct seg *s, uint32_t idx, int from, bool opened,
+                  const struct flow_key *key)
 {
     struct mon *m = w->m;
     struct conn_pkt cp;
@@ -218,7 +230,10 @@ static void track(struct worker *w, struct seg *s, uint32_t idx, int from, bool 
         conn_kill(&m->env, idx, reason);
 }
 
-/* refused: the checksum says that the receiver would not take it. A flow that it would have opened never was. */
+/*
+ * refused: the checksum says that the receiver would not take it. A flow that it would have opened
+ * never was.
+ */
 static bool refused(struct worker *w, struct seg *s, uint32_t idx, int from, bool opened)
 {
     enum reason why = conn_refuse(&w->m->env, flow_at(&w->m->env.ft, idx), s, from);

@@ -6,8 +6,9 @@
  *               evcompile.c writes them as flat arrays, evedge.c remembers what leads to which
  *   dispatch.c  one root event on one child: walk the compiled array
  *
- * A set is named by a 32-bit index; 0 is the empty set. Sets keep the order of registration: two sets with equal members in
- * different order have the same XOR id but are two sets (members are compared in order, never the id alone).
+ * A set is named by a 32-bit index; 0 is the empty set. Sets keep the order of registration: two
+ * sets with equal members in different order have the same XOR id but are two sets (members are
+ * compared in order, never the id alone).
  */
 #ifndef WEIR_EVENT_EVENT_H
 #define WEIR_EVENT_EVENT_H
@@ -45,7 +46,7 @@ event_t ev_builtin(enum ev_rank rank);
 /* ev_name: "MOS_ON_PKT_IN" ... for built-ins. => NULL for others. */
 const char *ev_name(event_t ev);
 
-/* ---- the forest ------------------------------------------------------------------------------------------------ */
+/* ---- the forest ------------------------------------------------------------------------------ */
 
 enum ev_arity { EV_ARGS5 = 0, EV_ARGS4 = 4 };
 
@@ -71,19 +72,23 @@ static inline bool ev_cb_null(const struct ev_cb *c)
 }
 
 /*
- * ude_define: a user-defined event. Any thread; may be called before there is a context. `arg` bytes are copied.
- * => its id (0x1000 ..); the same id for identical (base, filter, argument bytes); 0 with errno EINVAL (base unknown, filter
- *    NULL), ENOMEM, ENOSPC (no id left).
+ * ude_define: a user-defined event. Any thread; may be called before there is a context. `arg`
+ * bytes are copied.
+ * => its id (0x1000 ..); the same id for identical (base, filter, argument bytes); 0 with errno
+ *    EINVAL (base unknown, filter NULL), ENOMEM, ENOSPC (no id left).
  */
 event_t ude_define(event_t base, const struct ev_filter *f, const filter_arg_t *arg);
 /* ude_alloc: a child event without filter that is only raised by hand. Each call gives a new id. */
 event_t ude_alloc(event_t parent);
-/* ude_root: rank of the built-in at the root. => -1 with EINVAL if ev is no event (also for built-ins: their own rank). */
+/*
+ * ude_root: rank of the built-in at the root. => -1 with EINVAL if ev is no event (also for
+ * built-ins: their own rank).
+ */
 int ude_root(event_t ev);
 /* ude_forget_all: forget every user-defined event (tests, mtcp_destroy). No context may exist. */
 void ude_forget_all(void);
 
-/* ---- sets ------------------------------------------------------------------------------------------------------ */
+/* ---- sets ------------------------------------------------------------------------------------ */
 
 struct evtab; /* all sets of one context */
 
@@ -91,18 +96,25 @@ struct evtab *evtab_create(struct memacct *acct);
 void evtab_destroy(struct evtab *t);
 
 /*
- * evset_add: the set that is `set` plus <ev, cb>; when ev is in it already its callback is replaced in place (order kept).
- * => the new set's index with one reference taken; the caller gives back its reference to `set` (evset_unref). -1 cast to
- *    UINT32_MAX with errno ENOMEM/EINVAL when it fails.
- * => follows a memoised edge (set, ev, cb) -> set when there is one; only a new edge builds or compares members.
+ * evset_add: the set that is `set` plus <ev, cb>; when ev is in it already its callback is replaced
+ * in place (order kept).
+ * => the new set's index with one reference taken; the caller gives back its reference to `set`
+ *    (evset_unref). -1 cast to UINT32_MAX with errno ENOMEM/EINVAL when it fails.
+ * => follows a memoised edge (set, ev, cb) -> set when there is one; only a new edge builds or
+ *    compares members.
  */
 uint32_t evset_add(struct evtab *t, uint32_t set, event_t ev, const struct ev_cb *cb);
-/* evset_del: the same for removal. => a reference to `set` itself when ev is not in it (errno ENOENT, harmless). */
+/*
+ * evset_del: the same for removal. => a reference to `set` itself when ev is not in it (errno
+ * ENOENT, harmless).
+ */
 uint32_t evset_del(struct evtab *t, uint32_t set, event_t ev);
 void evset_ref(struct evtab *t, uint32_t set);
 /*
- * evset_unref: when the last user leaves, the set may be freed from the next evset_gc on, not before (a dispatch may walk it).
- * => a bounded number of sets nobody uses is kept, so that flows that come and go do not build the same ones over and over.
+ * evset_unref: when the last user leaves, the set may be freed from the next evset_gc on, not
+ * before (a dispatch may walk it).
+ * => a bounded number of sets nobody uses is kept, so that flows that come and go do not build the
+ *    same ones over and over.
  */
 void evset_unref(struct evtab *t, uint32_t set);
 /* evset_gc: at the end of a batch. O(1) when nothing is to do. */
@@ -118,7 +130,9 @@ static inline uint32_t evset_mask(const struct evtab *t, uint32_t set)
 {
     return ((const struct evtab_head *)(const void *)t)->mask[set];
 }
-/* evset_count: number of different sets in use (tests, statistics). evset_members: members of one. */
+/*
+ * evset_count: number of different sets in use (tests, statistics). evset_members: members of one.
+ */
 uint32_t evset_count(const struct evtab *t);
 uint32_t evset_members(const struct evtab *t, uint32_t set);
 /* evset_has: the callback registered for ev. => false if ev is not a member. */
@@ -126,7 +140,7 @@ bool evset_has(const struct evtab *t, uint32_t set, event_t ev, struct ev_cb *cb
 /* evtab_check: invariants (tests). */
 bool evtab_check(const struct evtab *t);
 
-/* ---- dispatch -------------------------------------------------------------------------------------------------- */
+/* ---- dispatch -------------------------------------------------------------------------------- */
 
 /* One child's view of one event. Lives on the caller's stack. */
 struct ev_call {
@@ -147,21 +161,23 @@ struct ev_call {
 
 /*
  * ev_dispatch: tell one root event to one child.
- * => the base callback first, then user-defined events in registration order, depth first; a filter runs once, just before its
- *    own callback and children, and only if a member at or below it may still run; if the child's set changed since the
- *    walk began, a member runs only if it is in the current set too, with the same function.
- * => the caller keeps *setp's object alive: a set reached through a child whose callbacks change it is freed at
- *    evset_gc only.
+ * => the base callback first, then user-defined events in registration order, depth first; a filter
+ *    runs once, just before its own callback and children, and only if a member at or below it may
+ *    still run; if the child's set changed since the walk began, a member runs only if it is in the
+ *    current set too, with the same function.
+ * => the caller keeps *setp's object alive: a set reached through a child whose callbacks change it
+ *    is freed at evset_gc only.
  */
 void ev_dispatch(struct ev_call *c, enum ev_rank rank);
 
 /*
- * ev_raise: raise a hand-raised event (or any user-defined event, its filter then deciding) inside a dispatch: the members at and
- * below `ev` of the set that `c` walks.
- * => `c` is the call being walked: inside the raised event's own callbacks it is still the same one.
+ * ev_raise: raise a hand-raised event (or any user-defined event, its filter then deciding) inside
+ * a dispatch: the members at and below `ev` of the set that `c` walks.
+ * => `c` is the call being walked: inside the raised event's own callbacks it is still the same
+ *    one.
  * => hand-raised events below `ev` do not run with it: each is raised for itself.
- * => 0; -1 with EINVAL (not a user-defined event), ENOENT (nobody registered it, or not any more), ELOOP (nested deeper
- *    than 16, counted over `outer` and raises).
+ * => 0; -1 with EINVAL (not a user-defined event), ENOENT (nobody registered it, or not any more),
+ *    ELOOP (nested deeper than 16, counted over `outer` and raises).
  */
 int ev_raise(struct ev_call *c, event_t ev);
 

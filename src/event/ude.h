@@ -22,7 +22,9 @@ struct ude {
 /* ude_get: the event with this id. Any thread, no lock. => NULL if there is none; stays in place
  * for good. */
 struct ude *ude_get(event_t ev);
-/* ude_hash_mask: tests only. 0 makes the hashes of all definitions equal; UINT32_MAX is the rule. */
+/*
+ * ude_hash_mask: tests only. 0 makes the hashes of all definitions equal; UINT32_MAX is the rule.
+ */
 void ude_hash_mask(uint32_t mask);
 
 #endif

@@ -27,9 +27,9 @@
 #define IO_TAILROOM 512 /* bytes after it: payload can be inserted */
 
 /*
- * io_align: bytes between headroom and frame that put the IP header on a multiple of 4, where struct
- * iphdr and struct tcphdr may be read: every link header and tag is a multiple of 4 bytes long but
- * Ethernet's, which is 14.
+ * io_align: bytes between headroom and frame that put the IP header on a multiple of 4, where
+ * struct iphdr and struct tcphdr may be read: every link header and tag is a multiple of 4 bytes
+ * long but Ethernet's, which is 14.
  */
 static inline uint32_t io_align(int linktype)
 {
@@ -145,8 +145,9 @@ void io_get_stats(struct io_dev *dev, struct io_stats *st);
 /*
  * io_chain: several input devices read one after the other as one (several capture files in a row).
  * => takes ownership of devs[0..n-1], also when it fails (NULL, errno, text). Frame numbers go on;
- *    one that is cut off in the middle (EILSEQ) is told at the end of all, after the others were read;
- *    one that breaks otherwise is told in its place, and the chain does not go on to the next.
+ *    one that is cut off in the middle (EILSEQ) is told at the end of all, after the others were
+ *    read; one that breaks otherwise is told in its place, and the chain does not go on to the
+ *    next.
  */
 struct io_dev *io_chain(struct io_dev **devs, int n);
 

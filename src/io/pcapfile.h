@@ -13,8 +13,9 @@
 #define PCAPFILE_BUFFER  65536 /* of stdio: a third faster than its own 4096 */
 
 /*
- * pcapfile_stream: open `path`, or for "-" a duplicate of descriptor `std`, so that it may be closed like
- * any other. `buf` holds PCAPFILE_BUFFER bytes and must outlive the stream. => NULL with errno and text.
+ * pcapfile_stream: open `path`, or for "-" a duplicate of descriptor `std`, so that it may be
+ * closed like any other. `buf` holds PCAPFILE_BUFFER bytes and must outlive the stream. => NULL
+ * with errno and text.
  */
 FILE *pcapfile_stream(const char *path, const char *mode, int std, char *buf);
 

@@ -85,7 +85,10 @@ static int pipe_close(void *cookie)
     return fclose(((struct pcapin *)cookie)->pipe);
 }
 
-/* Put a stream in front of one that may be silent for as long as it likes: reading it ends when stop says so. */
+/*
+ * Put a stream in front of one that may be silent for as long as it likes: reading it ends when
+ * stop says so.
+ */
 static void make_patient(struct pcapin *in)
 {
     static const cookie_io_functions_t fn = {.read = pipe_read, .close = pipe_close};

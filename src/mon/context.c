@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * context.c: contexts by number, and who may use one when. A context is set up from any thread; once it runs only its own thread
- * gets in; once it is done nobody does (its memory stays readable, API semantics 13.2).
+ * context.c: contexts by number, and who may use one when. A context is set up from any thread;
+ * once it runs only its own thread gets in; once it is done nobody does (its memory stays readable,
+ * API semantics 13.2).
  */
 #include "mon/mon.h"
 
@@ -10,7 +11,10 @@
 
 #include "base/errtext.h"
 
-/* Written by mon_register under the engine's lock, read by any thread: a context's pointer is published once it is whole. */
+/*
+ * Written by mon_register under the engine's lock, read by any thread: a context's pointer is
+ * published once it is whole.
+ */
 static struct mon *contexts[MON_CONTEXTS];
 
 void mon_register(int cpu, struct mon *m)
@@ -43,7 +47,8 @@ struct mon *mon_enter(mctx_t mctx)
     if (st == MON_DONE)
         return err_null(EPERM, "context %d is finished", mctx->cpu);
     if (st == MON_RUNNING && !pthread_equal(m->owner, pthread_self()))
-        return err_null(EPERM, "context %d runs: only its own thread (a callback) may call", mctx->cpu);
+        return err_null(EPERM, "context %d runs: only its own thread (a callback) may call",
+                        mctx->cpu);
     return m;
 }
 

@@ -52,7 +52,8 @@ static int begin(struct reading *r, const char *call, mctx_t mctx, int sock, int
 }
 
 /*
- * ask: who reads wants the bytes from now on, and so do later children of its listener (contract 1).
+ * ask: who reads wants the bytes from now on, and so do later children of its listener (contract
+ * 1).
  * => false: there is nothing to read (the child was stopped).
  */
 static bool ask(struct reading *r)

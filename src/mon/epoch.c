@@ -2,10 +2,12 @@
 /*
  * epoch.c: the end of a batch and the end of a flow, in the order of contract 3:
  *
- *   GAP and NEW_DATA in the order first raised -> CONN_END of finished flows (each after its own last data) -> what must stay is
- *   copied, the rest let go -> application timers -> flow timers (and what they raise) -> tombstones -> sets freed
+ *   GAP and NEW_DATA in the order first raised -> CONN_END of finished flows (each after its own
+ *   last data) -> what must stay is copied, the rest let go -> application timers -> flow timers
+ *   (and what they raise) -> tombstones -> sets freed
  *
- * A flow's record lives until its last CONN_END callback has returned; only then is anything of it freed.
+ * A flow's record lives until its last CONN_END callback has returned; only then is anything of it
+ * freed.
  */
 #include "mon/mon.h"
 
@@ -32,7 +34,7 @@ static void tell_raise(struct mon *m, uint32_t idx, int side)
     struct flow_side *sd = &flow_at(&m->env.ft, idx)->side[side];
     uint16_t what = sd->flags & (SIDE_PEND_DATA | SIDE_PEND_GAP);
 
-    sd->flags &= (uint16_t)~(SIDE_PEND_DATA | SIDE_PEND_GAP);
+    sd->flags &= (uint16_t) ~(SIDE_PEND_DATA | SIDE_PEND_GAP);
     if (what & SIDE_PEND_GAP)
         tell_gaps(m, idx, side);
     if (what & SIDE_PEND_DATA)
@@ -116,13 +118,17 @@ static uint64_t slowest(const struct mon *m, struct flow *f, int side)
     for (int i = 0; i < n; i++) {
         const struct child *c = mon_child_at(m, f, v[i]);
 
-        if ((c->flags & (side == CLI ? CHILD_WANT_CLI : CHILD_WANT_SVR)) && *mon_cursor(m, f, c, side) < low)
+        if ((c->flags & (side == CLI ? CHILD_WANT_CLI : CHILD_WANT_SVR)) &&
+            *mon_cursor(m, f, c, side) < low)
             low = *mon_cursor(m, f, c, side);
     }
     return low;
 }
 
-/* settle_side: let go of what nobody needs; when too much is left, retained bytes go first, then the slowest child's. */
+/*
+ * settle_side: let go of what nobody needs; when too much is left, retained bytes go first, then
+ * the slowest child's.
+ */
 static void settle_side(struct mon *m, uint32_t idx, int side)
 {
     struct flow *f = flow_at(&m->env.ft, idx);
@@ -213,7 +219,10 @@ static void flow_timers(struct mon *m)
     }
 }
 
-/* bury_stopped: flows that every child has stopped leave a tombstone: no CONN_END (API semantics 2). */
+/*
+ * bury_stopped: flows that every child has stopped leave a tombstone: no CONN_END (API semantics
+ * 2).
+ */
 static void bury_stopped(struct mon *m)
 {
     for (uint32_t i = 0; i < m->nstopped; i++) {

@@ -68,7 +68,9 @@ void mon_filter_free(struct mon_filter *f)
     memset(f, 0, sizeof(*f));
 }
 
-/* find: its program for this link type. => index. When all places are taken the last one changes. */
+/*
+ * find: its program for this link type. => index. When all places are taken the last one changes.
+ */
 static int find(struct mon_filter *f, int linktype)
 {
     int i;

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * mon.h: the monitoring half of the API: sockets, children, who is told what, and what callbacks may ask and do.
+ * mon.h: the monitoring half of the API: sockets, children, who is told what, and what callbacks
+ * may ask and do.
  *
- * One `struct mon` per context. It owns the connections (conn_env), the event sets, the sockets and the application's timers.
- * The engine feeds it: mon_tell_* while packets pass, mon_epoch at the end of a batch, mon_end when a flow goes.
+ * One `struct mon` per context. It owns the connections (conn_env), the event sets, the sockets and
+ * the application's timers. The engine feeds it: mon_tell_* while packets pass, mon_epoch at the
+ * end of a batch, mon_end when a flow goes.
  *
- * Threads. A context is set up by any one thread until it runs; from then on only its own thread may call. For a context fed by
- * mtcp_push the pushing thread is the context's own. mon_enter() checks that for every public call.
+ * Threads. A context is set up by any one thread until it runs; from then on only its own thread
+ * may call. For a context fed by mtcp_push the pushing thread is the context's own. mon_enter()
+ * checks that for every public call.
  *
- * Sockets. One id space per context, dense from 0, recycled first in first out: listeners, raw sockets and children alike.
- * sock[] says what an id is: a listener's number, or the flow (child 0) or the child_ext it stands for.
+ * Sockets. One id space per context, dense from 0, recycled first in first out: listeners, raw
+ * sockets and children alike. sock[] says what an id is: a listener's number, or the flow (child 0)
+ * or the child_ext it stands for.
  */
 #ifndef WEIR_MON_MON_H
 #define WEIR_MON_MON_H
@@ -22,9 +26,9 @@
 #include "conn/conn.h"
 #include "event/event.h"
 
-#define MON_CONTEXTS  64  /* contexts per process */
-#define MON_LISTENERS 64  /* listeners and raw sockets per context */
-#define MON_FILTERS   4   /* link types for which a raw socket's filter is kept compiled */
+#define MON_CONTEXTS  64 /* contexts per process */
+#define MON_LISTENERS 64 /* listeners and raw sockets per context */
+#define MON_FILTERS   4  /* link types for which a raw socket's filter is kept compiled */
 
 enum mon_hook { HK_SND, HK_RCV, HK_NULL }; /* index of child.set[] */
 
@@ -42,15 +46,15 @@ struct mon_filter {
 struct listener {
     int sock;
     bool raw;
-    bool closed;      /* takes no new flow; freed when `kids` is 0 */
-    bool started;     /* in use (slot taken) */
-    int domain;       /* AF_INET, AF_INET6, AF_UNSPEC */
+    bool closed;  /* takes no new flow; freed when `kids` is 0 */
+    bool started; /* in use (slot taken) */
+    int domain;   /* AF_INET, AF_INET6, AF_UNSPEC */
     uint32_t set[3];
     struct mon_filter syn, orphan; /* raw sockets: `syn` holds the packet filter */
     void *uctx;
-    uint16_t child_flags;  /* what a child begins with */
-    uint8_t last[2];       /* overlap policy LAST for CLI, SVR */
-    uint32_t buf[2];       /* explicit buffer sizes, 0: default */
+    uint16_t child_flags; /* what a child begins with */
+    uint8_t last[2];      /* overlap policy LAST for CLI, SVR */
+    uint32_t buf[2];      /* explicit buffer sizes, 0: default */
     uint32_t timeout_ms;
     int8_t strict, midstream, csum; /* -1: the context's */
     uint32_t kids;
@@ -75,29 +79,32 @@ struct mon {
     struct conn_env env;
     struct evtab *sets;
     struct listener lst[MON_LISTENERS]; /* in order of creation; slots are reused */
-    int nlst;                 /* slots ever used */
+    int nlst;                           /* slots ever used */
 
-    uint32_t *sock;           /* what an id stands for: kind << SK_SHIFT | index; a free one: the next free id + 1 */
+    /* what an id stands for: kind << SK_SHIFT | index; a free one: the next free id + 1 */
+    uint32_t *sock;
     uint32_t nsock, cap_sock, max_sock;
     uint32_t free_head, free_tail, nfree; /* ids + 1; 0: none */
 
     /* what is going on */
-    struct seg *seg;          /* the packet at hand, NULL outside of packet events */
-    struct conn_pkt *cp;      /* its connection, NULL for raw and orphans */
-    enum mon_hook hook;       /* hook being dispatched */
+    struct seg *seg;            /* the packet at hand, NULL outside of packet events */
+    struct conn_pkt *cp;        /* its connection, NULL for raw and orphans */
+    enum mon_hook hook;         /* hook being dispatched */
     const struct conn_gap *gap; /* during GAP events */
-    struct ev_call *call;     /* innermost dispatch */
-    bool rexmit_now;          /* during REXMIT events */
-    bool overlap_now;         /* during OVERLAP events */
-    uint32_t ending;          /* flow whose CONN_END is told */
-    uint64_t lost_below;      /* during ERROR over unread bytes: those below this offset will go; else 0 */
-    uint32_t ip_len_was;      /* the datagram's length before an OVERWRITE of its length field, 0: none (packet.c) */
+    struct ev_call *call;       /* innermost dispatch */
+    bool rexmit_now;            /* during REXMIT events */
+    bool overlap_now;           /* during OVERLAP events */
+    uint32_t ending;            /* flow whose CONN_END is told */
+    /* during ERROR over unread bytes: those below this offset will go; else 0 */
+    uint64_t lost_below;
+    /* the datagram's length before an OVERWRITE of its length field, 0: none (packet.c) */
+    uint32_t ip_len_was;
 
     /* application timers: a heap by (due, seq) */
     struct mon_timer *timer;
     uint32_t ntimer, cap_timer;
     uint64_t timer_seq;
-    uint64_t clock;           /* what mon_clock said last */
+    uint64_t clock; /* what mon_clock said last */
     bool clock_started;
     pthread_mutex_t timer_lock; /* around these: timers may be armed from any thread */
 
@@ -108,16 +115,18 @@ struct mon {
     /* configuration that is only used here */
     uint32_t rmem_size;
     bool buffer_always, drop_orphans, forward, vlan_in_key;
-    bool midstream;           /* of listeners that do not say (env.cfg.midstream: of any) */
-    uint32_t raw_sockets;     /* open raw sockets */
+    bool midstream;       /* of listeners that do not say (env.cfg.midstream: of any) */
+    uint32_t raw_sockets; /* open raw sockets */
 
-    enum mon_state state;     /* changes only in its own thread or before it runs */
-    pthread_t owner;          /* valid while MON_RUNNING */
-    int in_callback;          /* depth */
+    enum mon_state state; /* changes only in its own thread or before it runs */
+    pthread_t owner;      /* valid while MON_RUNNING */
+    int in_callback;      /* depth */
 
     /* output: the engine's; => 0, or -1 ENOBUFS. The frame is complete, link header included. */
     int (*send)(struct mon *m, const struct pktbuf *like, const uint8_t *frame, uint32_t len);
-    /* counters of the engine and its device, for MOS_STATS: fills at most n, => how many there are */
+    /*
+     * counters of the engine and its device, for MOS_STATS: fills at most n, => how many there are
+     */
     int (*stats)(struct mon *m, struct mos_stat *v, int n);
     void *engine;
     uint64_t npackets, nbytes, nflows;
@@ -125,19 +134,25 @@ struct mon {
 
 /* ---- contexts (context.c) ---- */
 
-/* mon_of: the context behind a handle, whatever its state. => NULL with EACCES (NULL handle), EINVAL (cpu), EPERM (none). */
+/*
+ * mon_of: the context behind a handle, whatever its state. => NULL with EACCES (NULL handle),
+ * EINVAL (cpu), EPERM (none).
+ */
 struct mon *mon_of(mctx_t mctx);
-/* mon_enter: mon_of, and the calling thread may use it now. => NULL with EPERM too (wrong thread, or finished). */
+/*
+ * mon_enter: mon_of, and the calling thread may use it now. => NULL with EPERM too (wrong thread,
+ * or finished).
+ */
 struct mon *mon_enter(mctx_t mctx);
 /* mon_register: make it known under its number; NULL takes it back. */
 void mon_register(int cpu, struct mon *m);
 
 struct mon_conf {
     struct conn_cfg conn;
-    uint32_t max_sock;    /* max_concurrency */
+    uint32_t max_sock; /* max_concurrency */
     uint32_t rmem_size, ooo_size;
     uint64_t secret;
-    uint64_t mem_limit;   /* bytes, 0: none */
+    uint64_t mem_limit; /* bytes, 0: none */
     bool buffer_always, drop_orphans, forward, vlan_in_key;
 };
 struct mon *mon_create(int cpu, const struct mon_conf *c);
@@ -145,21 +160,33 @@ void mon_destroy(struct mon *m);
 
 /* ---- sockets and children (sock.c) ---- */
 
-/* mon_child: the child behind an id. => NULL (EBADF no such id, ENOTSOCK no child). *flow is its flow. */
+/*
+ * mon_child: the child behind an id. => NULL (EBADF no such id, ENOTSOCK no child). *flow is its
+ * flow.
+ */
 struct child *mon_child(struct mon *m, int sock, uint32_t *flow);
 /* mon_listener: the listener or raw socket behind an id. => NULL with EBADF or ENOTSOCK. */
 struct listener *mon_listener(struct mon *m, int sock);
 int mon_sock_new(struct mon *m, enum sock_kind kind, uint32_t idx);
 void mon_sock_free(struct mon *m, int sock);
 
-/* mon_children: indices in the chain's order: 0 stands for child 0, others are child_ext. => how many. `back`: reversed. */
+/*
+ * mon_children: indices in the chain's order: 0 stands for child 0, others are child_ext. => how
+ * many. `back`: reversed.
+ */
 int mon_children(const struct mon *m, const struct flow *f, bool back, uint32_t *v);
 struct child *mon_child_at(const struct mon *m, struct flow *f, uint32_t ci);
 uint64_t *mon_cursor(const struct mon *m, struct flow *f, const struct child *c, int side);
 
-/* mon_match: which listeners want this new flow (bit per slot)? mode as conn_can_open: 2 asks as if the client had sent a SYN. */
+/*
+ * mon_match: which listeners want this new flow (bit per slot)? mode as conn_can_open: 2 asks as if
+ * the client had sent a SYN.
+ */
 uint64_t mon_match(struct mon *m, const struct seg *s, int mode, bool from_client);
-/* mon_adopt: make the children of a new flow. => false when no id was left for any (the flow must go). */
+/*
+ * mon_adopt: make the children of a new flow. => false when no id was left for any (the flow must
+ * go).
+ */
 bool mon_adopt(struct mon *m, uint32_t idx, uint64_t match);
 /* mon_abandon: free all children of a flow. */
 void mon_abandon(struct mon *m, uint32_t idx);
@@ -175,10 +202,16 @@ bool mon_wants(const struct mon *m, const struct child *c, int side);
 /* mon_tell: these ranks (EVB bits), lowest first, to each child of the chain in turn. */
 void mon_tell(struct mon *m, uint32_t idx, enum mon_hook hook, int side, uint32_t ranks);
 /* mon_tell_packet: the same for the packet at hand: m->seg and m->cp are set around it. */
-void mon_tell_packet(struct mon *m, struct conn_pkt *cp, enum mon_hook hook, int side, uint32_t ranks);
-/* mon_tell_merged: what the merge of a packet has raised: ERROR at NULL, GAP and NEW_DATA at RCV. */
+void mon_tell_packet(struct mon *m, struct conn_pkt *cp, enum mon_hook hook, int side,
+                     uint32_t ranks);
+/*
+ * mon_tell_merged: what the merge of a packet has raised: ERROR at NULL, GAP and NEW_DATA at RCV.
+ */
 void mon_tell_merged(struct mon *m, struct conn_pkt *cp);
-/* mon_tell_given_up: what a timer or the end of a flow has given up and made readable, at RCV: gaps from gap0 on, and data. */
+/*
+ * mon_tell_given_up: what a timer or the end of a flow has given up and made readable, at RCV: gaps
+ * from gap0 on, and data.
+ */
 void mon_tell_given_up(struct mon *m, uint32_t idx, uint32_t gap0, uint8_t data);
 /* mon_tell_orphan: a TCP segment without a flow. mon_tell_raw: any IP packet, to raw sockets. */
 void mon_tell_orphan(struct mon *m, struct seg *s);
@@ -186,15 +219,22 @@ void mon_tell_raw(struct mon *m, struct seg *s);
 
 /* ---- packets (packet.c) ---- */
 
-/* mon_write_guard: call before writing to the frame of the packet at hand: streams that have borrowed from it get copies. */
+/*
+ * mon_write_guard: call before writing to the frame of the packet at hand: streams that have
+ * borrowed from it get copies.
+ */
 void mon_write_guard(struct mon *m);
 
 /* ---- ends and batches (epoch.c) ---- */
 
-/* mon_end: the flow goes now: the last data and gaps, CONN_END for both sides, then everything is freed. reason 0: as
- * recorded (conn_kill). */
+/*
+ * mon_end: the flow goes now: the last data and gaps, CONN_END for both sides, then everything is
+ * freed. reason 0: as recorded (conn_kill). */
 void mon_end(struct mon *m, uint32_t idx, int reason);
-/* mon_idle: the flow has been silent too long: TIMEOUT, and mon_end unless a callback prolonged it. => true if it went. */
+/*
+ * mon_idle: the flow has been silent too long: TIMEOUT, and mon_end unless a callback prolonged it.
+ * => true if it went.
+ */
 bool mon_idle(struct mon *m, uint32_t idx);
 /* mon_burst: the frames go back: borrowed bytes are copied. */
 void mon_burst(struct mon *m);
@@ -202,7 +242,10 @@ void mon_burst(struct mon *m);
 void mon_epoch(struct mon *m, uint64_t now);
 /* mon_eof: the input ended: every live flow ends with MOS_END_EOF, oldest first. */
 void mon_eof(struct mon *m);
-/* mon_evict: end one flow to make room (half-open, then closing, then idle, then least recent of a sample). => false: none. */
+/*
+ * mon_evict: end one flow to make room (half-open, then closing, then idle, then least recent of a
+ * sample). => false: none.
+ */
 bool mon_evict(struct mon *m);
 
 /* ---- timers (timer.c) ---- */
@@ -214,10 +257,14 @@ void mon_timers_free(struct mon *m);
 
 /* ---- filters (filter.c) ---- */
 
-/* mon_filter_set: => 0; -1 EINVAL with libpcap's words. linktype: what to try it on; expr NULL: no filter. */
+/*
+ * mon_filter_set: => 0; -1 EINVAL with libpcap's words. linktype: what to try it on; expr NULL: no
+ * filter.
+ */
 int mon_filter_set(struct mon_filter *f, const char *expr, int linktype);
 void mon_filter_free(struct mon_filter *f);
 /* mon_filter_match: does it select these bytes? */
-bool mon_filter_match(struct mon_filter *f, int linktype, const uint8_t *p, uint32_t caplen, uint32_t len);
+bool mon_filter_match(struct mon_filter *f, int linktype, const uint8_t *p, uint32_t caplen,
+                      uint32_t len);
 
 #endif

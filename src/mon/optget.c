@@ -57,7 +57,10 @@ static uint64_t read_off(const struct get *g)
 
 /* ---- streams ---- */
 
-/* seen_above: the pieces seen above `next`, in order: pass 0, then what it returned. => 0 at the end. */
+/*
+ * seen_above: the pieces seen above `next`, in order: pass 0, then what it returned. => 0 at the
+ * end.
+ */
 static uint32_t seen_above(const struct get *g, uint32_t i, uint64_t *start, uint64_t *end)
 {
     const struct strm_env *e = &g->m->env.se;
@@ -290,7 +293,8 @@ static int get_overlap(const struct get *g)
     v.off = cp->rexmit.off;
     v.len = cp->rexmit.len;
     v.side = cp->to;
-    v.policy = cp->f->side[cp->to].flags & SIDE_LAST ? MOS_OVERLAP_POLICY_LAST : MOS_OVERLAP_POLICY_FIRST;
+    v.policy =
+        cp->f->side[cp->to].flags & SIDE_LAST ? MOS_OVERLAP_POLICY_LAST : MOS_OVERLAP_POLICY_FIRST;
     v.content = cp->rexmit.content;
     return answer(g, &v, sizeof(v));
 }

@@ -74,7 +74,8 @@ static int set_buf(const struct set *s)
     if (s->v == 0)
         return buffer_off(s);
     if (size == s->m->env.se.limit)
-        size++; /* an explicit size is told from the default by being another (contract 1, Retained) */
+        /* an explicit size is told from the default by being another (contract 1, Retained) */
+        size++;
     if (s->c) {
         if (*flags & off)
             return err_set(EINVAL, "mtcp_setsockopt: this buffer was switched off for good");

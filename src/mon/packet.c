@@ -137,7 +137,8 @@ void mon_write_guard(struct mon *m)
     struct pktbuf *pb = m->seg->pb;
 
     if (m->hook == HK_RCV && m->cp)
-        conn_merge(&m->env, m->cp); /* a repetition is told before its merge: the stream gets what arrived */
+        /* a repetition is told before its merge: the stream gets what arrived */
+        conn_merge(&m->env, m->cp);
     if (pb->flags & PB_BORROWED)
         conn_own_borrowed(&m->env, pb->borrow_flow);
 }
@@ -187,7 +188,10 @@ static int find_region(struct edit *e, const struct seg *s)
     return 0;
 }
 
-/* keep_length: programs written for mOS put the new length into the IP header before CHOMP and INSERT. Remember the true one. */
+/*
+ * keep_length: programs written for mOS put the new length into the IP header before CHOMP and
+ * INSERT. Remember the true one.
+ */
 static void keep_length(struct mon *m, const struct edit *e)
 {
     const struct seg *s = m->seg;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * register.c: sockets made and closed, callbacks and events registered, filters bound; user contexts and names.
+ * register.c: sockets made and closed, callbacks and events registered, filters bound; user
+ * contexts and names.
  */
 #define MOS_NO_OLDER_FORMS
 #include "mon/mon.h"
@@ -16,11 +17,15 @@
 static int check_kind(int domain, int type)
 {
     if (domain != AF_INET && domain != AF_INET6 && domain != AF_UNSPEC)
-        return err_set(EAFNOSUPPORT, "mtcp_socket: domain %d is not AF_INET, AF_INET6 or AF_UNSPEC", domain);
+        return err_set(EAFNOSUPPORT, "mtcp_socket: domain %d is not AF_INET, AF_INET6 or AF_UNSPEC",
+                       domain);
     if (type == SOCK_STREAM)
-        return err_set(EPROTONOSUPPORT, "mtcp_socket: endpoint sockets (SOCK_STREAM) are not part of this version");
+        return err_set(EPROTONOSUPPORT,
+                       "mtcp_socket: endpoint sockets (SOCK_STREAM) are not part of this version");
     if (type != MOS_SOCK_MONITOR_STREAM && type != MOS_SOCK_MONITOR_RAW)
-        return err_set(EINVAL, "mtcp_socket: type %d is not MOS_SOCK_MONITOR_STREAM or MOS_SOCK_MONITOR_RAW", type);
+        return err_set(
+            EINVAL, "mtcp_socket: type %d is not MOS_SOCK_MONITOR_STREAM or MOS_SOCK_MONITOR_RAW",
+            type);
     return 0;
 }
 
@@ -37,7 +42,8 @@ int mtcp_socket(mctx_t mctx, int domain, int type, int protocol)
         m->nlst--;
     i = m->nlst;
     if (i == MON_LISTENERS)
-        return err_set(ENFILE, "mtcp_socket: %d listeners and raw sockets are all there can be", MON_LISTENERS);
+        return err_set(ENFILE, "mtcp_socket: %d listeners and raw sockets are all there can be",
+                       MON_LISTENERS);
     id = mon_sock_new(m, SK_LISTENER, (uint32_t)i);
     if (id < 0)
         return -1;
@@ -59,7 +65,10 @@ static int close_listener(struct mon *m, struct listener *l)
         return err_set(EBADF, "socket %d was closed before", l->sock);
     l->closed = true;
     m->raw_sockets -= l->raw;
-    /* callbacks of the listener itself (orphans, raw packets) end at once: the set a dispatch walks is replaced */
+    /*
+     * callbacks of the listener itself (orphans, raw packets) end at once: the set a dispatch walks
+     * is replaced
+     */
     if (l->kids == 0) {
         int id = l->sock;
 
@@ -103,7 +112,9 @@ int mtcp_bind_monitor_filter(mctx_t mctx, int sock, monitor_filter_t ft)
     l = mon_listener(m, sock);
     if (l == NULL) {
         if (errno == ENOTSOCK)
-            return err_set(ENOPROTOOPT, "mtcp_bind_monitor_filter: socket %d is not a listener or raw socket", sock);
+            return err_set(ENOPROTOOPT,
+                           "mtcp_bind_monitor_filter: socket %d is not a listener or raw socket",
+                           sock);
         return -1;
     }
     if (ft == NULL)
@@ -162,17 +173,20 @@ static int check_hook(event_t event, int hook)
     if (rank < 0)
         return err_prefix("mtcp_register_callback: ");
     if (h < 0)
-        return err_set(EINVAL, "mtcp_register_callback: hook 0x%x is not MOS_HK_SND, MOS_HK_RCV or MOS_NULL", (unsigned)hook);
+        return err_set(
+            EINVAL, "mtcp_register_callback: hook 0x%x is not MOS_HK_SND, MOS_HK_RCV or MOS_NULL",
+            (unsigned)hook);
     if (!(hooks_of[rank] & (1 << h)))
-        return err_set(EINVAL, "mtcp_register_callback: %s cannot be had at %s", ev_name(ev_builtin((enum ev_rank)rank)),
-                       where[h]);
+        return err_set(EINVAL, "mtcp_register_callback: %s cannot be had at %s",
+                       ev_name(ev_builtin((enum ev_rank)rank)), where[h]);
     return h;
 }
 
 /* change_set: add, replace or (cb NULL) remove in one set. */
 static int change_set(struct mon *m, uint32_t *setp, event_t event, const struct ev_cb *cb)
 {
-    uint32_t set = ev_cb_null(cb) ? evset_del(m->sets, *setp, event) : evset_add(m->sets, *setp, event, cb);
+    uint32_t set =
+        ev_cb_null(cb) ? evset_del(m->sets, *setp, event) : evset_add(m->sets, *setp, event, cb);
 
     if (set == UINT32_MAX)
         return err_prefix("mtcp_register_callback: ");
@@ -289,8 +303,11 @@ void *mtcp_get_uctx(mctx_t mctx, int sock)
     return p ? *p : NULL;
 }
 
-/* put_name: one address in the form that fits `room` bytes. => bytes written, 0 if it does not fit. */
-static socklen_t put_name(const struct mon *m, const struct flow *f, int side, void *out, socklen_t room)
+/*
+ * put_name: one address in the form that fits `room` bytes. => bytes written, 0 if it does not fit.
+ */
+static socklen_t put_name(const struct mon *m, const struct flow *f, int side, void *out,
+                          socklen_t room)
 {
     socklen_t len = f->flags & FLOW_V6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
     struct sockaddr_storage ss;
@@ -332,7 +349,9 @@ int mtcp_getpeername(mctx_t mctx, int sock, struct sockaddr *addr, socklen_t *ad
         return -1;
     c = mon_child(m, sock, &idx);
     if (c == NULL)
-        return errno == ENOTSOCK ? err_set(ENOTCONN, "mtcp_getpeername: socket %d is no connection", sock) : -1;
+        return errno == ENOTSOCK
+                   ? err_set(ENOTCONN, "mtcp_getpeername: socket %d is no connection", sock)
+                   : -1;
     if (addr == NULL || addrlen == NULL || side < MOS_SIDE_CLI || side > MOS_SIDE_BOTH)
         return err_set(EINVAL, "mtcp_getpeername: addr or addrlen NULL, or side %d unknown", side);
     f = flow_at(&m->env.ft, idx);
@@ -344,7 +363,9 @@ int mtcp_getpeername(mctx_t mctx, int sock, struct sockaddr *addr, socklen_t *ad
         n = n2 ? n + n2 : 0;
     }
     if (n == 0)
-        return err_set(EINVAL, "mtcp_getpeername: %u bytes are too few for this connection's addresses", (unsigned)*addrlen);
+        return err_set(EINVAL,
+                       "mtcp_getpeername: %u bytes are too few for this connection's addresses",
+                       (unsigned)*addrlen);
     *addrlen = n;
     return 0;
 }
@@ -356,7 +377,9 @@ int mtcp_getpeername4(mctx_t mctx, int sock, struct sockaddr *addr, socklen_t *a
     uint32_t idx;
     socklen_t two = 2 * sizeof(struct sockaddr_in);
 
-    if (m && addrlen && (c = mon_child(m, sock, &idx)) != NULL && (flow_at(&m->env.ft, idx)->flags & FLOW_V6))
+    if (m && addrlen && (c = mon_child(m, sock, &idx)) != NULL &&
+        (flow_at(&m->env.ft, idx)->flags & FLOW_V6))
         two = 2 * sizeof(struct sockaddr_in6);
-    return mtcp_getpeername(mctx, sock, addr, addrlen, addrlen && *addrlen >= two ? MOS_SIDE_BOTH : MOS_SIDE_SVR);
+    return mtcp_getpeername(mctx, sock, addr, addrlen,
+                            addrlen && *addrlen >= two ? MOS_SIDE_BOTH : MOS_SIDE_SVR);
 }

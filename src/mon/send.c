@@ -48,7 +48,10 @@ static bool backwards(const struct ends *e, const struct seg *s)
     return !forth && (same_addr(e, e->src, s->dst.b) || same_addr(e, e->dst, s->src.b));
 }
 
-/* copy_link: the link header of the packet at hand, its addresses swapped if that goes the other way. */
+/*
+ * copy_link: the link header of the packet at hand, its addresses swapped if that goes the other
+ * way.
+ */
 static void copy_link(struct mould *o, const struct seg *s, bool turn)
 {
     memcpy(o->link, s->pb->data, s->l3_off);
@@ -134,7 +137,9 @@ static int sender_of(const struct mon *m, const struct flow *f, const struct end
     return -1;
 }
 
-/* add_ts: once agreed on, every segment has timestamps (RFC 7323 3.2). The last ones seen will do. */
+/*
+ * add_ts: once agreed on, every segment has timestamps (RFC 7323 3.2). The last ones seen will do.
+ */
 static void add_ts(const struct mon *m, const struct flow *f, const struct ends *e,
                    struct build_tcp *b)
 {
@@ -179,7 +184,10 @@ int mtcp_sendpkt(mctx_t mctx, int sock, const struct pkt_info *pkt)
 
 /* ---- mtcp_reset_conn ---- */
 
-/* ends_to: addresses of what goes to this side, as that side knows them: a translated server has never seen the first ones. */
+/*
+ * ends_to: addresses of what goes to this side, as that side knows them: a translated server has
+ * never seen the first ones.
+ */
 static struct ends ends_to(const struct mon *m, const struct flow *f, int to)
 {
     struct ends e = {.v6 = f->flags & FLOW_V6};
@@ -199,9 +207,10 @@ static struct ends ends_to(const struct mon *m, const struct flow *f, int to)
 }
 
 /*
- * next_expected: RCV.NXT of this side. What it has acknowledged is a lower bound; what has passed in order is what it expects
- * once that has arrived. The higher one: an RST below RCV.NXT is thrown away silently, one above it is answered by a
- * challenge ACK, which the other end, being closed by then, answers with the right RST (RFC 5961 3.2, RFC 9293 3.5.2).
+ * next_expected: RCV.NXT of this side. What it has acknowledged is a lower bound; what has passed
+ * in order is what it expects once that has arrived. The higher one: an RST below RCV.NXT is thrown
+ * away silently, one above it is answered by a challenge ACK, which the other end, being closed by
+ * then, answers with the right RST (RFC 5961 3.2, RFC 9293 3.5.2).
  */
 static uint32_t next_expected(const struct flow *f, int side)
 {
@@ -214,7 +223,10 @@ static uint32_t next_expected(const struct flow *f, int side)
     return sd->flags & SIDE_ACKED ? seq_max(nxt, sd->ack) : nxt;
 }
 
-/* reset: to one side. It has the ACK of what that side sent: in SYN_SENT nothing else is believed (RFC 9293 3.10.7.3). */
+/*
+ * reset: to one side. It has the ACK of what that side sent: in SYN_SENT nothing else is believed
+ * (RFC 9293 3.10.7.3).
+ */
 static int reset(struct mon *m, const struct flow *f, int to)
 {
     const struct flow_side *sd = &f->side[to];

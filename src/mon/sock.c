@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * sock.c: ids, listeners, children. An id goes back to the end of the queue of free ones when its owner goes, so that a stale
- * id is not somebody else's at once.
+ * sock.c: ids, listeners, children. An id goes back to the end of the queue of free ones when its
+ * owner goes, so that a stale id is not somebody else's at once.
  *
- * A child wants a side's bytes or not (contract 1); the side is wanted if any child wants it. mon_rewant is called whenever
- * that may have changed: sets, buffers, stops, a first peek.
+ * A child wants a side's bytes or not (contract 1); the side is wanted if any child wants it.
+ * mon_rewant is called whenever that may have changed: sets, buffers, stops, a first peek.
  */
 #include "mon/mon.h"
 
@@ -133,7 +133,8 @@ int mon_children(const struct mon *m, const struct flow *f, bool back, uint32_t 
     if (f->c0.sock < 0)
         return 0;
     v[n++] = 0;
-    for (uint32_t i = f->c0.next; i && n < MON_LISTENERS; i = ((struct child_ext *)pool_at(&m->env.ft.kids, i))->c.next)
+    for (uint32_t i = f->c0.next; i && n < MON_LISTENERS;
+         i = ((struct child_ext *)pool_at(&m->env.ft.kids, i))->c.next)
         v[n++] = i;
     if (back)
         for (int a = 0, b = n - 1; a < b; a++, b--) {
@@ -155,7 +156,8 @@ bool mon_wants(const struct mon *m, const struct child *c, int side)
         return false;
     if (m->buffer_always || (c->flags & (side == CLI ? CHILD_ASKED_CLI : CHILD_ASKED_SVR)))
         return true;
-    mask = evset_mask(m->sets, c->set[HK_SND]) | evset_mask(m->sets, c->set[HK_RCV]) | evset_mask(m->sets, c->set[HK_NULL]);
+    mask = evset_mask(m->sets, c->set[HK_SND]) | evset_mask(m->sets, c->set[HK_RCV]) |
+           evset_mask(m->sets, c->set[HK_NULL]);
     return mask & DATA_RANKS;
 }
 
@@ -163,14 +165,16 @@ static void rewant_side(struct mon *m, struct flow *f, int side, const uint32_t 
 {
     struct flow_side *sd = &f->side[side];
     uint16_t want_bit = side == CLI ? CHILD_WANT_CLI : CHILD_WANT_SVR;
-    bool wanted = false, retain = sd->strm && strm_at(&m->env.se, sd->strm)->limit != m->env.se.limit, nobuf = true;
+    bool wanted = false,
+         retain = sd->strm && strm_at(&m->env.se, sd->strm)->limit != m->env.se.limit, nobuf = true;
 
     for (int i = 0; i < n; i++) {
         struct child *c = mon_child_at(m, f, v[i]);
         bool want = mon_wants(m, c, side);
 
         if (want && !(c->flags & want_bit))
-            *mon_cursor(m, f, c, side) = strm_end(&m->env.se, sd); /* wanting starts with the next byte */
+            *mon_cursor(m, f, c, side) =
+                strm_end(&m->env.se, sd); /* wanting starts with the next byte */
         c->flags = (uint16_t)(want ? c->flags | want_bit : c->flags & ~want_bit);
         wanted |= want;
         if (want && (evset_mask(m->sets, c->set[HK_RCV]) & RETAIN_RANKS))
@@ -179,7 +183,8 @@ static void rewant_side(struct mon *m, struct flow *f, int side, const uint32_t 
             nobuf = false;
     }
     sd->flags = (uint16_t)(sd->flags & ~(SIDE_WANTED | SIDE_RETAIN | SIDE_NOBUF));
-    sd->flags |= (uint16_t)((wanted ? SIDE_WANTED : 0) | (wanted && retain ? SIDE_RETAIN : 0) | (nobuf ? SIDE_NOBUF : 0));
+    sd->flags |= (uint16_t)((wanted ? SIDE_WANTED : 0) | (wanted && retain ? SIDE_RETAIN : 0) |
+                            (nobuf ? SIDE_NOBUF : 0));
 }
 
 void mon_rewant(struct mon *m, uint32_t idx)
@@ -199,7 +204,10 @@ static bool domain_fits(const struct listener *l, const struct seg *s)
     return l->domain == AF_UNSPEC || (l->domain == AF_INET6) == ((s->flags & SEG_IP6) != 0);
 }
 
-/* as_syn: the SYN that the client would have sent, for filters that are asked about a picked-up flow. => its length. */
+/*
+ * as_syn: the SYN that the client would have sent, for filters that are asked about a picked-up
+ * flow. => its length.
+ */
 static uint32_t as_syn(uint8_t out[60], const struct seg *s, bool from_client)
 {
     const void *src = from_client ? &s->src : &s->dst, *dst = from_client ? &s->dst : &s->src;
@@ -267,7 +275,10 @@ static void start_child(struct mon *m, struct child *c, const struct listener *l
     }
 }
 
-/* take_options: what the first matching listener says about the flow as a whole, each about its buffers. */
+/*
+ * take_options: what the first matching listener says about the flow as a whole, each about its
+ * buffers.
+ */
 static void take_options(struct mon *m, struct flow *f, const struct listener *l, bool first)
 {
     for (int side = CLI; side <= SVR; side++) {
@@ -405,6 +416,7 @@ void mon_child_stop(struct mon *m, uint32_t idx, struct child *c, int side)
         c->flags |= CHILD_CLOSED;
     mon_rewant(m, idx);
     conn_touch(&m->env, idx);
-    if (all_stopped(m, f) && conn_vec_grow(&m->env, (void **)&m->stopped, &m->cap_stopped, m->nstopped, sizeof(*m->stopped)))
+    if (all_stopped(m, f) && conn_vec_grow(&m->env, (void **)&m->stopped, &m->cap_stopped,
+                                           m->nstopped, sizeof(*m->stopped)))
         m->stopped[m->nstopped++] = idx;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * tell.c: who hears of what. Children form a chain as middleboxes in a row do: what travels from client to server meets
- * them in order of creation, what travels back in reverse. Each child hears all of one hook call before the next child does.
+ * tell.c: who hears of what. Children form a chain as middleboxes in a row do: what travels from
+ * client to server meets them in order of creation, what travels back in reverse. Each child hears
+ * all of one hook call before the next child does.
  */
 #include "mon/mon.h"
 
@@ -21,11 +22,18 @@ static uint16_t stop_bits(int side)
 }
 
 /* tell_one: these ranks to one set of callbacks. */
-static void tell_one(struct mon *m, const uint32_t *setp, const uint16_t *flags, int sock, int side, uint32_t ranks)
+static void tell_one(struct mon *m, const uint32_t *setp, const uint16_t *flags, int sock, int side,
+                     uint32_t ranks)
 {
     struct ev_call call = {
-        .tab = m->sets, .setp = setp, .flags = flags, .stop = stop_bits(side), .mctx = &m->mctx, .sock = sock,
-        .side = side, .outer = m->call,
+        .tab = m->sets,
+        .setp = setp,
+        .flags = flags,
+        .stop = stop_bits(side),
+        .mctx = &m->mctx,
+        .sock = sock,
+        .side = side,
+        .outer = m->call,
     };
     uint32_t left = ranks;
 
@@ -38,19 +46,25 @@ static void tell_one(struct mon *m, const uint32_t *setp, const uint16_t *flags,
         m->overlap_now = rank == EV_OVERLAP;
         ev_dispatch(&call, (enum ev_rank)rank);
         left &= left - 1;
-        left = ranks & ~((2u << rank) - 1); /* a callback may have registered for what is still to come */
+        /* a callback may have registered for what is still to come */
+        left = ranks & ~((2u << rank) - 1);
     }
     m->rexmit_now = m->overlap_now = false;
     m->in_callback--;
     m->call = call.outer;
 }
 
-/* only_wanted: NEW_DATA is for children that want the side's bytes; ERROR over lost bytes for those that lose any. */
-static uint32_t only_wanted(struct mon *m, struct flow *f, const struct child *c, int side, uint32_t ranks)
+/*
+ * only_wanted: NEW_DATA is for children that want the side's bytes; ERROR over lost bytes for those
+ * that lose any.
+ */
+static uint32_t only_wanted(struct mon *m, struct flow *f, const struct child *c, int side,
+                            uint32_t ranks)
 {
     if ((ranks & EVB(EV_NEW_DATA)) && !mon_wants(m, c, side))
         ranks &= ~EVB(EV_NEW_DATA);
-    if ((ranks & EVB(EV_ERROR)) && m->lost_below && (!mon_wants(m, c, side) || *mon_cursor(m, f, c, side) >= m->lost_below))
+    if ((ranks & EVB(EV_ERROR)) && m->lost_below &&
+        (!mon_wants(m, c, side) || *mon_cursor(m, f, c, side) >= m->lost_below))
         ranks &= ~EVB(EV_ERROR);
     return ranks;
 }
@@ -65,7 +79,8 @@ void mon_tell(struct mon *m, uint32_t idx, enum mon_hook hook, int side, uint32_
     m->hook = hook;
     if (likely(f->c0.next == 0)) {
         if (f->c0.sock >= 0 && (evset_mask(m->sets, f->c0.set[hook]) & ranks))
-            tell_one(m, &f->c0.set[hook], &f->c0.flags, f->c0.sock, side, only_wanted(m, f, &f->c0, side, ranks));
+            tell_one(m, &f->c0.set[hook], &f->c0.flags, f->c0.sock, side,
+                     only_wanted(m, f, &f->c0, side, ranks));
         m->hook = before;
         return;
     }
@@ -79,7 +94,8 @@ void mon_tell(struct mon *m, uint32_t idx, enum mon_hook hook, int side, uint32_
     m->hook = before;
 }
 
-void mon_tell_packet(struct mon *m, struct conn_pkt *cp, enum mon_hook hook, int side, uint32_t ranks)
+void mon_tell_packet(struct mon *m, struct conn_pkt *cp, enum mon_hook hook, int side,
+                     uint32_t ranks)
 {
     m->seg = cp->s;
     m->cp = cp;
@@ -126,8 +142,8 @@ static bool orphan_wanted(struct listener *l, const struct seg *s)
 {
     uint32_t caplen = s->pb->len - s->l3_off;
 
-    return l->raw || mon_filter_match(&l->orphan, DLT_RAW, s->pb->data + s->l3_off, caplen < s->ip_len ? caplen : s->ip_len,
-                                      s->ip_len);
+    return l->raw || mon_filter_match(&l->orphan, DLT_RAW, s->pb->data + s->l3_off,
+                                      caplen < s->ip_len ? caplen : s->ip_len, s->ip_len);
 }
 
 void mon_tell_orphan(struct mon *m, struct seg *s)
@@ -138,8 +154,8 @@ void mon_tell_orphan(struct mon *m, struct seg *s)
     for (int i = 0; i < m->nlst; i++) {
         struct listener *l = &m->lst[i];
 
-        if (l->started && !l->closed && (evset_mask(m->sets, l->set[HK_NULL]) & EVB(EV_ORPHAN)) && domain_sees(l, s) &&
-            orphan_wanted(l, s))
+        if (l->started && !l->closed && (evset_mask(m->sets, l->set[HK_NULL]) & EVB(EV_ORPHAN)) &&
+            domain_sees(l, s) && orphan_wanted(l, s))
             tell_one(m, &l->set[HK_NULL], NULL, l->sock, MOS_SIDE_BOTH, EVB(EV_ORPHAN));
     }
     m->seg = NULL;
@@ -152,8 +168,9 @@ void mon_tell_raw(struct mon *m, struct seg *s)
     for (int i = 0; i < m->nlst; i++) {
         struct listener *l = &m->lst[i];
 
-        if (l->started && l->raw && !l->closed && (evset_mask(m->sets, l->set[HK_NULL]) & EVB(EV_PKT_IN)) &&
-            domain_sees(l, s) && mon_filter_match(&l->syn, s->pb->linktype, s->pb->data, s->pb->len, s->pb->wire_len))
+        if (l->started && l->raw && !l->closed &&
+            (evset_mask(m->sets, l->set[HK_NULL]) & EVB(EV_PKT_IN)) && domain_sees(l, s) &&
+            mon_filter_match(&l->syn, s->pb->linktype, s->pb->data, s->pb->len, s->pb->wire_len))
             tell_one(m, &l->set[HK_NULL], NULL, l->sock, MOS_SIDE_BOTH, EVB(EV_PKT_IN));
     }
     m->seg = NULL;

@@ -162,7 +162,10 @@ static struct mon *timer_enter(mctx_t mctx)
     return m;
 }
 
-/* own_thread: is this the thread that moves the clock? Then `now` is finer than what mon_clock said last. */
+/*
+ * own_thread: is this the thread that moves the clock? Then `now` is finer than what mon_clock said
+ * last.
+ */
 static bool own_thread(struct mon *m)
 {
     return __atomic_load_n(&m->state, __ATOMIC_ACQUIRE) == MON_RUNNING &&

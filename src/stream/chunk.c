@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * chunk.c: held bytes. A stream's chunks are sorted by offset and disjoint; each is a view, borrowed from a frame of this
- * batch (blk 0) or into a block that belongs to this chunk alone. Appending in order is O(1) through `tail`.
+ * chunk.c: held bytes. A stream's chunks are sorted by offset and disjoint; each is a view,
+ * borrowed from a frame of this batch (blk 0) or into a block that belongs to this chunk alone.
+ * Appending in order is O(1) through `tail`.
  *
- * When borrowed bytes must stay they are copied into blocks; a chunk that follows its neighbour without a break is appended to
- * the neighbour's block while that has room, so that one byte per segment does not cost a block per byte.
+ * When borrowed bytes must stay they are copied into blocks; a chunk that follows its neighbour
+ * without a break is appended to the neighbour's block while that has room, so that one byte per
+ * segment does not cost a block per byte.
  */
 #include "stream/chunk.h"
 
@@ -162,7 +164,10 @@ static uint32_t room_behind(const struct strm_env *e, const struct chunk *c)
     return blk_size(c->blk) - used;
 }
 
-/* shorten: a borrowed payload longer than any block: the rest becomes a chunk of its own. => bytes lost. */
+/*
+ * shorten: a borrowed payload longer than any block: the rest becomes a chunk of its own. => bytes
+ * lost.
+ */
 static uint32_t shorten(struct strm_env *e, struct strm *s, struct chunk *c)
 {
     uint32_t rest = c->len > BLK_MAX ? c->len - BLK_MAX : 0;

@@ -19,12 +19,18 @@ static inline uint64_t chunk_end(const struct chunk *c)
 
 /* chunk_add: hold a view of bytes that no chunk covers yet. => 0; -1 out of memory. */
 int chunk_add(struct strm_env *e, struct strm *s, uint64_t off, const uint8_t *data, uint32_t len);
-/* chunk_cut: stop holding [from, to). A chunk cut in the middle becomes two (an owned one's second part is copied). */
+/*
+ * chunk_cut: stop holding [from, to). A chunk cut in the middle becomes two (an owned one's second
+ * part is copied).
+ */
 void chunk_cut(struct strm_env *e, struct strm *s, uint64_t from, uint64_t to);
 /* chunk_cut_head: stop holding everything below `to`. */
 void chunk_cut_head(struct strm_env *e, struct strm *s, uint64_t to);
 void chunk_drop_all(struct strm_env *e, struct strm *s);
-/* chunk_own_all: copy borrowed bytes into blocks, neighbours together. => bytes lost to lack of memory. */
+/*
+ * chunk_own_all: copy borrowed bytes into blocks, neighbours together. => bytes lost to lack of
+ * memory.
+ */
 uint32_t chunk_own_all(struct strm_env *e, struct strm *s);
 /* chunk_sum: bytes held in [from, to). */
 uint64_t chunk_sum(const struct strm_env *e, const struct strm *s, uint64_t from, uint64_t to);
@@ -35,7 +41,10 @@ static inline struct ival *ival_at(const struct strm_env *e, uint32_t idx)
     return (struct ival *)pool_at(&e->ivals, idx);
 }
 
-/* ival_add: union with [start, end). => bytes that were not in it; UINT64_MAX out of memory (nothing changed). */
+/*
+ * ival_add: union with [start, end). => bytes that were not in it; UINT64_MAX out of memory
+ * (nothing changed).
+ */
 uint64_t ival_add(struct strm_env *e, uint32_t *head, uint32_t *n, uint64_t start, uint64_t end);
 /* ival_cover: bytes of [start, end) that are in the list. */
 uint64_t ival_cover(const struct strm_env *e, uint32_t head, uint64_t start, uint64_t end);

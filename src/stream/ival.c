@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * ival.c: sorted lists of disjoint, non-adjacent intervals, linked by pool index. Lists are short (one interval per hole), so
- * they are walked; their length is bounded by STRM_IVALS.
+ * ival.c: sorted lists of disjoint, non-adjacent intervals, linked by pool index. Lists are short
+ * (one interval per hole), so they are walked; their length is bounded by STRM_IVALS.
  */
 #include "stream/chunk.h"
 

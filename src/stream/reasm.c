@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * reasm.c: segments to streams. A payload is cut into the pieces that are new (FIRST) or that may be replaced (LAST); the
- * pieces are held as views; the interval map and `next` move on. See strm.h for the picture and the invariants.
+ * reasm.c: segments to streams. A payload is cut into the pieces that are new (FIRST) or that may
+ * be replaced (LAST); the pieces are held as views; the interval map and `next` move on. See strm.h
+ * for the picture and the invariants.
  */
 #include "stream/chunk.h"
 
@@ -79,7 +80,9 @@ void strm_drop(struct strm_env *e, struct flow_side *sd)
     sd->strm = 0;
 }
 
-/* first_seen: the first byte from off on that lies in one of the list's intervals (there is one). */
+/*
+ * first_seen: the first byte from off on that lies in one of the list's intervals (there is one).
+ */
 static uint64_t first_seen(const struct strm_env *e, uint32_t list, uint64_t off)
 {
     while (ival_at(e, list)->end <= off)
@@ -156,7 +159,10 @@ int strm_same(const struct strm_env *e, const struct flow_side *sd, uint64_t off
     return seen == len ? 0 : 2;
 }
 
-/* syn_forget: the SYN's bytes come again as ordinary data or are given up: the held copy was not taken. */
+/*
+ * syn_forget: the SYN's bytes come again as ordinary data or are given up: the held copy was not
+ * taken.
+ */
 static void syn_forget(struct strm_env *e, struct strm *s)
 {
     uint32_t n = s->syn_len;
@@ -166,7 +172,10 @@ static void syn_forget(struct strm_env *e, struct strm *s)
         chunk_cut(e, s, 0, n);
 }
 
-/* settle: a gap that ends at `to` is forgotten: what lies below must not be rewritten, or it would be filled in. */
+/*
+ * settle: a gap that ends at `to` is forgotten: what lies below must not be rewritten, or it would
+ * be filled in.
+ */
 static void settle(struct strm *s, uint64_t to)
 {
     if (to > s->settled)
@@ -184,7 +193,9 @@ static void remember_gap(struct strm_env *e, struct strm *s, uint64_t from, uint
     }
 }
 
-/* hold: view of [from, to) of this payload. The tail that was never captured is remembered as lost. */
+/*
+ * hold: view of [from, to) of this payload. The tail that was never captured is remembered as lost.
+ */
 static void hold(struct strm_env *e, struct strm *s, const struct strm_in *in, uint64_t from,
                  uint64_t to, uint32_t *cut)
 {
@@ -238,7 +249,10 @@ static void absorb(struct strm_env *e, struct flow_side *sd, struct strm *s)
     }
 }
 
-/* rewrite: hold [from, to) from this payload, as far as it was captured, not read and not declared lost. */
+/*
+ * rewrite: hold [from, to) from this payload, as far as it was captured, not read and not declared
+ * lost.
+ */
 static void rewrite(struct strm_env *e, struct strm *s, const struct strm_in *in, uint64_t from,
                     uint64_t to)
 {

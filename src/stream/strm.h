@@ -2,25 +2,32 @@
 /*
  * strm.h: the bytes one endpoint receives, in order, and who may still read them.
  *
- * A receive stream is addressed by 64-bit offsets; 0 is the byte after the SYN. What every flow keeps is flow_side.next: the
- * first byte not yet in order. Only when something is unread, out of order, retained or lost does the side own a
- * `struct strm`, and loses it again when nothing is left.
+ * A receive stream is addressed by 64-bit offsets; 0 is the byte after the SYN. What every flow
+ * keeps is flow_side.next: the first byte not yet in order. Only when something is unread, out of
+ * order, retained or lost does the side own a `struct strm`, and loses it again when nothing is
+ * left.
  *
  *            lo                read_to          readable      next         [ooo]      [ooo]
  *   ---------|=== retained =====|==== unread =====|== held ====|...hole.....|====|.....|===|
  *
- * chunks     what bytes are held: a sorted, disjoint list of views. A chunk is *borrowed* (points into a frame of this batch)
- *            or *owned* (points into a block of ours). At the end of the batch strm_own makes all of them owned.
- * intervals  what bytes were seen above `next`, whether held or not (buffers off: nothing is held, all is known).
- * gaps       declared holes below `next`: for telling late bytes from repeated ones. The last STRM_GAPS are remembered.
- * readable   where readers must stop. Equal to `next`, except with overlap policy LAST: then bytes are handed out when the
+ * chunks     what bytes are held: a sorted, disjoint list of views. A chunk is *borrowed* (points
+ *            into a frame of this batch)
+ *            or *owned* (points into a block of ours). At the end of the batch strm_own makes all
+ *            of them owned.
+ * intervals  what bytes were seen above `next`, whether held or not (buffers off: nothing is held,
+ *            all is known).
+ * gaps       declared holes below `next`: for telling late bytes from repeated ones. The last
+ *            STRM_GAPS are remembered.
+ * readable   where readers must stop. Equal to `next`, except with overlap policy LAST: then bytes
+ *            are handed out when the
  *            receiver has acknowledged them, since until then they may be rewritten.
  *
- * A reader whose offset stands on bytes that are not held, below `readable`, has lost them: declared gap or overrun alike
- * (contract 1). Nothing else needs to be remembered about loss.
+ * A reader whose offset stands on bytes that are not held, below `readable`, has lost them:
+ * declared gap or overrun alike (contract 1). Nothing else needs to be remembered about loss.
  *
- * Invariants (strm_check): chunks and intervals sorted, disjoint, non-empty; intervals above `next` and not adjacent to it;
- * ooo_bytes is the sum it says; nothing is held that was not seen; no borrowed chunk after strm_own.
+ * Invariants (strm_check): chunks and intervals sorted, disjoint, non-empty; intervals above `next`
+ * and not adjacent to it; ooo_bytes is the sum it says; nothing is held that was not seen; no
+ * borrowed chunk after strm_own.
  */
 #ifndef WEIR_STREAM_STRM_H
 #define WEIR_STREAM_STRM_H
@@ -84,9 +91,15 @@ static inline struct strm *strm_at(const struct strm_env *e, uint32_t idx)
     return (struct strm *)pool_at(&e->strms, idx);
 }
 
-/* strm_get: the side's stream, made if missing. => NULL when out of memory (the caller counts NO_STREAM_MEM). */
+/*
+ * strm_get: the side's stream, made if missing. => NULL when out of memory (the caller counts
+ * NO_STREAM_MEM).
+ */
 struct strm *strm_get(struct strm_env *e, struct flow_side *sd);
-/* strm_put: free it if nothing is left in it and no hole is being watched. strm_drop: free it with everything in it. */
+/*
+ * strm_put: free it if nothing is left in it and no hole is being watched. strm_drop: free it with
+ * everything in it.
+ */
 void strm_put(struct strm_env *e, struct flow_side *sd);
 void strm_drop(struct strm_env *e, struct flow_side *sd);
 
@@ -106,8 +119,8 @@ struct strm_in {
 };
 
 struct strm_overlap {
-    uint32_t dup;  /* bytes seen before, late ones included */
-    uint32_t late; /* of them in declared gaps */
+    uint32_t dup;   /* bytes seen before, late ones included */
+    uint32_t late;  /* of them in declared gaps */
     uint64_t first; /* offset of the first of them (dup > 0) */
 };
 
@@ -115,7 +128,9 @@ struct strm_overlap {
 struct strm_overlap strm_overlap(const struct strm_env *e, const struct flow_side *sd, uint64_t off,
                                  uint32_t len);
 
-/* strm_fresh: narrow [*from, *to) to its first run of bytes never seen. => false: all of them were. */
+/*
+ * strm_fresh: narrow [*from, *to) to its first run of bytes never seen. => false: all of them were.
+ */
 bool strm_fresh(const struct strm_env *e, const struct flow_side *sd, uint64_t *from, uint64_t *to);
 
 /* strm_held_in: bytes held of [from, to), in order or not. */
@@ -123,20 +138,21 @@ uint64_t strm_held_in(const struct strm_env *e, const struct flow_side *sd, uint
                       uint64_t to);
 
 /*
- * strm_same: do `len` bytes at data equal what is held at off? => 0 same, 1 changed, 2 unknown (some byte is not held and no
- * held one differs). Values of MOS_REXMIT content.
+ * strm_same: do `len` bytes at data equal what is held at off? => 0 same, 1 changed, 2 unknown
+ * (some byte is not held and no held one differs). Values of MOS_REXMIT content.
  */
 int strm_same(const struct strm_env *e, const struct flow_side *sd, uint64_t off,
               const uint8_t *data, uint32_t len);
 
 /*
- * strm_insert: put a payload in its place. Policy FIRST: bytes seen before stay. LAST (SIDE_LAST): they are replaced where
- * nobody has read them yet.
+ * strm_insert: put a payload in its place. Policy FIRST: bytes seen before stay. LAST (SIDE_LAST):
+ * they are replaced where nobody has read them yet.
  * => returns the bytes that were new; sd->next moves on as far as bytes are in order.
- * => *cut: bytes of a never captured tail (snap length) that passed into `next` by this call or will when their turn
- *    comes; they are declared a gap at once (strm remembers), the caller counts them.
- * => out of memory: the bytes are known but not held (readers see a loss); e->failed counts. When not even their place can
- *    be kept (out of order) it is as if the segment had not come.
+ * => *cut: bytes of a never captured tail (snap length) that passed into `next` by this call or
+ *    will when their turn comes; they are declared a gap at once (strm remembers), the caller
+ *    counts them.
+ * => out of memory: the bytes are known but not held (readers see a loss); e->failed counts. When
+ *    not even their place can be kept (out of order) it is as if the segment had not come.
  */
 uint32_t strm_insert(struct strm_env *e, struct flow_side *sd, const struct strm_in *in,
                      uint32_t *cut);
@@ -148,14 +164,20 @@ uint64_t strm_predict(const struct strm_env *e, const struct flow_side *sd, uint
 /* strm_full: has the out-of-order limit been passed? */
 bool strm_full(const struct strm_env *e, const struct flow_side *sd);
 
-/* strm_hole: the first hole. => false when nothing is known beyond `next` (`upto` = an offset known to exist: ACK or FIN). */
+/*
+ * strm_hole: the first hole. => false when nothing is known beyond `next` (`upto` = an offset known
+ * to exist: ACK or FIN).
+ */
 bool strm_hole(const struct strm_env *e, const struct flow_side *sd, uint64_t upto, uint64_t *off,
                uint64_t *len);
 
 /* strm_held: bytes held below next (unread and retained). */
 uint64_t strm_held(const struct strm_env *e, const struct flow_side *sd);
 
-/* strm_skip: declare [next, upto) lost as far as it is a hole (to the first interval at most). => bytes given up. */
+/*
+ * strm_skip: declare [next, upto) lost as far as it is a hole (to the first interval at most). =>
+ * bytes given up.
+ */
 uint64_t strm_skip(struct strm_env *e, struct flow_side *sd, uint64_t upto);
 
 /*
@@ -166,8 +188,8 @@ bool strm_ack(struct strm_env *e, struct flow_side *sd, uint64_t off);
 
 /*
  * Bytes on a SYN (fast open) are held aside until the SYN/ACK tells whether they were taken.
- * strm_syn_hold: keep them (borrowed like any others). strm_syn_take: the SYN/ACK acknowledged n of them: they become in order
- * data, the rest goes. => bytes taken.
+ * strm_syn_hold: keep them (borrowed like any others). strm_syn_take: the SYN/ACK acknowledged n of
+ * them: they become in order data, the rest goes. => bytes taken.
  */
 void strm_syn_hold(struct strm_env *e, struct flow_side *sd, const uint8_t *data, uint32_t len);
 uint32_t strm_syn_take(struct strm_env *e, struct flow_side *sd, uint32_t n, bool store);
@@ -175,12 +197,16 @@ uint32_t strm_syn_take(struct strm_env *e, struct flow_side *sd, uint32_t n, boo
 /* ---- reading (reader.c) ---- */
 
 /*
- * strm_view: up to *cnt views of held bytes from `off` on, ending at `end`, at the first byte not held, or after `max` bytes.
+ * strm_view: up to *cnt views of held bytes from `off` on, ending at `end`, at the first byte not
+ * held, or after `max` bytes.
  * => their sum; *cnt is what was filled in. 0 when the byte at off is not held.
  */
 size_t strm_view(const struct strm_env *e, const struct flow_side *sd, uint64_t off, uint64_t end,
                  size_t max, struct iovec *iov, int *cnt);
-/* strm_lost: bytes at `off`, below strm_end, that are not held and never will be. => 0 if the byte at off is held or off is at the end. */
+/*
+ * strm_lost: bytes at `off`, below strm_end, that are not held and never will be. => 0 if the byte
+ * at off is held or off is at the end.
+ */
 uint64_t strm_lost(const struct strm_env *e, const struct flow_side *sd, uint64_t off);
 /* strm_frag: the first stretch of held bytes that ends beyond `off`. => false if there is none. */
 bool strm_frag(const struct strm_env *e, const struct flow_side *sd, uint64_t off, uint64_t *start,
