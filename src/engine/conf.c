@@ -123,92 +123,118 @@ static void note_ignored(struct reading *r, const char *name)
     snprintf(r->ignored + n, sizeof(r->ignored) - n, "%s%s", n ? ", " : "", name);
 }
 
-static int set_text(const struct conf_item *it, char **out)
+/*
+ * One function per kind of value: read it, and put it at `at`. => 0; -1 with the text set.
+ */
+static int store_bool(struct reading *r, const struct key *k, const struct conf_item *it, void *at)
 {
-    char *s = strdup(it->value);
+    bool b;
+
+    if (conf_bool(r->f, it, &b) < 0)
+        return -1;
+    memcpy(at, &b, sizeof(b));
+    return 0;
+}
+
+static int store_int(struct reading *r, const struct key *k, const struct conf_item *it, void *at)
+{
+    int64_t v;
+    int n;
+
+    if (conf_int(r->f, it, k->min, k->max, &v) < 0)
+        return -1;
+    n = (int)v;
+    if (k->off == AT(seed))
+        memcpy(at, &v, sizeof(v));
+    else
+        memcpy(at, &n, sizeof(n));
+    return 0;
+}
+
+static int store_size(struct reading *r, const struct key *k, const struct conf_item *it, void *at)
+{
+    uint64_t u;
+    uint32_t w;
+
+    if (conf_size(r->f, it, &u) < 0)
+        return -1;
+    if (u < (uint64_t)k->min || u > (uint64_t)k->max)
+        return err_set(EINVAL, "%s:%d: %s: expected %lld to %lld bytes, got '%s'", r->f->path,
+                       it->line, it->name, (long long)k->min, (long long)k->max, it->value);
+    w = (uint32_t)u;
+    if (k->off == AT(mon.mem_limit))
+        memcpy(at, &u, sizeof(u));
+    else
+        memcpy(at, &w, sizeof(w));
+    return 0;
+}
+
+static int store_time(struct reading *r, const struct key *k, const struct conf_item *it, void *at)
+{
+    uint64_t u;
+
+    if (conf_time(r->f, it, &u) < 0)
+        return -1;
+    if (k->off == AT(mon.conn.idle_ns) && u == 0)
+        u = UINT64_MAX;
+    if ((k->off == AT(mon.conn.tw_ns) || k->off == AT(mon.conn.linger_ns)) && u == UINT64_MAX)
+        u = 0; /* off: what has ended does not stay for ever */
+    memcpy(at, &u, sizeof(u));
+    return 0;
+}
+
+static int store_buffer(struct reading *r, const struct key *k, const struct conf_item *it,
+                        void *at)
+{
+    static const char *const names[] = {"auto", "always", NULL};
+    int n;
+
+    if (conf_choice(r->f, it, names, &n) < 0)
+        return -1;
+    r->c->mon.buffer_always = n;
+    return 0;
+}
+
+static int store_csum(struct reading *r, const struct key *k, const struct conf_item *it, void *at)
+{
+    static const char *const names[] = {"off", "on", "auto", NULL};
+    int n;
+
+    if (conf_choice(r->f, it, names, &n) < 0)
+        return -1;
+    r->c->mon.conn.csum = (uint8_t)n;
+    r->c->checksum_set = true;
+    return 0;
+}
+
+static int store_text(struct reading *r, const struct key *k, const struct conf_item *it, void *at)
+{
+    char *s = strdup(it->value), *old;
 
     if (s == NULL)
         return err_set(ENOMEM, "no memory");
-    free(*out);
-    *out = s;
+    memcpy(&old, at, sizeof(old));
+    free(old);
+    memcpy(at, &s, sizeof(s));
+    return 0;
+}
+
+static int store_void(struct reading *r, const struct key *k, const struct conf_item *it, void *at)
+{
+    note_ignored(r, it->name);
     return 0;
 }
 
 /* store: read the value as its kind says and put it at its place. */
 static int store(struct reading *r, const struct key *k, const struct conf_item *it)
 {
-    static const char *const buffers[] = {"auto", "always", NULL}, *const csums[] = {"off", "on",
-                                                                                     "auto", NULL};
-    char *at = (char *)r->c + k->off;
-    uint64_t u = 0;
-    int64_t v = 0;
-    bool b = false;
-    int n = 0;
+    static int (*const by_kind[])(struct reading *, const struct key *, const struct conf_item *,
+                                  void *) = {
+        [BOOL] = store_bool,     [INT] = store_int,       [SIZE] = store_size, [TIME] = store_time,
+        [BUFFER] = store_buffer, [CHECKSUM] = store_csum, [TEXT] = store_text, [VOID] = store_void,
+    };
 
-    switch (k->how) {
-    case BOOL:
-        if (conf_bool(r->f, it, &b) < 0)
-            return -1;
-        memcpy(at, &b, sizeof(b));
-        return 0;
-    case INT:
-        if (conf_int(r->f, it, k->min, k->max, &v) < 0)
-            return -1;
-        n = (int)v;
-        if (k->off == AT(seed))
-            memcpy(at, &v, sizeof(v));
-        else
-            memcpy(at, &n, sizeof(n));
-        return 0;
-    case SIZE: {
-        uint32_t w;
-
-        if (conf_size(r->f, it, &u) < 0)
-            return -1;
-        if ((int64_t)u < k->min || u > (uint64_t)k->max)
-            return err_set(EINVAL, "%s:%d: %s: expected %lld to %lld bytes, got '%s'", r->f->path,
-                           it->line, it->name, (long long)k->min, (long long)k->max, it->value);
-        w = (uint32_t)u;
-        if (k->off == AT(mon.mem_limit))
-            memcpy(at, &u, sizeof(u));
-        else
-            memcpy(at, &w, sizeof(w));
-        return 0;
-    }
-    case TIME:
-        if (conf_time(r->f, it, &u) < 0)
-            return -1;
-        if (k->off == AT(mon.conn.idle_ns) && u == 0)
-            u = UINT64_MAX;
-        if ((k->off == AT(mon.conn.tw_ns) || k->off == AT(mon.conn.linger_ns)) && u == UINT64_MAX)
-            u = 0; /* off: what has ended does not stay for ever */
-        memcpy(at, &u, sizeof(u));
-        return 0;
-    case BUFFER:
-        if (conf_choice(r->f, it, buffers, &n) < 0)
-            return -1;
-        r->c->mon.buffer_always = n;
-        return 0;
-    case CHECKSUM:
-        if (conf_choice(r->f, it, csums, &n) < 0)
-            return -1;
-        r->c->mon.conn.csum = (uint8_t)n;
-        r->c->checksum_set = true;
-        return 0;
-    case TEXT: {
-        char *old;
-
-        memcpy(&old, at, sizeof(old));
-        if (set_text(it, &old) < 0)
-            return -1;
-        memcpy(at, &old, sizeof(old));
-        return 0;
-    }
-    case VOID:
-        note_ignored(r, it->name);
-        return 0;
-    }
-    return 0;
+    return by_kind[k->how](r, k, it, (char *)r->c + k->off);
 }
 
 static int unknown(const struct reading *r, const struct conf_item *it, const char *const *known)
