@@ -209,13 +209,12 @@ static int store_csum(struct reading *r, const struct key *k, const struct conf_
 
 static int store_text(struct reading *r, const struct key *k, const struct conf_item *it, void *at)
 {
-    char *s = strdup(it->value), *old;
+    char **slot = at, *s = strdup(it->value);
 
     if (s == NULL)
         return err_set(ENOMEM, "no memory");
-    memcpy(&old, at, sizeof(old));
-    free(old);
-    memcpy(at, &s, sizeof(s));
+    free(*slot);
+    *slot = s;
     return 0;
 }
 
