@@ -2,9 +2,9 @@
 /*
  * gen.c: connections that play themselves.
  *
- * Life of a flow: it is put into a slot; each gen_next picks a slot and asks its flow for one packet
- * (flow_packet), phase by phase: handshake, request and its ACK, the answer, both FINs. After the
- * last packet the slot goes to the next flow, or away.
+ * Life of a flow: it is put into a slot; each gen_next picks a slot and asks its flow for one
+ * packet (flow_packet), phase by phase: handshake, request and its ACK, the answer, both FINs.
+ * After the last packet the slot goes to the next flow, or away.
  *
  * The answer (GP_DATA) is a sender with a window and a receiver that acknowledges, in one step
  * function. In the order of precedence it sends: an ACK that is due; the second copy of a doubled
@@ -215,7 +215,7 @@ static bool transmit(struct gen *g, struct gflow *f, uint32_t seg, struct genfra
     return true;
 }
 
-/* send_ack: the receiver's, and what the sender makes of it (RFC 5681 3.2: three that are equal). */
+/* send_ack: the receiver's, and what the sender makes of it (RFC 5681 3.2: three equal ones). */
 static bool send_ack(struct gflow *f, struct genframe *out)
 {
     f->ack_due = false;
@@ -324,7 +324,7 @@ static void simple(const struct gen *g, const struct gflow *f, struct genframe *
         out->plen = g->c.request;
 }
 
-/* number: sequence and acknowledgement numbers from the phase; the offset within the answer is in out. */
+/* number: sequence and acknowledgement numbers, from phase and (out->off) place in the answer. */
 static void number(const struct gen *g, const struct gflow *f, struct genframe *out)
 {
     uint32_t isn[2] = {(uint32_t)hash_mix(g->c.seed ^ (2ull * f->id)),

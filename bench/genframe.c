@@ -51,7 +51,8 @@ void gencontent_free(struct gencontent *k)
 
 /* ---- content ---- */
 
-/* plant_at: stream offset of the n-th planted string; the second lies across two segments. => false: there is none. */
+/* plant_at: stream offset of the n-th planted string; the second lies across two segments.
+ * => false: there is none. */
 static bool plant_at(const struct gen_cfg *c, uint32_t flow, int n, uint32_t *at)
 {
     *at = n ? c->mss - PATTERN_LEN / 2 : PLANT_AT;
@@ -95,7 +96,7 @@ static uint8_t *put32(uint8_t *p, uint32_t v)
     return put16(put16(p, v >> 16), v & 0xffff);
 }
 
-/* host: the last 32 bits of an address: 10.x.x.x for clients (each its own), 192.168.0.x for servers. */
+/* host: an address' last 32 bits: 10.x.x.x for clients, each its own; 192.168.0.x for servers. */
 static uint32_t host(uint32_t flow, bool server)
 {
     if (server)

@@ -13,7 +13,7 @@ struct memdev_result {
     uint64_t rss; /* growth of the resident memory in that time */
 };
 
-/* memdev_install: after mtcp_init(NULL), before the first context. *r is filled at the end of input. */
+/* memdev_install: after mtcp_init(NULL), before the first context. *r is filled at the end. */
 void memdev_install(const struct preload *p, struct memdev_result *r);
 /* memdev_remove: before mtcp_destroy. */
 void memdev_remove(void);

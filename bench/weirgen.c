@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * weirgen.c: generated traffic as a capture file.  weirgen [OPTIONS] FILE   (FILE "-": standard output)
+ * weirgen.c: generated traffic as a capture file.  weirgen [OPTIONS] FILE   ("-": standard output)
  *
  * A workload's name sets all numbers; the options after it change single ones. At the end it says
  * on standard error what is in the file, so that whoever reads it can be checked.
