@@ -52,6 +52,7 @@ struct replay {
     pthread_t feeder;
     bool has_feeder;
     int cores;
+    int working; /* contexts that were not destroyed; under lock */
     struct ctx *core[MON_CONTEXTS];
     uint64_t clock; /* highest time seen */
 };
@@ -380,7 +381,7 @@ static bool fill(struct engine *e, struct block *b)
 static void hand_out(struct replay *r, struct block *b)
 {
     pthread_mutex_lock(&r->lock);
-    b->left = r->cores;
+    b->left = r->working;
     r->nfilled++;
     pthread_cond_broadcast(&r->filled);
     pthread_mutex_unlock(&r->lock);
@@ -446,18 +447,35 @@ static void work_block(struct ctx *c, struct block *b, int me)
     }
 }
 
+/* done_with: a block less that this context is waited for. Under replay.lock. */
+static void done_with(struct replay *r, uint64_t seq)
+{
+    if (--r->block[seq % BLOCKS].left == 0)
+        pthread_cond_signal(&r->emptied);
+}
+
+/* leave: the context was destroyed: the others and the feeder go on without it. */
+static void leave(struct replay *r, uint64_t seq)
+{
+    pthread_mutex_lock(&r->lock);
+    r->working--;
+    for (; seq < r->nfilled; seq++)
+        done_with(r, seq);
+    pthread_mutex_unlock(&r->lock);
+}
+
 static void *run_shared(void *arg)
 {
     struct ctx *c = arg;
     struct replay *r = engine.replay;
-    bool last = false;
+    bool last = false, gone = false;
     int me = 0;
 
     while (r->core[me] != c)
         me++;
     begin(c);
     c->w.slots = true;
-    for (uint64_t seq = 0; !last; seq++) {
+    for (uint64_t seq = 0; !last && !gone; seq++) {
         struct block *b = &r->block[seq % BLOCKS];
 
         pthread_mutex_lock(&r->lock);
@@ -467,13 +485,19 @@ static void *run_shared(void *arg)
         last = b->last;
         work_block(c, b, me);
         pthread_mutex_lock(&r->lock);
-        if (--b->left == 0)
-            pthread_cond_signal(&r->emptied);
+        done_with(r, seq);
         pthread_mutex_unlock(&r->lock);
+        gone = !last && __atomic_load_n(&c->stop, __ATOMIC_RELAXED);
+        if (gone) {
+            finish(c);
+            leave(r, seq + 1);
+        }
     }
     /* whoever joins this one finds the output complete and the input's verdict known */
-    if (me == 0)
+    if (me == 0 && !gone) {
         pthread_join(r->feeder, NULL);
+        r->has_feeder = false;
+    }
     ctx_finished(c);
     return NULL;
 }
@@ -517,8 +541,10 @@ int replay_start(struct engine *e)
     for (int i = 0; i < BLOCKS; i++)
         for (int k = 0; k < MON_CONTEXTS; k++)
             egress_init(&r->block[i].eg[k]);
+    r->working = r->cores;
     rc = pthread_create(&r->feeder, NULL, run_feeder, e);
     if (rc)
         return err_set(rc, "no thread for the capture: %s", strerror(rc));
+    r->has_feeder = true;
     return start_threads(e, run_shared);
 }
