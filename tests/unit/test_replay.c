@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Capture files: the same events whatever the number of contexts and the size of bursts (contract 5), the same output. */
+#include "replay_fix.h"
+
+/* same_for: every number of contexts with every batch size, against one context with full bursts. */
+static void same_for(struct plan p, bool all)
+{
+    static const int cores[] = {1, 2, 3, 7}, batch[] = {64, 1, 3};
+    char *want;
+
+    p.cores = 1;
+    p.batch = 64;
+    want = run(&p);
+    assert_true(strlen(want) > 40);
+    for (int c = 0; c < 4; c++)
+        for (int b = 0; b < 3; b++) {
+            char *got;
+
+            if (!all && (c != 2 || b != 1))
+                continue;
+            p.cores = cores[c];
+            p.batch = batch[b];
+            got = run(&p);
+            equal(&p, want, got);
+            forget(got);
+        }
+    forget(want);
+}
+
+/* ---- the same events ---- */
+
+static void many_flows(void **state)
+{
+    same_for((struct plan){.in = {"z-http-49-flows.pcap"}, .more = "midstream = 1"}, true);
+}
+
+static void longer_than_a_block(void **state)
+{
+    same_for((struct plan){.in = {"s-ftp-80-flows.pcap"}}, true);
+}
+
+static void all_kinds_of_trouble(void **state)
+{
+    same_for((struct plan){.in = {"a-tcp-reassembly-synthetic.pcap"}, .more = "linger = 0.2"},
+             true);
+    same_for((struct plan){.in = {"z-rdp-reordering.pcap"},
+                           .more = "gap_timeout = 0.05\ngap_grace = 1ms"},
+             true);
+}
+
+/* Several captures in a row, longer than all blocks together; the same connections again and again, time standing still. */
+static void longer_than_all_blocks(void **state)
+{
+    same_for(
+        (struct plan){.in = {"s-ftp-80-flows.pcap", "s-ftp-80-flows.pcap", "s-ftp-80-flows.pcap",
+                             "s-ftp-80-flows.pcap", "s-ftp-80-flows.pcap", "s-ftp-80-flows.pcap",
+                             "s-ftp-80-flows.pcap", "s-ftp-80-flows.pcap"},
+                      .quiet = 1},
+        false);
+}
+
+static int is_capture(const struct dirent *d)
+{
+    const char *dot = strrchr(d->d_name, '.');
+
+    return dot && (strcmp(dot, ".pcap") == 0);
+}
+
+static void every_capture(void **state)
+{
+    const char *src = getenv("WEIR_SOURCE");
+    struct dirent **v;
+    char dir[300];
+    int n;
+
+    snprintf(dir, sizeof(dir), "%s/tests/traces", src ? src : ".");
+    n = scandir(dir, &v, is_capture, alphasort);
+    assert_true(n > 30);
+    for (int i = 0; i < n; i++) {
+        if (strcmp(v[i]->d_name, "t-tcp-bad-header-len.pcap") &&
+            strcmp(v[i]->d_name, "z-ip6-ext-trunc.pcap"))
+            same_for((struct plan){.in = {v[i]->d_name}, .more = "midstream = 1\nbuffer = always"},
+                     false);
+        free(v[i]);
+    }
+    free(v);
+}
+
+static void a_short_epoch(void **state)
+{
+    same_for((struct plan){.in = {"z-wikipedia.pcap"}, .more = "epoch = 5"}, true);
+}
+
+/* ---- what leaves ---- */
+
+/* edits: by sequence number, so that they are the same wherever a packet is worked off: dropped, changed, reset. */
+static void edits(mctx_t c, int sock, int side, event_t ev)
+{
+    struct pkt_info p;
+
+    if (ev != MOS_ON_PKT_IN || mtcp_getlastpkt(c, sock, 0, &p) < 0)
+        return;
+    if (p.seq % 9 == 0)
+        mtcp_setlastpkt(c, sock, 0, 0, NULL, 0, MOS_DROP);
+    else if (p.seq % 11 == 0 && p.iph)
+        mtcp_setlastpkt(c, sock, 0, 8, (byte *)(uintptr_t) "\x05", 1,
+                        MOS_IP_HDR | MOS_OVERWRITE | MOS_UPDATE_IP_CHKSUM);
+    if (p.seq % 7 == 0)
+        mtcp_reset_conn(c, sock);
+}
+
+static void output_in_the_order_of_the_input(void **state)
+{
+    static const int cores[] = {1, 1, 2, 3, 7, 3}, batch[] = {64, 3, 64, 64, 1, 3};
+    char out[] = "/tmp/weir-out-XXXXXX", *first = NULL;
+    struct plan p = {
+        .in = {"s-ftp-80-flows.pcap", "z-http-49-flows.pcap"}, .out = out, .change = edits};
+    size_t want = 0;
+
+    close(mkstemp(out));
+    for (int i = 0; i < 6; i++) {
+        char *text;
+        size_t len;
+
+        p.cores = cores[i];
+        p.batch = batch[i];
+        run(&p);
+        text = whole_file(out, &len);
+        if (i == 0) {
+            first = text;
+            want = len;
+            assert_true(len > 100000);
+            continue;
+        }
+        assert_int_equal(len, want);
+        assert_memory_equal(text, first, len);
+        forget(text);
+    }
+    unlink(out);
+}
+
+/* Nothing is asked to change: the output is the input, frame by frame. */
+static void output_is_the_input(void **state)
+{
+    for (int cores = 1; cores <= 3; cores += 2) {
+        char out[] = "/tmp/weir-out-XXXXXX", err[PCAP_ERRBUF_SIZE], path[300];
+        struct plan p = {.in = {"z-http-49-flows.pcap"}, .out = out, .cores = cores, .batch = 64};
+        const char *src = getenv("WEIR_SOURCE");
+        struct pcap_pkthdr *ha, *hb;
+        const u_char *da, *db;
+        pcap_t *a, *b;
+        int n = 0;
+
+        close(mkstemp(out));
+        run(&p);
+        snprintf(path, sizeof(path), "%s/tests/traces/z-http-49-flows.pcap", src ? src : ".");
+        a = pcap_open_offline(path, err);
+        b = pcap_open_offline(out, err);
+        assert_non_null(a);
+        assert_non_null(b);
+        for (; pcap_next_ex(a, &ha, &da) == 1; n++) {
+            assert_int_equal(pcap_next_ex(b, &hb, &db), 1);
+            assert_int_equal(ha->caplen, hb->caplen);
+            assert_int_equal(ha->len, hb->len);
+            assert_int_equal(ha->ts.tv_sec, hb->ts.tv_sec);
+            assert_int_equal(ha->ts.tv_usec, hb->ts.tv_usec);
+            assert_memory_equal(da, db, ha->caplen);
+        }
+        assert_int_equal(n, 655);
+        assert_int_not_equal(pcap_next_ex(b, &hb, &db), 1);
+        pcap_close(a);
+        pcap_close(b);
+        unlink(out);
+    }
+}
+
+#define T(f) cmocka_unit_test_teardown(f, drop_kept)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(many_flows),
+        T(longer_than_a_block),
+        T(all_kinds_of_trouble),
+        T(longer_than_all_blocks),
+        T(every_capture),
+        T(a_short_epoch),
+        T(output_in_the_order_of_the_input),
+        T(output_is_the_input),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
