@@ -123,7 +123,7 @@ static void interrupt_early(mctx_t c, int sock, int side, event_t ev)
     if (ev == MOS_ON_PKT_IN && logs[c->cpu].packets == 40 &&
         !__atomic_exchange_n(&once, 1, __ATOMIC_RELAXED))
         kill(getpid(), SIGINT);
-    if (once && ev == MOS_ON_PKT_IN)
+    if (__atomic_load_n(&once, __ATOMIC_RELAXED) && ev == MOS_ON_PKT_IN)
         usleep(100);
 }
 
