@@ -112,12 +112,12 @@ int StrToArgs(char *str, int *argc, char **argv, int max_argc)
 /* Weak: a program that links libxxhash statically beside us keeps that one, which is the same. */
 __attribute__((weak)) uint32_t XXH32(const void *input, size_t length, uint32_t seed)
 {
-    return XXH_INLINE_XXH32(input, length, seed);
+    return XXH_INLINE_XXH32(input ? input : "", input ? length : 0, seed);
 }
 
 __attribute__((weak)) uint64_t XXH64(const void *input, size_t length, uint64_t seed)
 {
-    return XXH_INLINE_XXH64(input, length, seed);
+    return XXH_INLINE_XXH64(input ? input : "", input ? length : 0, seed);
 }
 
 /* ---- CPUs --------------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ static int bad_value(const struct set *s, const char *name, const char *what)
 /* changed: what a child wants may be another thing now. */
 static int changed(const struct set *s)
 {
-    if (s->c) {
+    if (s->l == NULL) {
         mon_rewant(s->m, s->idx);
         conn_touch(&s->m->env, s->idx);
     }
@@ -76,7 +76,7 @@ static int set_buf(const struct set *s)
     if (size == s->m->env.se.limit)
         /* an explicit size is told from the default by being another (contract 1, Retained) */
         size++;
-    if (s->c) {
+    if (s->l == NULL) {
         if (*flags & off)
             return err_set(EINVAL, "mtcp_setsockopt: this buffer was switched off for good");
         strm = strm_get(&s->m->env.se, side_of(s));
@@ -134,7 +134,7 @@ static int set_stop(const struct set *s)
 {
     if (s->v < MOS_SIDE_CLI || s->v > MOS_SIDE_BOTH)
         return bad_value(s, "MOS_STOP_MON", "a side");
-    if (s->c) {
+    if (s->l == NULL) {
         mon_child_stop(s->m, s->idx, s->c, s->v);
         return 0;
     }

@@ -373,11 +373,10 @@ int mtcp_getpeername(mctx_t mctx, int sock, struct sockaddr *addr, socklen_t *ad
 int mtcp_getpeername4(mctx_t mctx, int sock, struct sockaddr *addr, socklen_t *addrlen)
 {
     struct mon *m = mon_enter(mctx);
-    struct child *c;
     uint32_t idx;
     socklen_t two = 2 * sizeof(struct sockaddr_in);
 
-    if (m && addrlen && (c = mon_child(m, sock, &idx)) != NULL &&
+    if (m && addrlen && mon_child(m, sock, &idx) != NULL &&
         (flow_at(&m->env.ft, idx)->flags & FLOW_V6))
         two = 2 * sizeof(struct sockaddr_in6);
     return mtcp_getpeername(mctx, sock, addr, addrlen,

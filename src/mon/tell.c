@@ -45,7 +45,6 @@ static void tell_one(struct mon *m, const uint32_t *setp, const uint16_t *flags,
         m->rexmit_now = rank == EV_REXMIT;
         m->overlap_now = rank == EV_OVERLAP;
         ev_dispatch(&call, (enum ev_rank)rank);
-        left &= left - 1;
         /* a callback may have registered for what is still to come */
         left = ranks & ~((2u << rank) - 1);
     }

@@ -70,7 +70,9 @@ static uint32_t put_tcp(uint8_t *p, const struct build_tcp *b, uint32_t hlen)
     p[13] = b->tflags;
     store16(p + 14, b->win);
     if (b->ts) {
-        memcpy(p + TCP_HDR, "\1\1\x8\xa", 4); /* RFC 7323 appendix A */
+        static const uint8_t nop_nop_ts[4] = {1, 1, 8, 10}; /* RFC 7323 appendix A */
+
+        memcpy(p + TCP_HDR, nop_nop_ts, sizeof(nop_nop_ts));
         store32(p + TCP_HDR + 4, b->tsval);
         store32(p + TCP_HDR + 8, b->tsecr);
     }
