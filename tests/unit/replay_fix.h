@@ -40,7 +40,7 @@ struct plan {
     int cores, batch;
     const char *more;                                           /* further items of the mos block */
     const char *out;                                            /* output capture, or NULL */
-    void (*change)(mctx_t ctx, int sock, int side, event_t ev); /* at SND of each packet */
+    void (*change)(mctx_t ctx, int sock, int side, event_t ev); /* called at SND and NULL */
     int quiet;                 /* only events of connections, not each packet */
     void (*also)(mctx_t *ctx); /* between set-up and joining */
 };
@@ -231,6 +231,8 @@ static inline void on_rcv(mctx_t c, int sock, int side, event_t ev, filter_arg_t
 static inline void on_null(mctx_t c, int sock, int side, event_t ev, filter_arg_t *arg)
 {
     note(c, 'N', sock, side, ev);
+    if (plan->change)
+        plan->change(c, sock, side, ev);
 }
 
 /* ---- in the child: one run ---- */

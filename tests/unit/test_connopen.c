@@ -136,6 +136,15 @@ static void syn_when_it_is_over(void **state)
     assert_true(reuse(true, 77));
 }
 
+static void syn_after_a_reset(void **state)
+{
+    shake(&x);
+    x.env.cfg.strict = true;
+    assert_false(reuse(true, 77));
+    fix_flow(&x)->flags |= FLOW_LINGER;
+    assert_true(reuse(true, 77));
+}
+
 static void only_syns_begin_anew(void **state)
 {
     shake(&x);
@@ -265,6 +274,9 @@ static void syn_ack_unseen(void **state)
     states_are(&x, FS_ESTABLISHED, FS_ESTABLISHED);
     assert_int_equal(f->side[CLI].base, SVR_ISN + 1);
     assert_int_equal(f->side[SVR].wscale, 15); /* not told */
+    c2s(&x, ".", 0, 1u << 30, "");
+    assert_int_equal(x.env.reasons[REASON_ACK_INVALID],
+                     1); /* what it has sent is known by that first ACK */
     feed(&x, (struct frame){FRAME_REPLY, .flags = "S.", .seq = SVR_ISN, .ack = CLI_ISN + 1,
                             .wscale = FRAME_WSCALE(9)});
     assert_int_equal(f->side[SVR].wscale, 9); /* late, but told */
@@ -408,6 +420,7 @@ int main(void)
         T(syn_while_it_opens),
         T(syn_while_it_lives),
         T(syn_when_it_is_over),
+        T(syn_after_a_reset),
         T(only_syns_begin_anew),
         T(picked_up_by_data),
         T(picked_up_from_the_server),

@@ -348,6 +348,38 @@ static void idle_by_tick(void **state)
     assert_int_equal(engine.ctx[0].m->env.ft.count, 0);
 }
 
+static char kinds[60];
+
+static void on_kind(int sock, int side, event_t ev)
+{
+    struct pkt_info p;
+
+    sprintf(kinds + strlen(kinds), "%s%d%s ", ev == MOS_ON_GAP ? "gap" : "data", side,
+            mtcp_getlastpkt(fix.ctx, sock, side, &p) < 0 ? "" : "*");
+}
+
+/* A timer gives up: told at once at RCV, without a packet, and at the end of the batch. */
+static void gap_by_tick(void **state)
+{
+    kinds[0] = '\0';
+    fix_on(fix.lst, MOS_ON_GAP, MOS_HK_RCV);
+    fix_on(fix.lst, MOS_ON_CONN_NEW_DATA, MOS_HK_RCV);
+    fix_on(fix.lst, MOS_ON_GAP, MOS_NULL);
+    fix_on(fix.lst, MOS_ON_CONN_NEW_DATA, MOS_NULL);
+    fix.act = on_kind;
+    fix_shake();
+    fix_push(fix_cli(3, "def"));
+    assert_int_equal(mtcp_tick(fix.ctx, fix.now + 1999 * FIX_MS), 0);
+    assert_string_equal(kinds, "");
+    assert_int_equal(mtcp_tick(fix.ctx, fix.now + 2004 * FIX_MS), 0);
+    assert_string_equal(kinds, "gap1 data1 gap1 data1 ");
+    /* and the end of a flow does so, too */
+    kinds[0] = '\0';
+    fix_push(fix_cli(9, "jkl"));
+    fix_push((struct frame){.flags = "R", .seq = FIX_CLI + 13});
+    assert_string_equal(kinds, "gap1 data1 gap1 data1 ");
+}
+
 /* ---- the end ---- */
 
 static int ended[2], reason;
@@ -451,6 +483,7 @@ int main(void)
         T(time_without_packets),
         T(the_clock_never_goes_back),
         T(idle_by_tick),
+        T(gap_by_tick),
         T(the_end),
         cmocka_unit_test(what_is_made_leaves_by_the_output),
     };

@@ -139,6 +139,39 @@ static void output_in_the_order_of_the_input(void **state)
     unlink(out);
 }
 
+static void reset_at_data(mctx_t c, int sock, int side, event_t ev)
+{
+    if (ev == MOS_ON_CONN_NEW_DATA)
+        mtcp_reset_conn(c, sock);
+}
+
+/* What is made at the end of a batch leaves before the next batch's first frame, whoever made it. */
+static void output_of_the_end_of_a_batch(void **state)
+{
+    char out[] = "/tmp/weir-out-XXXXXX", *first, *text;
+    struct plan p = {.in = {"a-http-post-retransmits.pcap"},
+                     .out = out,
+                     .change = reset_at_data,
+                     .more = "epoch = 5",
+                     .cores = 1,
+                     .batch = 64};
+    size_t want, len;
+
+    close(mkstemp(out));
+    run(&p);
+    first = whole_file(out, &want);
+    p.cores = 3;
+    run(&p);
+    text = whole_file(out, &len);
+    assert_int_equal(len, want);
+    assert_memory_equal(text, first, len);
+    p.change = NULL;
+    run(&p);
+    whole_file(out, &len);
+    assert_true(len < want); /* two RSTs at least */
+    unlink(out);
+}
+
 /* Nothing is asked to change: the output is the input, frame by frame. */
 static void output_is_the_input(void **state)
 {
@@ -186,6 +219,7 @@ int main(void)
         T(every_capture),
         T(a_short_epoch),
         T(output_in_the_order_of_the_input),
+        T(output_of_the_end_of_a_batch),
         T(output_is_the_input),
     };
 
