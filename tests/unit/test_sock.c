@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "../script/pushfix.h"
+#include "pushfix.h"
 #include "engine/engine.h"
 #include "pools.h"
 
