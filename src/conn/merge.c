@@ -158,8 +158,22 @@ static bool look_at_hole(struct conn_env *env, uint32_t idx, int side, uint8_t *
                    (enum gap_cause)cause, data);
 }
 
+/*
+ * all_here: everything is in order and nothing beyond it is known of: what most packets leave
+ * behind.
+ */
+static bool all_here(const struct flow *f, int side)
+{
+    const struct flow_side *sd = &f->side[side];
+
+    return sd->strm == 0 && !(f->side[!side].flags & SIDE_FIN_SENT) &&
+           (!(sd->flags & SIDE_ACKED) || seq_leq(sd->ack, sd->base + (uint32_t)sd->next));
+}
+
 static void look_at_holes(struct conn_env *env, uint32_t idx, int side, uint8_t *data)
 {
+    if (likely(all_here(flow_at(&env->ft, idx), side)))
+        return;
     while (look_at_hole(env, idx, side, data))
         ;
 }
@@ -280,7 +294,7 @@ void conn_merge(struct conn_env *env, struct conn_pkt *cp)
     if (cp->merged || cp->ignored)
         return;
     cp->merged = true;
-    if (s->tflags & TH_ACK_) {
+    if ((s->tflags & TH_ACK_) && snd->strm) {
         take_syn_data(env, cp, cp->from, conn_acked(f, cp->from));
         if (strm_ack(&env->se, snd, conn_acked(f, cp->from)) && (snd->flags & SIDE_LAST))
             data_ready(env, cp->idx, cp->from, &cp->data);

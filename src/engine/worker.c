@@ -297,6 +297,18 @@ static void worker_input(struct worker *w, struct seg *s, int i)
     input_tcp(w, s, i);
 }
 
+/*
+ * prefetch_child: what child 0's callbacks will touch: the application's context, and the way from
+ * its id to the record.
+ */
+static void prefetch_child(const struct mon *m, const struct flow *f)
+{
+    if (f && f->c0.sock >= 0) {
+        prefetch_w(f->c0.uctx);
+        prefetch_r(&m->sock[f->c0.sock]);
+    }
+}
+
 void worker_burst(struct worker *w, struct pktbuf *const *pb, int n)
 {
     struct ftable *ft = &w->m->env.ft;
@@ -315,6 +327,9 @@ void worker_burst(struct worker *w, struct pktbuf *const *pb, int n)
     for (int i = 0; i < n; i++)
         if (w->seg[i].level == SEG_TCP)
             ftable_prefetch_record(ft, w->hash[i]);
+    for (int i = 0; i < n; i++)
+        if (w->seg[i].level == SEG_TCP)
+            prefetch_child(w->m, ftable_guess(ft, w->hash[i]));
     for (int i = 0; i < n; i++)
         worker_input(w, &w->seg[i], i);
 }

@@ -9,6 +9,10 @@
 
 #include "base/pool.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #define BUCKET_SLOTS 8
 
 /* One cache line. Used slots come first, and only the last line of a chain has free ones. */
@@ -74,6 +78,18 @@ static inline struct bucket *bucket_over(const struct buckets *b, const struct b
 }
 
 /* bucket_match: bit i for each used slot i of this line whose tag is that of the hash. */
+#ifdef __SSE2__
+static inline uint32_t bucket_match(const struct bucket *l, uint32_t hash)
+{
+    const __m128i zero = _mm_setzero_si128(), tag = _mm_set1_epi16((short)(hash >> 16));
+    const __m128i eq = _mm_cmpeq_epi16(_mm_load_si128((const __m128i *)l->tag), tag);
+    const __m128i lo = _mm_cmpeq_epi32(_mm_load_si128((const __m128i *)&l->ref[0]), zero);
+    const __m128i hi = _mm_cmpeq_epi32(_mm_load_si128((const __m128i *)&l->ref[4]), zero);
+    const __m128i free = _mm_packs_epi32(lo, hi);
+
+    return (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(_mm_andnot_si128(free, eq), zero));
+}
+#else
 static inline uint32_t bucket_match(const struct bucket *l, uint32_t hash)
 {
     const uint16_t tag = (uint16_t)(hash >> 16);
@@ -83,5 +99,6 @@ static inline uint32_t bucket_match(const struct bucket *l, uint32_t hash)
         m |= (uint32_t)(l->tag[i] == tag && l->ref[i]) << i;
     return m;
 }
+#endif
 
 #endif

@@ -194,11 +194,24 @@ void ftable_prefetch_record(const struct ftable *t, uint32_t hash)
         const char *p = (const char *)identity(t, ref);
 
         prefetch_r(p);
-        if (!(ref & FLOW_TOMB))
-            prefetch_w(p + CACHELINE); /* the two sides */
+        if (ref & FLOW_TOMB)
+            continue;
+        prefetch_w(p + CACHELINE);     /* the two sides */
+        prefetch_w(p + 2 * CACHELINE); /* the counters */
+        prefetch_r(p + 3 * CACHELINE); /* the idle timeout */
     }
     if (l->over)
         prefetch_r(bucket_over(b, l));
+}
+
+const struct flow *ftable_guess(const struct ftable *t, uint32_t hash)
+{
+    const struct buckets *b = slots_of(t);
+    const struct bucket *l = bucket_at(b, bucket_no(b, hash));
+    const uint32_t m = bucket_match(l, hash);
+    const uint32_t ref = m ? l->ref[__builtin_ctz(m)] : FLOW_TOMB;
+
+    return ref & FLOW_TOMB ? NULL : flow_at(t, ref & REF_IDX);
 }
 
 static bool same_key(const struct ftable *t, const struct flow_tomb *id, const struct flow_key *k)

@@ -56,6 +56,11 @@ static inline uint32_t ftable_hash(const struct ftable *t, const struct flow_key
  */
 void ftable_prefetch(const struct ftable *t, uint32_t hash);
 void ftable_prefetch_record(const struct ftable *t, uint32_t hash);
+/*
+ * ftable_guess: a record that a look-up of this hash will probably find, to prefetch what hangs on
+ * it; no key is compared. => NULL: none in the first line.
+ */
+const struct flow *ftable_guess(const struct ftable *t, uint32_t hash);
 
 /*
  * ftable_find: the flow with this key; `end` is the endpoint (0/1 of the key) that sent the

@@ -81,6 +81,11 @@ struct child *mon_child(struct mon *m, int sock, uint32_t *flow)
 {
     uint32_t idx;
 
+    /* as a rule, the packet at hand is asked about */
+    if (likely(m->cp && sock >= 0 && m->cp->f->c0.sock == sock)) {
+        *flow = m->cp->idx;
+        return &m->cp->f->c0;
+    }
     switch (kind_of(m, sock)) {
     case SK_CHILD0:
         *flow = m->sock[sock] & SK_IDX;
