@@ -148,6 +148,12 @@ uint32_t conn_open(struct conn_env *env, const struct seg *s, const struct flow_
 /* conn_refuse: checksum verdict of this segment for this flow side. => REASON_NONE: take it. */
 enum reason conn_refuse(struct conn_env *env, struct flow *f, const struct seg *s, int from);
 
+/*
+ * conn_refuse_stray: the same for a segment that belongs to no flow. => REASON_NONE unless checksums
+ * are verified throughout (CSUM_ON) and this one's is wrong.
+ */
+enum reason conn_refuse_stray(const struct conn_env *env, const struct seg *s);
+
 /* conn_begin: fill in cp for a segment of a flow. */
 void conn_begin(struct conn_env *env, struct conn_pkt *cp, struct seg *s, uint32_t idx, int from,
                 bool opened);

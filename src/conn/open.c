@@ -169,6 +169,17 @@ enum reason conn_refuse(struct conn_env *env, struct flow *f, const struct seg *
     return REASON_NONE;
 }
 
+enum reason conn_refuse_stray(const struct conn_env *env, const struct seg *s)
+{
+    bool known = true;
+
+    if (env->cfg.csum != CSUM_ON)
+        return REASON_NONE;
+    if (s->flags & SEG_IPCSUM_BAD)
+        return REASON_IP_CSUM;
+    return csum_tcp_ok(s, &known) || !known ? REASON_NONE : REASON_TCP_CSUM;
+}
+
 void conn_begin(struct conn_env *env, struct conn_pkt *cp, struct seg *s, uint32_t idx, int from,
                 bool opened)
 {

@@ -51,6 +51,7 @@ struct replay {
     struct block *block; /* BLOCKS of them; NULL with one context */
     pthread_t feeder;
     bool has_feeder;
+    bool complete; /* the feeder has written all; under lock */
     int cores;
     int working; /* contexts that were not destroyed; under lock */
     struct ctx *core[MON_CONTEXTS];
@@ -406,6 +407,10 @@ static void *run_feeder(void *arg)
     for (uint64_t i = seq > BLOCKS ? seq - BLOCKS : 0; i < seq; i++)
         empty(e, &r->block[i % BLOCKS]);
     close_output(e);
+    pthread_mutex_lock(&r->lock);
+    r->complete = true;
+    pthread_cond_broadcast(&r->filled);
+    pthread_mutex_unlock(&r->lock);
     return NULL;
 }
 
@@ -493,10 +498,11 @@ static void *run_shared(void *arg)
             leave(r, seq + 1);
         }
     }
-    /* whoever joins this one finds the output complete and the input's verdict known */
-    if (me == 0 && !gone) {
-        pthread_join(r->feeder, NULL);
-        r->has_feeder = false;
+    if (!gone) { /* whoever joins finds the output complete and the input's verdict known */
+        pthread_mutex_lock(&r->lock);
+        while (!r->complete)
+            pthread_cond_wait(&r->filled, &r->lock);
+        pthread_mutex_unlock(&r->lock);
     }
     ctx_finished(c);
     return NULL;

@@ -267,7 +267,12 @@ static void input_tcp(struct worker *w, struct seg *s, int i)
         opened = hit.idx != 0;
     }
     if (hit.idx == 0) {
-        orphan(w, s);
+        enum reason why = conn_refuse_stray(&w->m->env, s);
+
+        if (why == REASON_NONE)
+            orphan(w, s);
+        else
+            w->m->env.reasons[why]++;
         return;
     }
     if (!refused(w, s, hit.idx, hit.from, opened))
