@@ -266,7 +266,7 @@ static int read_netdev(struct reading *r, const struct conf_item *block)
         if (it->kind != CONF_ROW || it->nwords < 1 || it->nwords > 2)
             return bad(r, it, "netdev: expected a device name and a core mask");
         if (r->c->ndev == ENGINE_DEVS)
-            return bad(r, it, "netdev: too many devices (64)");
+            return bad(r, it, "netdev: too many devices (512)");
         if (it->nwords == 2 && read_mask(r, it, "netdev", it->word[1], &mask) < 0)
             return -1;
         d->name = strdup(it->word[0]);

@@ -11,7 +11,7 @@
 #include "io/io.h"
 #include "mon/mon.h"
 
-#define ENGINE_DEVS  64
+#define ENGINE_DEVS  512 /* each input file is open for the whole run */
 #define ENGINE_EPOCH 64 /* frames after which a batch ends in replay (contract 5) */
 
 /* ---- configuration (conf.c) ---- */

@@ -340,12 +340,12 @@ static void devices(void **state)
 
 static void too_many_devices(void **state)
 {
-    char text[2000] = "mos {\nnetdev {\n";
+    char text[8000] = "mos {\nnetdev {\n";
 
-    for (int i = 0; i < 65; i++)
+    for (int i = 0; i < 513; i++)
         sprintf(text + strlen(text), "pcap:%d\n", i);
     strcat(text, "}\n}\n");
-    refuses(text, ":67: netdev: too many devices (64)");
+    refuses(text, ":515: netdev: too many devices (512)");
 }
 
 static void output(void **state)
