@@ -104,9 +104,9 @@ static void untouch(struct conn_env *env, uint32_t idx)
         *link = flow_at(&env->ft, idx)->pend;
 }
 
-void conn_free(struct conn_env *env, uint32_t idx)
+void conn_forget(struct conn_env *env, uint32_t idx)
 {
-    struct flow *f = flow_at(&env->ft, idx);
+    const struct flow *f = flow_at(&env->ft, idx);
 
     if ((f->side[CLI].flags | f->side[SVR].flags) & (SIDE_PEND_DATA | SIDE_PEND_GAP)) {
         for (uint32_t i = 0; i < env->nraises; i++)
@@ -122,6 +122,13 @@ void conn_free(struct conn_env *env, uint32_t idx)
         for (uint32_t i = 0; i < env->nended; i++)
             if (env->ended[i] == idx)
                 env->ended[i] = 0;
+}
+
+void conn_free(struct conn_env *env, uint32_t idx)
+{
+    struct flow *f = flow_at(&env->ft, idx);
+
+    conn_forget(env, idx);
     strm_drop(&env->se, &f->side[CLI]);
     strm_drop(&env->se, &f->side[SVR]);
     ftable_del(&env->ft, idx);

@@ -178,8 +178,10 @@ void conn_kill(struct conn_env *env, uint32_t idx, int reason);
  * *data as conn_pkt.data.
  */
 void conn_flush(struct conn_env *env, uint32_t idx, uint8_t *data);
+/* conn_forget: take the flow off every list of the batch: raises, gaps, ended, touched. */
+void conn_forget(struct conn_env *env, uint32_t idx);
 /*
- * conn_free: give streams and record back; raises that are still listed for it are taken back.
+ * conn_free: give streams and record back; conn_forget is done.
  * Children must be gone.
  */
 void conn_free(struct conn_env *env, uint32_t idx);

@@ -75,6 +75,7 @@ static bool give_up(struct conn_env *env, uint32_t idx, int side, uint64_t upto,
         return false;
     note_gap(env, idx, side, cause, off, len);
     env->reasons[REASON_BUF_FULL] += cause == GAP_LIMIT;
+    conn_touch(env, idx); /* what waited behind it counts against the buffer's size now */
     /* bytes before it (policy LAST), or behind it */
     if (end < off || strm_end(&env->se, sd) > off + len)
         data_ready(env, idx, side, data);

@@ -233,6 +233,7 @@ static void bury_stopped(struct mon *m)
             continue;
         f = flow_at(&m->env.ft, idx);
         mon_abandon(m, idx);
+        conn_forget(&m->env, idx); /* it may have been ended after it was stopped, or before */
         strm_drop(&m->env.se, &f->side[CLI]);
         strm_drop(&m->env.se, &f->side[SVR]);
         idx = ftable_bury(&m->env.ft, idx, m->env.now);

@@ -73,9 +73,6 @@ static int set_buf(const struct set *s)
         return bad_value(s, "a buffer of", "a size");
     if (s->v == 0)
         return buffer_off(s);
-    if (size == s->m->env.se.limit)
-        /* an explicit size is told from the default by being another (contract 1, Retained) */
-        size++;
     if (s->l == NULL) {
         if (*flags & off)
             return err_set(EINVAL, "mtcp_setsockopt: this buffer was switched off for good");
@@ -83,6 +80,7 @@ static int set_buf(const struct set *s)
         if (strm == NULL)
             return err_set(ENOMEM, "mtcp_setsockopt: no memory for a stream");
         strm->limit = size;
+        strm->sized = true;
     } else {
         *flags &= (uint16_t)~off;
         s->l->buf[s->side] = size;

@@ -170,8 +170,7 @@ static void rewant_side(struct mon *m, struct flow *f, int side, const uint32_t 
 {
     struct flow_side *sd = &f->side[side];
     uint16_t want_bit = side == CLI ? CHILD_WANT_CLI : CHILD_WANT_SVR;
-    bool wanted = false,
-         retain = sd->strm && strm_at(&m->env.se, sd->strm)->limit != m->env.se.limit, nobuf = true;
+    bool wanted = false, retain = sd->strm && strm_at(&m->env.se, sd->strm)->sized, nobuf = true;
 
     for (int i = 0; i < n; i++) {
         struct child *c = mon_child_at(m, f, v[i]);
@@ -294,8 +293,10 @@ static void take_options(struct mon *m, struct flow *f, const struct listener *l
         if (l->buf[side]) {
             struct strm *s = strm_get(&m->env.se, sd);
 
-            if (s)
+            if (s && (!s->sized || s->limit < l->buf[side])) { /* of several the largest */
                 s->limit = l->buf[side];
+                s->sized = true;
+            }
         }
     }
     if (l->timeout_ms)

@@ -55,7 +55,7 @@ void strm_put(struct strm_env *e, struct flow_side *sd)
     if (sd->strm == 0)
         return;
     s = strm_at(e, sd->strm);
-    if (s->head || s->ooo || s->gap || s->syn_len || s->limit != e->limit)
+    if (s->head || s->ooo || s->gap || s->syn_len || s->sized)
         return;
     if ((sd->flags & SIDE_LAST) && s->readable != sd->next)
         return;

@@ -63,6 +63,7 @@ struct strm {
     uint32_t ooo_bytes;  /* seen above next */
     uint32_t limit;      /* bytes that may be held below next at the end of a batch */
     uint32_t ooo_limit;  /* bytes that may be seen above next */
+    uint32_t sized;      /* limit was asked for: it is retained, and stays */
     uint64_t readable;   /* only with SIDE_LAST */
     uint64_t read_to;    /* highest offset any child has read */
     uint64_t acked;      /* highest offset the receiver has acknowledged */

@@ -419,6 +419,7 @@ static inline char *run(const struct plan *p)
     assert_int_equal(pipe(fd), 0);
     pid = fork();
     if (pid == 0) {
+        free(text);
         close(fd[0]);
         dup2(2, 1); /* cmocka's lines are the parent's */
         child(p, fd[1]);

@@ -77,10 +77,10 @@ static void put_keeps_what_is_needed(void **state)
     strm_put(&f.e, &f.sd);
     assert_int_equal(f.sd.strm, 0);
     s = strm_get(&f.e, &f.sd);
-    s->limit = 99; /* a buffer size of its own */
+    s->sized = true; /* a buffer size of its own */
     strm_put(&f.e, &f.sd);
     assert_int_not_equal(f.sd.strm, 0);
-    s->limit = 1000;
+    s->sized = false;
     strm_skip(&f.e, &f.sd, 8);
     strm_put(&f.e, &f.sd);
     assert_int_not_equal(f.sd.strm, 0); /* a gap */
