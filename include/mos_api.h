@@ -188,7 +188,7 @@ enum tcpstate {
  * union monitor_filter: which packets a socket is for, as pcap-filter(7) expressions; NULL means
  * all.
  *
- * => raw_pkt_filter: raw sockets; seen on the frame as captured.
+ * => raw_pkt_filter: raw sockets, orphans included; seen on the frame as captured.
  * => stream_syn_filter: which SYNs begin a connection of this listener. stream_orphan_filter:
  *    which packets without connection it is told of. Both are seen on the innermost IP datagram,
  *    whole and before any change, so tags and tunnels do not matter (contract 4).
@@ -232,8 +232,9 @@ int mtcp_bind_monitor_filter(mctx_t mctx, int sock, monitor_filter_t cat);
  *    for the same packet's RCV (contract 3).
  * => Hooks: NEW_DATA and GAP: NULL or RCV. ORPHAN, ERROR, TIMEOUT, EVICT: NULL. CONN_START,
  *    REXMIT (never comes at SND), TCP_STATE_CHANGE, CONN_END: SND or RCV. OVERLAP: RCV. PKT_IN:
- *    SND or RCV, NULL on raw sockets. A user-defined event: as the built-in one at its root.
- * => 0; -1 with EBADF, EINVAL (unknown event, hook not for it, wrong kind of socket), ENOMEM.
+ *    SND or RCV, NULL on raw sockets (on others it is taken and never comes). Raw sockets have
+ *    PKT_IN and ORPHAN at NULL, nothing else. A user-defined event: as the built-in one at its root.
+ * => 0; -1 with EBADF, EINVAL (unknown event, hook not for it or for this kind of socket), ENOMEM.
  * => The older form, with a callback4_t, is the same call. (API semantics 1.5)
  */
 int mtcp_register_callback(mctx_t mctx, int sock, event_t event, int hook, callback_t cb);
@@ -748,7 +749,8 @@ struct mtcp_frame {
  * => v NULL and n 0: the end of the input; every live connection ends with reason MOS_END_EOF.
  *    Frames after that are refused.
  * => n; -1 with EINVAL (v NULL, n negative, a linktype nobody knows: nothing was worked off),
- *    EBUSY (the context has a device of its own), EDEADLK (in a callback), EPIPE (after the end).
+ *    EBUSY (the context has a device of its own), EDEADLK (in a callback), EPIPE (after the end,
+ *    or interrupted by SIGINT).
  *    (contract 2 and 7)
  */
 int mtcp_push(mctx_t mctx, struct mtcp_frame *v, int n);

@@ -26,9 +26,9 @@
  * In the wrong place a call fails with EPERM and does nothing.
  *
  * ERRORS. A failing call returns -1 (NULL, 0: as declared), always sets errno, and leaves one
- * sentence in words for mtcp_errstr(). The context is looked at first: NULL is EACCES, a context
- * that was never created is EINVAL, one that has finished is EPERM. These three are not repeated
- * below.
+ * sentence in words for mtcp_errstr(). The context is looked at first: NULL is EACCES, a number
+ * that no context can have is EINVAL, a context that does not exist or has finished is EPERM. These
+ * three are not repeated below.
  */
 #ifndef MTCP_API_H
 #define MTCP_API_H
@@ -148,8 +148,9 @@ const char *mtcp_errstr(void);
  * mtcp_register_signal: set a handler for a signal, in place of signal(2). [any]
  *
  * => SIGINT: the library's own handler stays and calls `handler` after it noted the interrupt.
- *    Without a handler SIGINT ends every context: each mtcp_app_join returns. A second SIGINT
- *    within one second does so even if there is a handler.
+ *    Without a handler SIGINT ends every context: each mtcp_app_join returns, and the next
+ *    mtcp_push or mtcp_tick ends its connections and fails with EPIPE. A second SIGINT within one
+ *    second does so even if there is a handler.
  * => Any other signal: as signal(2).
  * => The handler that was there before (SIG_DFL if none); SIG_ERR with EINVAL.
  */

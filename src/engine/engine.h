@@ -12,7 +12,7 @@
 #include "mon/mon.h"
 
 #define ENGINE_DEVS  512 /* each input file is open for the whole run */
-#define ENGINE_EPOCH 64 /* frames after which a batch ends in replay (contract 5) */
+#define ENGINE_EPOCH 64  /* frames after which a batch ends in replay (contract 5) */
 
 /* ---- configuration (conf.c) ---- */
 
@@ -148,6 +148,8 @@ bool ctx_should_stop(const struct ctx *c);
 int replay_open(struct engine *e);
 /* replay_start: start the threads of all contexts there are. => 0; -1. Under engine.lock. */
 int replay_start(struct engine *e);
+/* replay_wake: contexts that wait for frames look if they were destroyed. Under engine.lock. */
+void replay_wake(struct engine *e);
 /* replay_close: close the devices. No thread runs. */
 void replay_close(struct engine *e);
 

@@ -23,23 +23,25 @@
 #include "base/errtext.h"
 #include "base/hash.h"
 
-static struct mtcp_context handle[MON_CONTEXTS];
 static mtcp_sighandler_t on_interrupt; /* the application's SIGINT handler */
 static struct sigaction before_us;
-static volatile sig_atomic_t in_handler;
-static time_t last_interrupt;
+/* Of the thread that runs the handler: others are free to wait. No allocation in a handler. */
+static __thread volatile sig_atomic_t in_handler __attribute__((tls_model("initial-exec")));
+static uint64_t last_interrupt; /* ns; 0: none yet */
 
 /* ---- signals ---- */
 
 static void interrupted(int sig)
 {
     int code = errno;
-    struct timespec now;
+    struct timespec ts;
+    uint64_t now;
     bool again;
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    again = last_interrupt && now.tv_sec - last_interrupt <= 1;
-    last_interrupt = now.tv_sec ? now.tv_sec : 1;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    now = (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
+    again = last_interrupt && now - last_interrupt <= NSEC_PER_SEC;
+    last_interrupt = now;
     if (on_interrupt == NULL || again)
         __atomic_store_n(&engine.end_now, 1, __ATOMIC_RELAXED);
     if (on_interrupt) {
@@ -217,10 +219,9 @@ static mctx_t create(int cpu)
     c->m->stats = tell_stats;
     egress_init(&c->own);
     c->eg = &c->own;
-    handle[cpu].cpu = cpu;
     mon_register(cpu, c->m);
     engine.nctx++;
-    return &handle[cpu];
+    return mon_handle(cpu);
 }
 
 mctx_t mtcp_create_context(int cpu)
@@ -246,7 +247,7 @@ mctx_t mtcp_create_context(int cpu)
 /* reap: its thread is gone or never was: give everything back. Under the lock. */
 static void reap(struct ctx *c)
 {
-    int cpu = c->m->mctx.cpu;
+    int cpu = c->m->mctx->cpu;
 
     mon_register(cpu, NULL);
     mon_destroy(c->m);
@@ -311,6 +312,9 @@ int mtcp_destroy_context(mctx_t mctx)
     if (later)
         /* it ends at the next burst; mtcp_app_join or mtcp_destroy gives its memory back */
         return 0;
+    pthread_mutex_lock(&engine.lock);
+    replay_wake(&engine);
+    pthread_mutex_unlock(&engine.lock);
     wait_done(c, m);
     give_back(c, m);
     return 0;
@@ -370,7 +374,7 @@ int mtcp_destroy(void)
 {
     for (int i = 0; i < MON_CONTEXTS; i++)
         if (engine.ctx[i].m && __atomic_load_n(&engine.ctx[i].stop, __ATOMIC_RELAXED))
-            mtcp_destroy_context(&handle[i]);
+            mtcp_destroy_context(mon_handle(i));
     pthread_mutex_lock(&engine.lock);
     if (engine.up && engine.nctx == 0) {
         replay_close(&engine);
@@ -378,7 +382,6 @@ int mtcp_destroy(void)
         sigaction(SIGINT, &before_us, NULL);
         on_interrupt = NULL;
         engine.up = false;
-        ude_forget_all();
     }
     pthread_mutex_unlock(&engine.lock);
     return 0;

@@ -91,6 +91,19 @@ static bool linktype_known(int lt)
     return false;
 }
 
+/* end_input: what lives ends, and nothing more is taken. */
+static int end_input(struct ctx *c)
+{
+    c->push->inside = true;
+    mon_eof(c->m);
+    c->push->inside = false;
+    c->push->ended = true;
+    egress_burst(engine.out, engine.conf.mon.forward, NULL, 0, &c->eg, 1);
+    if (engine.out)
+        io_flush(engine.out);
+    return 0;
+}
+
 /* push_enter: the context behind the handle, ready for frames, this thread its own. */
 static struct ctx *push_enter(mctx_t mctx)
 {
@@ -117,6 +130,10 @@ static struct ctx *push_enter(mctx_t mctx)
     __atomic_store_n(&m->state, MON_RUNNING, __ATOMIC_RELEASE);
     c->eg = &c->own;
     forget_changed(c->push);
+    if (ctx_should_stop(c)) { /* SIGINT ends this context as it ends one that reads a capture */
+        end_input(c);
+        return err_null(EPIPE, "context %d was interrupted", mctx->cpu);
+    }
     return c;
 }
 
@@ -213,18 +230,6 @@ static int push_group(struct ctx *c, struct mtcp_frame *v, int n)
     return rc;
 }
 
-static int end_input(struct ctx *c)
-{
-    c->push->inside = true;
-    mon_eof(c->m);
-    c->push->inside = false;
-    c->push->ended = true;
-    egress_burst(engine.out, engine.conf.mon.forward, NULL, 0, &c->eg, 1);
-    if (engine.out)
-        io_flush(engine.out);
-    return 0;
-}
-
 int mtcp_push(mctx_t mctx, struct mtcp_frame *v, int n)
 {
     struct ctx *c = push_enter(mctx);
@@ -244,6 +249,10 @@ int mtcp_push(mctx_t mctx, struct mtcp_frame *v, int n)
     for (int i = 0; i < n; i += IO_BURST) {
         if (__atomic_load_n(&c->stop, __ATOMIC_RELAXED))
             return err_set(EPERM, "mtcp_push: context %d was destroyed in a callback", mctx->cpu);
+        if (ctx_should_stop(c)) {
+            end_input(c);
+            return err_set(EPIPE, "mtcp_push: context %d was interrupted", mctx->cpu);
+        }
         if (push_group(c, v + i, n - i < IO_BURST ? n - i : IO_BURST) < 0)
             return -1;
     }

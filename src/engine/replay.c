@@ -107,12 +107,22 @@ static bool nobody_reads(void)
     return engine.running && engine.replay && all_stop(engine.replay);
 }
 
+/* from_program: how many of the devices are "mem:", whose frames come by mtcp_push? */
+static int from_program(struct io_dev *const *dev, int n)
+{
+    int user = 0;
+
+    for (int i = 0; i < n; i++)
+        user += (dev[i]->caps & IO_USER) != 0;
+    return user;
+}
+
 int replay_open(struct engine *e)
 {
     struct io_open_args args = {
         .dir = IO_IN, .filter = e->conf.filter, .poison = e->conf.poison, .stop = nobody_reads};
     struct io_dev *dev[ENGINE_DEVS];
-    int n = 0;
+    int n = 0, user;
 
     if (is_own_input(&e->conf))
         return err_set(EINVAL, "%s is an input and cannot be the output too", e->conf.out);
@@ -126,9 +136,14 @@ int replay_open(struct engine *e)
             goto fail;
         }
     }
-    if (n == 1 && (dev[0]->caps & IO_USER)) { /* mem: frames come by mtcp_push */
-        io_close(dev[0]);
-        n = 0;
+    user = from_program(dev, n);
+    if (user > 0 && user < n) {
+        err_set(EINVAL, "netdev: frames come from the program (mem:) or are read, not both");
+        goto fail;
+    }
+    if (user > 0) {
+        while (n > 0)
+            io_close(dev[--n]);
     } else if (n > 0) {
         e->in = n == 1 ? dev[0] : io_chain(dev, n);
         n = 0;
@@ -469,6 +484,22 @@ static void leave(struct replay *r, uint64_t seq)
     pthread_mutex_unlock(&r->lock);
 }
 
+static bool destroyed(const struct ctx *c)
+{
+    return __atomic_load_n(&c->stop, __ATOMIC_RELAXED);
+}
+
+void replay_wake(struct engine *e)
+{
+    struct replay *r = e->replay;
+
+    if (r == NULL)
+        return;
+    pthread_mutex_lock(&r->lock);
+    pthread_cond_broadcast(&r->filled);
+    pthread_mutex_unlock(&r->lock);
+}
+
 static void *run_shared(void *arg)
 {
     struct ctx *c = arg;
@@ -482,20 +513,24 @@ static void *run_shared(void *arg)
     c->w.slots = true;
     for (uint64_t seq = 0; !last && !gone; seq++) {
         struct block *b = &r->block[seq % BLOCKS];
+        uint64_t next = seq; /* the first that it is not done with */
 
         pthread_mutex_lock(&r->lock);
-        while (r->nfilled <= seq)
+        while (r->nfilled <= seq && !destroyed(c))
             pthread_cond_wait(&r->filled, &r->lock);
+        gone = r->nfilled <= seq;
         pthread_mutex_unlock(&r->lock);
-        last = b->last;
-        work_block(c, b, me);
-        pthread_mutex_lock(&r->lock);
-        done_with(r, seq);
-        pthread_mutex_unlock(&r->lock);
-        gone = !last && __atomic_load_n(&c->stop, __ATOMIC_RELAXED);
+        if (!gone) {
+            last = b->last;
+            work_block(c, b, me);
+            pthread_mutex_lock(&r->lock);
+            done_with(r, next++);
+            pthread_mutex_unlock(&r->lock);
+            gone = !last && destroyed(c);
+        }
         if (gone) {
             finish(c);
-            leave(r, seq + 1);
+            leave(r, next);
         }
     }
     if (!gone) { /* whoever joins finds the output complete and the input's verdict known */

@@ -17,6 +17,14 @@
  */
 static struct mon *contexts[MON_CONTEXTS];
 
+/* What programs hold, callbacks' argument included: it outlives the context (API semantics 13.2). */
+static struct mtcp_context handles[MON_CONTEXTS];
+
+mctx_t mon_handle(int cpu)
+{
+    return &handles[cpu];
+}
+
 void mon_register(int cpu, struct mon *m)
 {
     __atomic_store_n(&contexts[cpu], m, __ATOMIC_RELEASE);
@@ -59,7 +67,8 @@ struct mon *mon_create(int cpu, const struct mon_conf *c)
 
     if (m == NULL)
         return err_null(ENOMEM, "no memory for a context");
-    m->mctx.cpu = cpu;
+    m->mctx = mon_handle(cpu);
+    m->mctx->cpu = cpu;
     if (conn_env_init(&m->env, &c->conn, flows, c->secret, c->rmem_size, c->ooo_size) < 0) {
         free(m);
         return NULL;
@@ -69,7 +78,8 @@ struct mon *mon_create(int cpu, const struct mon_conf *c)
     if (m->sets == NULL) {
         conn_env_fini(&m->env);
         free(m);
-        return err_null(ENOMEM, "no memory for a context's event sets");
+        return err_null(ENOMEM, "no memory for a context's event sets%s",
+                        c->mem_limit ? ": see the key 'memory'" : "");
     }
     m->max_sock = c->max_sock;
     m->rmem_size = c->rmem_size;

@@ -75,7 +75,7 @@ struct mon_timer {
 enum mon_state { MON_SETUP, MON_RUNNING, MON_DONE };
 
 struct mon {
-    struct mtcp_context mctx; /* the public handle */
+    mctx_t mctx; /* the public handle */
     struct conn_env env;
     struct evtab *sets;
     struct listener lst[MON_LISTENERS]; /* in order of creation; slots are reused */
@@ -134,6 +134,8 @@ struct mon {
 
 /* ---- contexts (context.c) ---- */
 
+/* mon_handle: context number cpu as programs know it; the same for good. */
+mctx_t mon_handle(int cpu);
 /*
  * mon_of: the context behind a handle, whatever its state. => NULL with EACCES (NULL handle),
  * EINVAL (cpu), EPERM (none).

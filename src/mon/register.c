@@ -65,15 +65,14 @@ static int close_listener(struct mon *m, struct listener *l)
         return err_set(EBADF, "socket %d was closed before", l->sock);
     l->closed = true;
     m->raw_sockets -= l->raw;
-    /*
-     * callbacks of the listener itself (orphans, raw packets) end at once: the set a dispatch walks
-     * is replaced
-     */
+    /* its own callbacks (orphans, raw packets) end at once: the set a dispatch walks is replaced */
+    for (int h = 0; h < 3; h++) {
+        evset_unref(m->sets, l->set[h]);
+        l->set[h] = 0;
+    }
     if (l->kids == 0) {
         int id = l->sock;
 
-        for (int h = 0; h < 3; h++)
-            evset_unref(m->sets, l->set[h]);
         mon_filter_free(&l->syn);
         mon_filter_free(&l->orphan);
         memset(l, 0, sizeof(*l));
@@ -147,11 +146,13 @@ static int hook_index(int hook)
 }
 
 /* Where an event may be registered (contract 3), by the rank of its root: bits of 1 << HK_*. */
+enum { ANY_HOOK = 1 << HK_SND | 1 << HK_RCV | 1 << HK_NULL };
+
 static const uint8_t hooks_of[EV_RANKS] = {
-    [EV_PKT_IN] = 1 << HK_SND | 1 << HK_RCV | 1 << HK_NULL,
-    [EV_PKT_OUT] = 1 << HK_SND | 1 << HK_RCV | 1 << HK_NULL,
+    [EV_PKT_IN] = ANY_HOOK,
+    [EV_PKT_OUT] = ANY_HOOK,
     [EV_CONN_START] = 1 << HK_SND | 1 << HK_RCV,
-    [EV_CONN_SETUP] = 1 << HK_SND | 1 << HK_RCV | 1 << HK_NULL,
+    [EV_CONN_SETUP] = ANY_HOOK,
     [EV_STATE] = 1 << HK_SND | 1 << HK_RCV,
     [EV_REXMIT] = 1 << HK_SND | 1 << HK_RCV,
     [EV_OVERLAP] = 1 << HK_RCV,
@@ -162,7 +163,7 @@ static const uint8_t hooks_of[EV_RANKS] = {
     [EV_EVICT] = 1 << HK_NULL,
     [EV_ORPHAN] = 1 << HK_NULL,
     [EV_CONN_END] = 1 << HK_SND | 1 << HK_RCV,
-    [EV_DEBUG] = 1 << HK_SND | 1 << HK_RCV | 1 << HK_NULL,
+    [EV_DEBUG] = ANY_HOOK,
 };
 
 static int check_hook(event_t event, int hook)
@@ -195,6 +196,22 @@ static int change_set(struct mon *m, uint32_t *setp, event_t event, const struct
     return 0;
 }
 
+/* register_own: of a listener or raw socket itself. */
+static int register_own(struct mon *m, struct listener *l, event_t event, int hook,
+                        const struct ev_cb *cb)
+{
+    int rank = ude_root(event);
+
+    if (l->closed)
+        return err_set(EBADF, "mtcp_register_callback: socket %d was closed", l->sock);
+    if (l->raw && (hook != MOS_NULL || (rank != EV_ORPHAN && hooks_of[rank] != ANY_HOOK)))
+        return err_set(EINVAL,
+                       "mtcp_register_callback: socket %d is raw: it has MOS_ON_PKT_IN and "
+                       "MOS_ON_ORPHAN at MOS_NULL, nothing else",
+                       l->sock);
+    return change_set(m, &l->set[hook_index(hook)], event, cb);
+}
+
 static int register_cb(mctx_t mctx, int sock, event_t event, int hook, const struct ev_cb *cb)
 {
     struct mon *m = mon_enter(mctx);
@@ -210,7 +227,7 @@ static int register_cb(mctx_t mctx, int sock, event_t event, int hook, const str
         return -1;
     l = mon_listener(m, sock);
     if (l)
-        return change_set(m, &l->set[h], event, cb);
+        return register_own(m, l, event, hook, cb);
     c = mon_child(m, sock, &idx);
     if (c == NULL)
         return err_set(EBADF, "mtcp_register_callback: no socket has the number %d", sock);

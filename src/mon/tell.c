@@ -30,7 +30,7 @@ static void tell_one(struct mon *m, const uint32_t *setp, const uint16_t *flags,
         .setp = setp,
         .flags = flags,
         .stop = stop_bits(side),
-        .mctx = &m->mctx,
+        .mctx = m->mctx,
         .sock = sock,
         .side = side,
         .outer = m->call,
@@ -137,12 +137,20 @@ static bool domain_sees(const struct listener *l, const struct seg *s)
     return l->domain == AF_UNSPEC || (l->domain == AF_INET6) == ((s->flags & SEG_IP6) != 0);
 }
 
+/* frame_wanted: a raw socket's one filter, for whatever it is told. */
+static bool frame_wanted(struct listener *l, const struct seg *s)
+{
+    return mon_filter_match(&l->syn, s->pb->linktype, s->pb->data, s->pb->len, s->pb->wire_len);
+}
+
 static bool orphan_wanted(struct listener *l, const struct seg *s)
 {
     uint32_t caplen = s->pb->len - s->l3_off;
 
-    return l->raw || mon_filter_match(&l->orphan, DLT_RAW, s->pb->data + s->l3_off,
-                                      caplen < s->ip_len ? caplen : s->ip_len, s->ip_len);
+    if (l->raw)
+        return frame_wanted(l, s);
+    return mon_filter_match(&l->orphan, DLT_RAW, s->pb->data + s->l3_off,
+                            caplen < s->ip_len ? caplen : s->ip_len, s->ip_len);
 }
 
 void mon_tell_orphan(struct mon *m, struct seg *s)
@@ -169,7 +177,7 @@ void mon_tell_raw(struct mon *m, struct seg *s)
 
         if (l->started && l->raw && !l->closed &&
             (evset_mask(m->sets, l->set[HK_NULL]) & EVB(EV_PKT_IN)) && domain_sees(l, s) &&
-            mon_filter_match(&l->syn, s->pb->linktype, s->pb->data, s->pb->len, s->pb->wire_len))
+            frame_wanted(l, s))
             tell_one(m, &l->set[HK_NULL], NULL, l->sock, MOS_SIDE_BOTH, EVB(EV_PKT_IN));
     }
     m->seg = NULL;

@@ -124,9 +124,9 @@ static void run(struct mon *m, const struct mon_timer *t)
 {
     m->in_callback++;
     if (t->cb.arity == EV_ARGS4)
-        t->cb.f4(&m->mctx, t->id, 0, MOS_NULL_EVENT);
+        t->cb.f4(m->mctx, t->id, 0, MOS_NULL_EVENT);
     else
-        t->cb.f5(&m->mctx, t->id, 0, MOS_NULL_EVENT, NULL);
+        t->cb.f5(m->mctx, t->id, 0, MOS_NULL_EVENT, NULL);
     m->in_callback--;
 }
 

@@ -48,7 +48,7 @@ static int up(void **state)
     m = mon_create(0, &conf);
     assert_non_null(m);
     mon_register(0, m);
-    ctx = &m->mctx;
+    ctx = m->mctx;
     nran = 0;
     also = NULL;
     return 0;
