@@ -708,6 +708,7 @@ struct mos_overlap_info {
  *
  * => *optlen in: bytes at optval, a multiple of 40; out: bytes written. With optval NULL: bytes
  *    needed.
+ * => May also be asked for, by any thread, after mtcp_app_join and before mtcp_destroy_context.
  */
 struct mos_stat {
     char name[32]; /* ends in '\0' */

@@ -102,8 +102,8 @@ struct app_ops;
  *    hands in its frames itself (mtcp_push).
  * => Installs a SIGINT handler, see mtcp_register_signal. Prints nothing and never ends the
  *    process.
- * => 0; or -1 with ENOENT/EACCES (file), EINVAL (syntax, unknown key, bad value: file, line and
- *    the nearest known name are in mtcp_errstr), ENODEV (device), EALREADY (second call), ENOMEM.
+ * => 0; or -1 with ENOENT/EACCES/EISDIR (file), EINVAL (syntax, unknown key, bad value: file, line
+ *    and the nearest known name are in mtcp_errstr), ENODEV (device), EALREADY (second call), ENOMEM.
  * => A key that does nothing here (say, nb_mem_channels) is accepted; mtcp_errstr then names it
  *    although 0 was returned. (API semantics 1.4 and 8, contract 5)
  */

@@ -411,11 +411,11 @@ static int read_all(struct reading *r)
 
     for (const struct conf_item *it = r->f->first; it; it = it->next) {
         if (it->kind == CONF_BLOCK && strcmp(it->name, "mos") == 0) {
-            if (seen)
-                return bad(r, it, "a second mos block");
-            seen = true;
-            if (read_mos(r, it) < 0)
+            if (seen) /* mOS takes the first */
+                note_ignored(r, "a second mos block");
+            else if (read_mos(r, it) < 0)
                 return -1;
+            seen = true;
         } else if (it->kind == CONF_BLOCK && strcmp(it->name, "application") == 0) {
             if (read_app(r, it) < 0)
                 return -1;

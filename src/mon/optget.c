@@ -412,9 +412,21 @@ static int of_endpoint(struct mon *m, int sock)
                    sock);
 }
 
+/* enter: as mon_enter; the counters of a finished context may be asked for until it is destroyed. */
+static struct mon *enter(mctx_t mctx, int level, int optname)
+{
+    struct mon *m = NULL;
+
+    if (level == SOL_MONSOCKET && optname == MOS_STATS)
+        m = mon_of(mctx);
+    if (m && __atomic_load_n(&m->state, __ATOMIC_ACQUIRE) == MON_DONE)
+        return m;
+    return mon_enter(mctx);
+}
+
 int mtcp_getsockopt(mctx_t mctx, int sock, int level, int optname, void *optval, socklen_t *optlen)
 {
-    struct mon *m = mon_enter(mctx);
+    struct mon *m = enter(mctx, level, optname);
     const struct get_opt *o = level == SOL_MONSOCKET ? find_opt(optname) : NULL;
 
     if (m == NULL)

@@ -79,6 +79,27 @@ static void handle_of_a_callback_stays_readable(void **state)
     mtcp_app_join(seen);
 }
 
+static void counters_stay_after_the_end(void **state)
+{
+    struct mos_stat v[128];
+    socklen_t len = sizeof(v);
+    int yes = 0;
+
+    up("");
+    syn(99);
+    lite_flush(&l);
+    assert_int_equal(mtcp_push(l.ctx, NULL, 0), 0);
+    assert_int_equal(mtcp_getsockopt(l.ctx, l.lst, SOL_MONSOCKET, MOS_STATS, v, &len), 0);
+    for (socklen_t i = 0; i < len / sizeof(v[0]); i++)
+        if (strcmp(v[i].name, "flows") == 0)
+            yes = v[i].value == 1;
+    assert_true(yes);
+    assert_int_equal(mtcp_setsockopt(l.ctx, l.lst, SOL_MONSOCKET, MOS_STATS, &yes, sizeof(yes)),
+                     -1);
+    assert_int_equal(errno, EPERM);
+    lite_fini(&l);
+}
+
 static bool always(mctx_t m, int sock, int side, event_t ev, filter_arg_t *arg)
 {
     return true;
@@ -364,6 +385,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(handle_of_a_callback_stays_readable),
+        cmocka_unit_test(counters_stay_after_the_end),
         cmocka_unit_test(events_outlive_the_library),
         cmocka_unit_test(closed_listener_is_silent_at_once),
         cmocka_unit_test(stopped_and_reset_ends_nobody_else),

@@ -303,10 +303,15 @@ static void unknown_keys(void **state)
     refuses("forward = 1\n", ":1: unknown key 'forward'");
 }
 
+static void first_mos_block_counts(void **state)
+{
+    takes("mos {\nrmem_size = 4096\n}\nmos {\nrmem_size = 1\n}\n", "a second mos block");
+    assert_int_equal(c.mon.rmem_size, 4096);
+}
+
 static void wrong_places(void **state)
 {
     refuses("mos {\nsomething\n}\n", ":2: expected 'key = value' or a block");
-    refuses("mos {\n}\n# again\nmos {\n}\n", ":4: a second mos block");
     refuses("application {\nrun\n}\n", ":2: application: expected 'key = value'");
     refuses("application {\nrun {\n}\n}\n", ":2: application: expected 'key = value'");
     refuses("mos = 1\n", ":1: expected 'mos { ... }' or 'application { ... }'");
