@@ -40,11 +40,18 @@ int flow_info(mctx_t mctx, int sock, struct mos_flow_info *info)
     return mtcp_getsockopt(mctx, sock, SOL_MONSOCKET, MOS_FLOW_INFO, info, &len);
 }
 
-uint64_t flow_clock(mctx_t mctx, uint64_t last_ns)
+uint64_t flow_clock(mctx_t mctx, int sock, uint64_t last_ns)
 {
-    uint64_t last_us = last_ns / 1000;
-    uint32_t delta = mtcp_cb_get_ts(mctx) - (uint32_t)last_us;
+    uint64_t last_us = last_ns / 1000, us = 0;
+    socklen_t len = sizeof(us);
+    uint32_t delta;
 
+    /* where times run backwards the newest packet may lie far behind the clock at the last one */
+    if (mtcp_getsockopt(mctx, sock, SOL_MONSOCKET, MOS_TIMESTAMP, &us, &len) == 0 && us > last_us) {
+        last_us = us;
+        last_ns = us * 1000;
+    }
+    delta = mtcp_cb_get_ts(mctx) - (uint32_t)last_us;
     /* A clock that stands a little before the last packet is at it, not 71 minutes behind. */
     if (delta == 0 || delta > UINT32_MAX - 10 * 1000000)
         return last_ns;

@@ -27,10 +27,10 @@ int flow_ends(mctx_t mctx, int sock, struct ends *ends);
 /* flow_info: all that is known of it. => 0, or -1. [callback] */
 int flow_info(mctx_t mctx, int sock, struct mos_flow_info *info);
 /*
- * flow_clock: the time now, in ns since 1970, unwrapped with a time that lies at most 71 minutes
- * back, such as mos_flow_info.last_ns. [callback]
+ * flow_clock: the time now, in ns since 1970, unwrapped with the time of this child's last packet;
+ * last_ns is mos_flow_info's. [callback]
  */
-uint64_t flow_clock(mctx_t mctx, uint64_t last_ns);
+uint64_t flow_clock(mctx_t mctx, int sock, uint64_t last_ns);
 
 /* endpoint_set: from the bytes of a packet; port in network order. */
 void endpoint_set(struct endpoint *e, int family, const void *addr, uint16_t port);

@@ -242,7 +242,7 @@ static bool describe(struct event_line *e, mctx_t mctx, int sock, int side, even
     e->state[MOS_SIDE_CLI] = state_of(mctx, sock, MOS_TCP_STATE_CLI);
     e->state[MOS_SIDE_SVR] = state_of(mctx, sock, MOS_TCP_STATE_SVR);
     if (!e->has_packet && flow_info(mctx, sock, &info) == 0)
-        e->ts_ns = flow_clock(mctx, info.last_ns);
+        e->ts_ns = flow_clock(mctx, sock, info.last_ns);
     return true;
 }
 

@@ -77,14 +77,19 @@ static bool echo_ok(const struct flow *f, const struct seg *s, int to)
     return ts_echo_sent(s->tsecr, f->ctr[to].tsval);
 }
 
-/* ack_of_syn: ISS < SEG.ACK <= SND.NXT of the receiver. */
+/*
+ * ack_of_syn: ISS < SEG.ACK <= SND.NXT of the receiver. Where the SYN/ACK passed unseen, so may
+ * have what the receiver has sent since: up to a window without a scale, that of a SYN/ACK.
+ */
 static bool ack_of_syn(const struct conn_pkt *cp)
 {
     const struct flow_side *snd = &cp->f->side[cp->from], *rcv = &cp->f->side[cp->to];
+    bool unseen = !(cp->f->flags & FLOW_STRICT) && !(cp->s->tflags & TH_SYN_);
 
     if (!(cp->s->tflags & TH_ACK_) || !(cp->f->flags & base_bit(cp->from)))
         return false;
-    return seq_leq(snd->base, cp->s->ack) && seq_leq(cp->s->ack, rcv->snd_max);
+    return seq_leq(snd->base, cp->s->ack) &&
+           seq_leq(cp->s->ack, rcv->snd_max + (unseen ? UINT16_MAX : 0));
 }
 
 static bool rst_believed(const struct conn_pkt *cp)
@@ -210,6 +215,43 @@ static void note_syn(struct conn_pkt *cp)
         snd->wscale = rcv->wscale = 0;
 }
 
+/*
+ * keep_far_ack: an ACK of what was never sent, as it seems; or the tap has lost more than a window
+ * of it. To be believed once the sender goes on from there (see agree).
+ */
+static void keep_far_ack(struct conn_env *env, struct conn_pkt *cp)
+{
+    struct flow_ext *x = flow_ext_get(&env->ft, cp->f);
+
+    if (x == NULL)
+        return;
+    x->dir[cp->to].far_ack = cp->s->ack;
+    x->dir[cp->to].far_wnd = cp->s->win;
+    x->dir[cp->to].far = true;
+}
+
+/* agree: do both ends speak of one place beyond all that was seen? Then it is where they are. */
+static void agree(struct conn_env *env, struct conn_pkt *cp)
+{
+    const struct seg *s = cp->s;
+    struct flow_side *rcv = &cp->f->side[cp->to];
+    struct flow_ext *x = cp->f->ext ? flow_ext_get(&env->ft, cp->f) : NULL;
+    uint32_t far;
+
+    if (likely(x == NULL || !x->dir[cp->from].far) || (s->tflags & (TH_SYN_ | TH_RST_)))
+        return;
+    far = x->dir[cp->from].far_ack;
+    if (s->seq - far > tcp_window(x->dir[cp->from].far_wnd, rcv->wscale))
+        return;
+    x->dir[cp->from].far = false;
+    if ((rcv->flags & SIDE_ACKED) && !seq_lt(rcv->ack, far))
+        return;
+    rcv->flags |= SIDE_ACKED;
+    rcv->ack = far;
+    rcv->wnd = x->dir[cp->from].far_wnd;
+    rcv->dupacks = 0;
+}
+
 /* note_ack: the sender's ACK and window. */
 static void note_ack(struct conn_env *env, struct conn_pkt *cp)
 {
@@ -236,6 +278,8 @@ static void note_ack(struct conn_env *env, struct conn_pkt *cp)
         if ((rcv->flags & SIDE_SPOKE) &&
             seq_lt(rcv->snd_max + (f->flags & FLOW_STRICT ? 0 : beyond), s->ack)) {
             env->reasons[REASON_ACK_INVALID]++;
+            if (!(f->flags & FLOW_STRICT))
+                keep_far_ack(env, cp);
             return;
         }
         cp->first_ack = !(snd->flags & SIDE_ACKED);
@@ -287,6 +331,22 @@ static bool acks_fin(const struct flow *f, const struct seg *s, int of)
            seq_lt(f->ctr[of].fin, s->ack);
 }
 
+/* note_time: the clock never goes back; the times of frames may. */
+static void note_time(struct conn_env *env, struct conn_pkt *cp)
+{
+    struct flow *f = cp->f;
+    uint64_t ts = cp->s->pb->ts_ns, newest;
+    struct flow_ext *x = NULL;
+
+    if (unlikely(f->ext || ts < env->now))
+        x = flow_ext_get(&env->ft, f);
+    if (unlikely(x && (x->behind || ts < env->now))) {
+        newest = cp->opened ? 0 : f->last - x->behind;
+        x->behind = env->now - (ts > newest ? ts : newest);
+    }
+    f->last = env->now;
+}
+
 void conn_send(struct conn_env *env, struct conn_pkt *cp)
 {
     struct flow *f = cp->f;
@@ -297,13 +357,14 @@ void conn_send(struct conn_env *env, struct conn_pkt *cp)
     uint64_t idle = env->now - f->last;
     uint8_t next;
 
-    f->last = env->now;
+    note_time(env, cp);
     f->flags &= (uint16_t) ~(FLOW_IDLE_TOLD | FLOW_LAST_SVR);
     if (cp->to == SVR)
         f->flags |= FLOW_LAST_SVR;
     count(env, cp);
     if (cp->opened)
         cp->snd |= CR_CONN_START;
+    agree(env, cp);
     judge(env, cp, idle);
     if (cp->ignored)
         return;

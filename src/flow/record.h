@@ -150,7 +150,11 @@ struct flow_ext {
     struct {
         uint64_t rexmit_packets, rexmit_bytes, ooo_packets, late_bytes;
         uint64_t gap_carry, packets_carry;
-    } dir[2]; /* by sender */
+        uint32_t far_ack; /* the other side's ACK of what passed unseen, not believed yet */
+        uint16_t far_wnd; /* its window */
+        bool far;         /* there is one */
+    } dir[2];             /* by sender */
+    uint64_t behind;      /* `last` minus the newest packet's time, where times run backwards */
     uint16_t vlan[SEG_MAX_VLANS];
     uint8_t nvlan;
     uint8_t zero;

@@ -227,7 +227,8 @@ static int get_flow_info(const struct get *g)
     const struct flow *f = g->f;
     const struct flow_ext *x = f->ext ? pool_at(&g->m->env.ft.exts, f->ext) : NULL;
     bool ending = g->m->ending == g->idx;
-    struct mos_flow_info v = {.start_ns = f->start, .last_ns = f->last, .flags = info_flags(g)};
+    struct mos_flow_info v = {
+        .start_ns = f->start, .last_ns = f->last - (x ? x->behind : 0), .flags = info_flags(g)};
     size_t room = *g->len;
 
     if (room < OLDEST)

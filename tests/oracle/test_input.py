@@ -128,6 +128,28 @@ def test_time_runs_backwards(tmp_path):
         assert [rec[s]['packets'] for s in SIDES] == [x.packets for x in want.side]
 
 
+def test_times_of_an_earlier_file(tmp_path):
+    """A capture behind a later one: its connections end with their own newest packets, not when the later one did."""
+    late, early = gen.Net(seed=32), gen.Net(seed=33)
+    late.now += 3600 * 10**9
+    late.random_conn()
+    c = talk(early.conn().open()).close()
+    shift = [f._replace(ts=f.ts - 7 * gen.MS if i == len(early.frames) - 1 else f.ts)
+             for i, f in enumerate(early.frames)]
+    rec = next(r for r in weirtool.flows([late.write(tmp_path / 'a.pcap'),
+                                          early.write(tmp_path / 'b.pcap', frames=shift)])
+               if weirtool.key(r) == c.want.tuple)
+    assert (rec['start'], rec['end']) == pytest.approx(
+        (shift[0].ts / 1e9, max(f.ts for f in shift) / 1e9), abs=1.5e-6, rel=0)
+
+
+def test_file_name_with_a_line_end(tmp_path):
+    """It has no place in a configuration: refused, and the file is named."""
+    path = tmp_path / 'two\nlines.pcap'
+    path.write_bytes(capfile.pcap_bytes([]))
+    assert 'lines.pcap' in weirtool.run('flows', '-r', path, code=2).err
+
+
 BAD_FILES = {
     'missing.pcap': None,
     'empty.pcap': b'',

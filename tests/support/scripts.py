@@ -145,6 +145,18 @@ def synack_lost_by_the_capture(net):
 
 
 @script
+def all_lost_from_the_synack_to_the_answer(net):
+    """Of the beginning only the SYN was captured: the answer's bytes count from its first segment on."""
+    c = net.conn().syn()
+    c.nxt[S] = 1
+    c.skip(C, 30)
+    c.seen = [1, 31]
+    for i in range(5):
+        c.data(S, b'answer %d' % i).data(S, b'goes on').ack(C)
+    c.close()
+
+
+@script
 def ack_of_the_handshake_lost(net):
     c = net.conn().syn().synack()
     c.seen[C] = 1
@@ -358,6 +370,33 @@ def hole_never_acknowledged(net):
     c.nxt[S] = c.seen[C] = 1
     c.ack(C).data(C, b'before').skip(C, 5).data(C, b'behind').wait(20).data(C, b' the hole')
     c.want.reason = {'eof'}
+
+
+@script
+def more_than_a_window_lost(net):
+    """The capture lost far more than a window, ACKs included; both ends go on at one place: that is where they are."""
+    c = talk(net.conn().open())
+    c.skip(S, 50000000)
+    c.ack(C).ack(C)
+    for _ in range(5):
+        c.data(S, b'after the loss' * 40).ack(C)
+    c.close()
+
+
+@script
+def fin_lost_by_the_capture(net):
+    """What is acknowledged behind the last byte is the FIN that was not seen, and no gap of one byte."""
+    c = talk(net.conn().open())
+    c.nxt[C] += 1
+    c.ack(S).fin(S).ack(C)
+    c.want.reason = {'fin', 'eof'}
+
+
+@script
+def one_byte_lost(net):
+    """One byte missing and others behind it is a gap of one byte."""
+    c = talk(net.conn().open())
+    c.skip(C, 1).ack(S).wait(100).ack(S).wait(100).data(C, b'behind it').ack(S).close()
 
 
 @script
