@@ -6,7 +6,6 @@
 #include "appconf.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,12 +75,12 @@ static void put_conf(FILE *fp, const struct appopt *opt, uint64_t rmem)
             opt->batch, opt->epoch);
 }
 
-static int check_names(const struct appopt *opt)
+const char *appconf_bad_name(const struct appopt *opt)
 {
     for (int i = 0; i < opt->nfiles; i++)
         if (strchr(opt->file[i], '\n'))
-            return -1;
-    return opt->out && strchr(opt->out, '\n') ? -1 : 0;
+            return opt->file[i];
+    return opt->out && strchr(opt->out, '\n') ? opt->out : NULL;
 }
 
 int appconf_file(const struct appopt *opt, uint64_t rmem)
@@ -91,10 +90,6 @@ int appconf_file(const struct appopt *opt, uint64_t rmem)
     FILE *fp;
     int fd;
 
-    if (check_names(opt) < 0) {
-        errno = EINVAL; /* a line end in a file name has no place in the grammar */
-        return -1;
-    }
     fp = open_memstream(&text, &len);
     if (!fp)
         return -1;

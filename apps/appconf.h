@@ -14,6 +14,9 @@
  */
 int appconf_file(const struct appopt *opt, uint64_t rmem);
 
+/* appconf_bad_name: a file whose name has no place in the grammar: with a line end. => NULL: none. */
+const char *appconf_bad_name(const struct appopt *opt);
+
 /* appconf_message: an error text of the library without the place in that file ("PATH:LINE: "). */
 const char *appconf_message(const char *text, const char *path);
 

@@ -60,10 +60,13 @@ bool app_has_failed(struct app *app)
 /* Hand the configuration to the library. => an exit status, the complaint made. */
 static int init_library(struct app *app)
 {
+    const char *bad = appconf_bad_name(app->opt);
     char path[64];
-    int fd = appconf_file(app->opt, app->hooks->rmem);
-    int rc;
+    int fd, rc;
 
+    if (bad)
+        return complain(APP_MISUSE, "%s: a file name with a line end in it cannot be used", bad);
+    fd = appconf_file(app->opt, app->hooks->rmem);
     if (fd < 0)
         return complain(APP_MISUSE, "cannot write the configuration: %s", strerror(errno));
     snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
