@@ -468,6 +468,7 @@ int main(void)
         T(texts),
         T(keys_without_effect),
         T(unknown_keys),
+        T(first_mos_block_counts),
         T(wrong_places),
         T(devices),
         T(too_many_devices),
