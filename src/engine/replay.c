@@ -364,11 +364,23 @@ static void empty(struct engine *e, struct block *b)
     b->used = 0;
 }
 
+/*
+ * room_of: frames of a block, whole epochs. A pipe may be slow: one epoch, so that nobody waits
+ * long.
+ */
+static int room_of(struct engine *e)
+{
+    struct io_stats st;
+
+    io_get_stats(e->in, &st);
+    return st.size ? BLOCK_FRAMES / e->conf.epoch * e->conf.epoch : e->conf.epoch;
+}
+
 /* fill: the next frames of the input. => false: it has ended. */
 static bool fill(struct engine *e, struct block *b)
 {
     struct replay *r = e->replay;
-    int room = BLOCK_FRAMES / e->conf.epoch * e->conf.epoch;
+    int room = room_of(e);
     struct pktbuf *pb[IO_BURST];
 
     while (b->n < room) {
