@@ -205,7 +205,10 @@ static int state_of(mctx_t mctx, int sock, int name)
     return mtcp_getsockopt(mctx, sock, SOL_MONSOCKET, name, &state, &len) < 0 ? -1 : state;
 }
 
-/* An orphan has no connection: sender and receiver stand for client and server. */
+/*
+ * An orphan has no connection: sender and receiver stand for client and server. Behind some link
+ * headers (PPP's may be odd) an IP header is not aligned, so the addresses are taken as bytes.
+ */
 static bool orphan_ends(struct event_line *e)
 {
     const struct pkt_info *p = &e->packet;
@@ -216,11 +219,15 @@ static bool orphan_ends(struct event_line *e)
     if (p->tcph)
         memcpy(port, p->tcph, sizeof(port)); /* RFC 9293 3.1: source, destination */
     if (p->iph) {
-        endpoint_set(&e->ends.side[0], AF_INET, &p->iph->saddr, port[0]);
-        endpoint_set(&e->ends.side[1], AF_INET, &p->iph->daddr, port[1]);
+        const uint8_t *ip = (const void *)p->iph;
+
+        endpoint_set(&e->ends.side[0], AF_INET, ip + offsetof(struct iphdr, saddr), port[0]);
+        endpoint_set(&e->ends.side[1], AF_INET, ip + offsetof(struct iphdr, daddr), port[1]);
     } else {
-        endpoint_set(&e->ends.side[0], AF_INET6, &p->ip6h->ip6_src, port[0]);
-        endpoint_set(&e->ends.side[1], AF_INET6, &p->ip6h->ip6_dst, port[1]);
+        const uint8_t *ip = (const void *)p->ip6h;
+
+        endpoint_set(&e->ends.side[0], AF_INET6, ip + offsetof(struct ip6_hdr, ip6_src), port[0]);
+        endpoint_set(&e->ends.side[1], AF_INET6, ip + offsetof(struct ip6_hdr, ip6_dst), port[1]);
     }
     return true;
 }

@@ -133,7 +133,7 @@ static void on_end(mctx_t mctx, int sock, int side, event_t event, filter_arg_t 
     mtcp_set_uctx(mctx, sock, &reported);
     if (flow_info(mctx, sock, &info) < 0 || flow_ends(mctx, sock, &key.ends) < 0)
         return;
-    key.first = flow_clock(mctx, sock, info.last_ns);
+    key.first = flow_clock(mctx, sock, info.last_ns) / 1000; /* us: the clock has no more */
     key.second = info.start_ns;
     if (!c->app->opt->json) {
         size_t len = put_row(&key.ends, &info, row, sizeof(row));

@@ -293,7 +293,7 @@ static void add_lines(struct app_ctx *c, int sock, const struct stream *s)
 
     if (flow_info(c->mctx, sock, &info) < 0)
         return;
-    key.first = flow_clock(c->mctx, sock, info.last_ns);
+    key.first = flow_clock(c->mctx, sock, info.last_ns) / 1000; /* us: the clock has no more */
     key.second = info.start_ns;
     put_lines(j, s);
     if (j->failed)

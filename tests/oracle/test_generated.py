@@ -255,6 +255,30 @@ def test_idle_flow_times_out(tmp_path):
     check(net.write(tmp_path / 'x.pcap'), net.wants, tmp_path)
 
 
+@pytest.mark.parametrize('cores', [2, 3, 7])
+def test_order_of_records(cores, tmp_path):
+    """Times that are no whole microseconds, ends that all come with the end of input: the order does not depend on cores."""
+    net = gen.Net(seed=13, step=gen.MS // 10 + 7)
+    conns = [net.conn().open() for _ in range(12)]
+    for i, c in enumerate(conns):
+        talk(c.wait(50 if i == 5 else i)).close()
+    path = net.write(tmp_path / 'x.pcap', 'pcap-ns-le')
+    one, more = (weirtool.run('flows', '--json', '--cores', n, '-r', path, code=0).out for n in (1, cores))
+    assert one == more and len(one.splitlines()) == 12
+
+
+def test_orphan_behind_an_odd_link_header(tmp_path):
+    """PPP may shorten its protocol number to one byte: an IP header at an odd address."""
+    net = gen.Net('pppoe')
+    net.conn(v6=True).midstream().ack(C)
+    net.conn().midstream().ack(C)
+    frames = [f._replace(data=f.data.replace(b'\0\x57\x60', b'\x57\x60', 1).replace(b'\0\x21\x45', b'\x21\x45', 1))
+              for f in net.frames]
+    lines = weirtool.run('events', '--json', '-r', net.write(tmp_path / 'x.pcap', frames=frames), code=0).lines
+    assert [(line['event'], line['client'], line['client_port'], line['server'], line['server_port'])
+            for line in lines] == [('ORPHAN', *w.tuple) for w in net.wants]
+
+
 def test_states_at_the_end_of_input(tmp_path):
     """A connection still open when the input ends says so; one half closed likewise."""
     net = gen.Net()
