@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * progress.c: a timer in packet time asks the library how far it has read, at most ten times a
- * second of our time.
+ * progress.c: a timer asks the library how far it has read, at most ten times a second of our time.
+ * Timers run in packet time, which may stand still (files in a row that were recorded at once), so
+ * this one waits for nothing: it comes once an epoch.
  */
 #include "progress.h"
 #include "apprun.h"
@@ -95,7 +96,7 @@ static bool make_room(struct progress *p, mctx_t mctx)
 static void on_timer(mctx_t mctx, int id, int side, event_t event, filter_arg_t *arg)
 {
     struct progress *p = &app_ctx_of(mctx)->app->progress;
-    struct timeval tv = {.tv_usec = 100000};
+    struct timeval tv = {0};
 
     if (!make_room(p, mctx))
         return;
@@ -105,7 +106,7 @@ static void on_timer(mctx_t mctx, int id, int side, event_t event, filter_arg_t 
 
 void progress_start(struct progress *p, const struct appopt *opt, mctx_t mctx, int listener)
 {
-    struct timeval tv = {.tv_usec = 100000};
+    struct timeval tv = {0};
 
     if (!isatty(STDERR_FILENO) || !is_large(opt))
         return;
