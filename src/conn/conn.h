@@ -39,8 +39,8 @@ enum conn_raised {
 enum csum_mode { CSUM_OFF, CSUM_ON, CSUM_AUTO }; /* values of MOS_CSUM */
 
 struct conn_cfg {
-    bool strict, midstream, stats;
-    bool in_line;       /* frames are forwarded: no grace for gaps */
+    bool strict, midstream;
+    bool in_line;       /* an inline pair (live devices): no grace for gaps */
     uint8_t csum;       /* enum csum_mode */
     uint64_t idle_ns;   /* UINT64_MAX: never */
     uint64_t tw_ns;     /* TIME_WAIT */

@@ -80,7 +80,6 @@ void conf_default(struct engine_conf *c)
         .grace_ns = 10 * NSEC_PER_MSEC,
         .grace_pkts = 64,
         .gap_timeout_ns = 2 * NSEC_PER_SEC,
-        .stats = true,
     };
     c->seed = 0x57656972;
     c->batch = IO_BURST;
@@ -203,7 +202,6 @@ static int store_csum(struct reading *r, const struct key *k, const struct conf_
     if (conf_choice(r->f, it, names, &n) < 0)
         return -1;
     r->c->mon.conn.csum = (uint8_t)n;
-    r->c->checksum_set = true;
     return 0;
 }
 

@@ -32,7 +32,6 @@ struct engine_conf {
     int batch; /* frames read at once, 1..64 */
     int epoch; /* frames after which NEW_DATA, timers and ends are told, 1..64 */
     bool poison;
-    bool checksum_set, vlan_set; /* the file says so; else it depends on the device */
 };
 
 /*

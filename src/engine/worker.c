@@ -112,8 +112,8 @@ static uint32_t open_flow(struct worker *w, struct seg *s, int i)
 /* ---- look-up ---- */
 
 /*
- * tombstone: a flow that nobody watches: forwarded, no orphan. A SYN of another connection or its
- * end removes the stone.
+ * tombstone: a flow that nobody watches: forwarded, no orphan. An RST or both FINs remove the stone
+ * (a new SYN does not: no ISN is kept to tell it from an old one).
  */
 static void tombstone(struct worker *w, const struct seg *s, uint32_t idx, int from)
 {

@@ -20,22 +20,21 @@ enum { CLI = 0, SVR = 1 };
 enum flow_kind { FLOW_MONITOR = 1, FLOW_ENDPOINT, FLOW_UDP, FLOW_STOPPED };
 
 enum flow_flags {
-    FLOW_CLI_IS_1 = 1 << 0,   /* the client is endpoint 1 of the key */
-    FLOW_V6 = 1 << 1,         /* addr[0] is an index into the key pool instead of an address */
-    FLOW_MIDSTREAM = 1 << 2,  /* picked up without its SYN */
-    FLOW_NAT = 1 << 3,        /* a second slot under the translated key (`alt`) */
-    FLOW_ENDED = 1 << 4,      /* finished: destroyed at the end of the batch */
-    FLOW_STRICT = 1 << 5,     /* strict tracking (else tolerant: a passive tap may miss packets) */
-    FLOW_LINGER = 1 << 6,     /* both ends finished; kept for late packets until the timer fires */
-    FLOW_LAST_SVR = 1 << 7,   /* the last packet was received by the server */
-    FLOW_IDLE_TOLD = 1 << 8,  /* TIMEOUT was raised for this idle period */
-    FLOW_BASE_CLI = 1 << 9,   /* midstream: base of side CLI's receive stream is fixed */
-    FLOW_BASE_SVR = 1 << 10,  /* same for SVR */
-    FLOW_SYN = 1 << 11,       /* the client's SYN was seen */
-    FLOW_SYNACK = 1 << 12,    /* the server's SYN/ACK was seen */
-    FLOW_PENDING = 1 << 13,   /* on the batch's list of touched flows */
-    FLOW_RST = 1 << 14,       /* an RST was believed */
-    FLOW_CSUM_SAID = 1 << 15, /* offloaded checksums were reported once for this flow */
+    FLOW_CLI_IS_1 = 1 << 0,  /* the client is endpoint 1 of the key */
+    FLOW_V6 = 1 << 1,        /* addr[0] is an index into the key pool instead of an address */
+    FLOW_MIDSTREAM = 1 << 2, /* picked up without its SYN */
+    FLOW_NAT = 1 << 3,       /* a second slot under the translated key (`alt`) */
+    FLOW_ENDED = 1 << 4,     /* finished: destroyed at the end of the batch */
+    FLOW_STRICT = 1 << 5,    /* strict tracking (else tolerant: a passive tap may miss packets) */
+    FLOW_LINGER = 1 << 6,    /* both ends finished; kept for late packets until the timer fires */
+    FLOW_LAST_SVR = 1 << 7,  /* the last packet was received by the server */
+    FLOW_IDLE_TOLD = 1 << 8, /* TIMEOUT was raised for this idle period */
+    FLOW_BASE_CLI = 1 << 9,  /* midstream: base of side CLI's receive stream is fixed */
+    FLOW_BASE_SVR = 1 << 10, /* same for SVR */
+    FLOW_SYN = 1 << 11,      /* the client's SYN was seen */
+    FLOW_SYNACK = 1 << 12,   /* the server's SYN/ACK was seen */
+    FLOW_PENDING = 1 << 13,  /* on the batch's list of touched flows */
+    FLOW_RST = 1 << 14,      /* an RST was believed */
 };
 
 enum side_flags {
@@ -52,7 +51,6 @@ enum side_flags {
     SIDE_CSUM_OFF = 1 << 10,
     SIDE_PEND_DATA = 1 << 11, /* NEW_DATA to raise at the end of the batch */
     SIDE_PEND_GAP = 1 << 12,  /* gaps to tell */
-    SIDE_BORROW = 1 << 13,    /* the receive stream has views into this batch's frames */
     SIDE_ACKED = 1 << 14,     /* this side has sent an ACK (`ack` is valid) */
     SIDE_SPOKE = 1 << 15,     /* this side has sent anything (`snd_max` is valid) */
 };
@@ -68,7 +66,7 @@ struct flow_side {    /* 32 bytes, written on every packet */
     uint8_t wscale;   /* sender's: 0-14; 15 unknown (counts as 14) */
     uint8_t state;    /* enum tcpstate */
     uint8_t dupacks;  /* sender: equal ACKs in a row */
-    uint8_t stopped;  /* children that stopped this side; all: not tracked any more */
+    uint8_t spare;
 };
 
 struct flow_ctr { /* 32 bytes: what side s has sent */

@@ -82,7 +82,6 @@ struct mon *mon_create(int cpu, const struct mon_conf *c)
                         c->mem_limit ? ": see the key 'memory'" : "");
     }
     m->max_sock = c->max_sock;
-    m->rmem_size = c->rmem_size;
     m->buffer_always = c->buffer_always;
     m->drop_orphans = c->drop_orphans;
     m->forward = c->forward;

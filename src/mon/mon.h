@@ -113,7 +113,6 @@ struct mon {
     uint32_t nstopped, cap_stopped;
 
     /* configuration that is only used here */
-    uint32_t rmem_size;
     bool buffer_always, drop_orphans, forward, vlan_in_key;
     bool midstream;       /* of listeners that do not say (env.cfg.midstream: of any) */
     uint32_t raw_sockets; /* open raw sockets */

@@ -43,7 +43,7 @@ static inline struct conn_cfg fix_cfg(void)
         .grace_ns = 10 * MS,
         .grace_pkts = 64,
         .gap_timeout_ns = 2 * NSEC_PER_SEC,
-        .stats = true,
+
     };
 }
 

@@ -118,7 +118,6 @@ static void defaults_are(void)
     assert_false(c.mon.drop_orphans);
     assert_int_equal(c.mon.mem_limit, 0);
     assert_int_equal(c.mon.conn.csum, CSUM_AUTO);
-    assert_false(c.checksum_set);
     assert_false(c.mon.conn.strict);
     assert_false(c.mon.conn.midstream);
     assert_int_equal(c.mon.conn.idle_ns, 30 * NSEC_PER_SEC);
@@ -259,7 +258,6 @@ static void switches(void **state)
     one_bad("buffer = never", "buffer: expected auto or always, got 'never'");
     one("checksum = off");
     assert_int_equal(c.mon.conn.csum, CSUM_OFF);
-    assert_true(c.checksum_set);
     one("checksum = on");
     assert_int_equal(c.mon.conn.csum, CSUM_ON);
     one("checksum = auto");
