@@ -567,10 +567,21 @@ uint32_t mtcp_cb_get_ts(mctx_t mctx);
 #define MOS_CSUM         0x33
 #define MOS_STATS        0x34
 
-/* MOS_CLIOVERLAP, MOS_SVROVERLAP: which copy of a byte stays when two differ. */
-#define MOS_OVERLAP_POLICY_FIRST 0 /* the one held already; the default */
-#define MOS_OVERLAP_POLICY_LAST  1 /* the one that comes later */
-#define MOS_OVERLAP_CNT          2
+/*
+ * MOS_CLIOVERLAP, MOS_SVROVERLAP: which copy of a byte stays when two differ, for TCP segments and
+ * for the fragments of IP datagrams towards that side. From BSD on: as that kind of host does; what
+ * a host has handed to its program (in order) is never rewritten.
+ */
+#define MOS_OVERLAP_POLICY_FIRST     0 /* the one held already; the default */
+#define MOS_OVERLAP_POLICY_LAST      1 /* the one that comes later */
+#define MOS_OVERLAP_POLICY_BSD       2 /* the BSDs, macOS, AIX, HP-UX 11 */
+#define MOS_OVERLAP_POLICY_BSD_RIGHT 3 /* as BSD, the later one where they are level (printers) */
+#define MOS_OVERLAP_POLICY_LINUX     4 /* Linux of today */
+#define MOS_OVERLAP_POLICY_OLD_LINUX 5 /* Linux 2.2 and before */
+#define MOS_OVERLAP_POLICY_WINDOWS   6
+#define MOS_OVERLAP_POLICY_SOLARIS   7
+#define MOS_OVERLAP_CNT              2 /* as in mOS: FIRST and LAST */
+#define MOS_OVERLAP_POLICIES         8
 
 /* MOS_CSUM: what a wrong TCP checksum means. */
 #define MOS_CSUM_OFF  0 /* nothing: checksums are not looked at */
@@ -653,6 +664,10 @@ struct mos_flow_info {
     uint16_t nvlan;             /* tags of the first packet, outermost first; 4 at most */
     uint16_t vlan[MOS_FLOW_VLANS]; /* 12-bit VLAN ids */
     uint32_t reserved;             /* 0 */
+    /* [side that sent them] */
+    uint32_t rexmit_kind[2][8];  /* repetitions by MOS_REXMIT_ kind; [0] is not used */
+    uint64_t changed_packets[2]; /* repetitions whose bytes differ from the copy held */
+    uint64_t changed_bytes[2];   /* bytes that differ */
 };
 
 /* mos_rexmit_info.kind: what a repetition was for. */
@@ -693,13 +708,23 @@ struct mos_gap_info {
     int32_t cause;
 };
 
-/* MOS_OVERLAP_INFO, in an event rooted in MOS_ON_OVERLAP. */
+/*
+ * MOS_OVERLAP_INFO, in an event rooted in MOS_ON_OVERLAP: two copies of some bytes. The one held is
+ * read with mtcp_ppeek at off, the one that has come with mtcp_getlastpkt: its payload begins at
+ * seg_off.
+ */
 struct mos_overlap_info {
-    uint64_t off;    /* stream offset of the first byte that was held already */
-    uint32_t len;    /* bytes */
-    int32_t side;    /* whose stream: the receiver's */
-    int32_t policy;  /* MOS_OVERLAP_POLICY_ that decides */
-    int32_t content; /* MOS_REXMIT_SAME or CHANGED: do the copies differ */
+    uint64_t off;         /* stream offset of the first byte that was held already */
+    uint32_t len;         /* bytes */
+    int32_t side;         /* whose stream: the receiver's */
+    int32_t policy;       /* MOS_OVERLAP_POLICY_ that decides */
+    int32_t content;      /* MOS_REXMIT_SAME or CHANGED: do the copies differ */
+    uint64_t seg_off;     /* stream offset of the first byte of the packet's payload */
+    uint32_t seg_len;     /* bytes of payload; those below stream offset 0 are left out */
+    uint32_t changed_len; /* from the first byte that differs to the last; 0: none does */
+    uint64_t changed_off; /* stream offset of the first byte that differs */
+    uint32_t differ;      /* bytes that differ */
+    uint32_t taken;       /* bytes of the packet's copy that replace those held */
 };
 
 /*

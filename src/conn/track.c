@@ -453,6 +453,8 @@ static void classify(struct conn_env *env, struct conn_pkt *cp, bool syn_again, 
         x->dir[cp->from].rexmit_bytes += cp->rexmit.len;
         x->dir[cp->from].late_bytes += o.late;
     }
+    if (x)
+        x->dir[cp->from].kind[cp->rexmit.cls]++;
 }
 
 /* has_all: with this payload, has the receiver everything up to the sender's FIN? */

@@ -12,6 +12,7 @@
 #ifndef WEIR_FLOW_RECORD_H
 #define WEIR_FLOW_RECORD_H
 
+#include "base/overlap.h"
 #include "base/wheel.h"
 #include "flow/key.h"
 
@@ -35,6 +36,7 @@ enum flow_flags {
     FLOW_SYNACK = 1 << 12,   /* the server's SYN/ACK was seen */
     FLOW_PENDING = 1 << 13,  /* on the batch's list of touched flows */
     FLOW_RST = 1 << 14,      /* an RST was believed */
+    FLOW_HALF = 1 << 15,     /* half open: counted as such */
 };
 
 enum side_flags {
@@ -66,7 +68,7 @@ struct flow_side {    /* 32 bytes, written on every packet */
     uint8_t wscale;   /* sender's: 0-14; 15 unknown (counts as 14) */
     uint8_t state;    /* enum tcpstate */
     uint8_t dupacks;  /* sender: equal ACKs in a row */
-    uint8_t spare;
+    uint8_t policy;   /* receive stream: enum overlap_policy */
 };
 
 struct flow_ctr { /* 32 bytes: what side s has sent */
@@ -151,8 +153,10 @@ struct flow_ext {
         uint32_t far_ack; /* the other side's ACK of what passed unseen, not believed yet */
         uint16_t far_wnd; /* its window */
         bool far;         /* there is one */
-    } dir[2];             /* by sender */
-    uint64_t behind;      /* `last` minus the newest packet's time, where times run backwards */
+        uint32_t kind[8]; /* repetitions by enum rexmit_class */
+        uint64_t changed_packets, changed_bytes; /* repeated with other bytes */
+    } dir[2];                                    /* by sender */
+    uint64_t behind; /* `last` minus the newest packet's time, where times run backwards */
     uint16_t vlan[SEG_MAX_VLANS];
     uint8_t nvlan;
     uint8_t zero;

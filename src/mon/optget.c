@@ -239,6 +239,11 @@ static int get_flow_info(const struct get *g)
         v.dir[d] = get_dir(g, d);
         v.state[d] = ending ? f->end_state[d] : f->side[d].state;
     }
+    for (int d = CLI; x && d <= SVR; d++) {
+        memcpy(v.rexmit_kind[d], x->dir[d].kind, sizeof(v.rexmit_kind[d]));
+        v.changed_packets[d] = x->dir[d].changed_packets;
+        v.changed_bytes[d] = x->dir[d].changed_bytes;
+    }
     v.nvlan = x ? x->nvlan : 0;
     for (int i = 0; i < v.nvlan && i < SEG_MAX_VLANS; i++)
         v.vlan[i] = x->vlan[i];
@@ -287,7 +292,7 @@ static int get_gap(const struct get *g)
 static int get_overlap(const struct get *g)
 {
     const struct conn_pkt *cp = g->m->cp;
-    struct mos_overlap_info v;
+    struct mos_overlap_info v = {0};
 
     if (!g->m->overlap_now || cp == NULL || cp->idx != g->idx)
         return nothing("this is not a MOS_ON_OVERLAP event");
@@ -297,6 +302,8 @@ static int get_overlap(const struct get *g)
     v.policy =
         cp->f->side[cp->to].flags & SIDE_LAST ? MOS_OVERLAP_POLICY_LAST : MOS_OVERLAP_POLICY_FIRST;
     v.content = cp->rexmit.content;
+    v.seg_off = cp->off > 0 ? (uint64_t)cp->off : 0;
+    v.seg_len = cp->off < 0 ? cp->s->plen - (uint32_t)-cp->off : cp->s->plen;
     return answer(g, &v, sizeof(v));
 }
 
