@@ -155,6 +155,15 @@ bool wheel_hangs(const struct wheel *w, uint32_t idx)
     return due != DUE_NONE && due != DUE_FIRED;
 }
 
+uint64_t wheel_when(const struct wheel *w, uint32_t idx)
+{
+    uint32_t due = node(w, idx)->due;
+
+    if (!wheel_hangs(w, idx))
+        return UINT64_MAX;
+    return (w->now + (uint32_t)(due - (uint32_t)w->now)) * WHEEL_TICK_NS;
+}
+
 /* Take a whole list out of its slot. => its first node, still linked by next. */
 static uint32_t take_slot(struct wheel *w, unsigned l, unsigned s)
 {

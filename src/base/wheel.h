@@ -52,6 +52,9 @@ void wheel_off(struct wheel *w, uint32_t idx);
 /* wheel_hangs: does it hang? => false for one that fired. */
 bool wheel_hangs(const struct wheel *w, uint32_t idx);
 
+/* wheel_when: the time of the tick at which it fires. => UINT64_MAX if it does not hang. */
+uint64_t wheel_when(const struct wheel *w, uint32_t idx);
+
 /*
  * wheel_advance: move to `now_ns`, and every node that became due to the list of those that fired.
  * => returns the first node of that list, 0 if none: in order of due tick, then of hanging within

@@ -212,6 +212,15 @@ void conn_raise(struct conn_env *env, uint32_t idx, int side, uint16_t kind);
 void conn_touch(struct conn_env *env, uint32_t idx);
 
 /*
+ * conn_export: append a connection to an image, without its children. At the end of a batch.
+ * conn_import: the reverse, in another context: a record like the exported one, without children
+ * (c0.sock is -1). => its index; 0 with EINVAL (no such image), ENOMEM. Its key must not be in the
+ * table.
+ */
+void conn_export(const struct conn_env *env, uint32_t idx, struct image *im);
+uint32_t conn_import(struct conn_env *env, struct image *im);
+
+/*
  * conn_own_borrowed: before a frame's payload is written to: whatever this flow's streams have
  * borrowed becomes their own.
  */

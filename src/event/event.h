@@ -135,6 +135,8 @@ static inline uint32_t evset_mask(const struct evtab *t, uint32_t set)
  */
 uint32_t evset_count(const struct evtab *t);
 uint32_t evset_members(const struct evtab *t, uint32_t set);
+/* evset_member: the i-th member in order of registration (i < evset_members). */
+void evset_member(const struct evtab *t, uint32_t set, uint32_t i, event_t *ev, struct ev_cb *cb);
 /* evset_has: the callback registered for ev. => false if ev is not a member. */
 bool evset_has(const struct evtab *t, uint32_t set, event_t ev, struct ev_cb *cb);
 /* evtab_check: invariants (tests). */

@@ -243,6 +243,15 @@ uint32_t evset_members(const struct evtab *t, uint32_t set)
     return evset_at(t, set)->nmembers;
 }
 
+void evset_member(const struct evtab *t, uint32_t set, uint32_t i, event_t *ev, struct ev_cb *cb)
+{
+    const struct evset *s = evset_at(t, set);
+    const struct ev_op *o = &s->ops[evset_order(s)[i]];
+
+    *ev = op_event(o);
+    *cb = op_cb(o);
+}
+
 uint32_t evset_count(const struct evtab *t)
 {
     return t->sets.used - t->ndead;

@@ -431,6 +431,11 @@ int flow_get_key(const struct ftable *t, const struct flow *f, struct flow_key *
     return get_key(t, (const void *)f, k);
 }
 
+int tomb_get_key(const struct ftable *t, const struct flow_tomb *tomb, struct flow_key *k)
+{
+    return get_key(t, tomb, k);
+}
+
 const uint8_t *flow_addr(const struct ftable *t, const struct flow *f, int side, uint16_t *port)
 {
     const int end = side ^ !!(f->flags & FLOW_CLI_IS_1);
@@ -452,6 +457,19 @@ struct flow_ext *flow_ext_get(struct ftable *t, struct flow *f)
 uint64_t ftable_bytes(const struct ftable *t)
 {
     return buckets_bytes(slots_of(t)) + pool_bytes(&((const struct priv *)t->priv)->live);
+}
+
+uint32_t ftable_tombs(const struct ftable *t, uint32_t *v, uint32_t max)
+{
+    const struct buckets *b = slots_of(t);
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < b->n; i++)
+        for (const struct bucket *l = bucket_at(b, i); l; l = bucket_over(b, l))
+            for (uint32_t j = 0; j < BUCKET_SLOTS && l->ref[j]; j++)
+                if ((l->ref[j] & FLOW_TOMB) && n++ < max)
+                    v[n - 1] = l->ref[j];
+    return n;
 }
 
 /* -- self-check -- */

@@ -110,6 +110,8 @@ static inline struct flow_tomb *tomb_at(const struct ftable *t, uint32_t idx)
 
 /* flow_get_key: the (first) key of a record. => client's endpoint number. */
 int flow_get_key(const struct ftable *t, const struct flow *f, struct flow_key *k);
+/* tomb_get_key: the same of a tombstone. */
+int tomb_get_key(const struct ftable *t, const struct flow_tomb *tomb, struct flow_key *k);
 
 /* flow_addr: address (4 or 16 bytes) and port of a side, network order. */
 const uint8_t *flow_addr(const struct ftable *t, const struct flow *f, int side, uint16_t *port);
@@ -128,6 +130,12 @@ uint32_t ftable_sample(struct ftable *t);
  * end.
  */
 uint32_t ftable_next(const struct ftable *t, uint32_t idx);
+
+/*
+ * ftable_tombs: all tombstones, in the order in which they lie. Fills at most max of v. => how many
+ * there are.
+ */
+uint32_t ftable_tombs(const struct ftable *t, uint32_t *v, uint32_t max);
 
 /* ftable_check: all invariants (tests). => false with the reason in err_text(). */
 bool ftable_check(const struct ftable *t);

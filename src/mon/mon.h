@@ -57,6 +57,9 @@ struct listener {
     uint32_t buf[2];      /* explicit buffer sizes, 0: default */
     uint32_t timeout_ms;
     int8_t strict, midstream, csum; /* -1: the context's */
+    /* of a flow that moves: its context to bytes (=> how many) and back */
+    size_t (*uctx_pack)(void *uctx, void *out, size_t room);
+    void *(*uctx_unpack)(const void *bytes, size_t n);
     uint32_t kids;
 };
 
@@ -255,6 +258,37 @@ void mon_timers(struct mon *m);
 void mon_clock(struct mon *m, uint64_t ns);
 uint64_t mon_next_timer(const struct mon *m);
 void mon_timers_free(struct mon *m);
+
+/* ---- flows that move to another context (migrate.c) ---- */
+
+/*
+ * What callbacks are called in an image: their place in this list, which both contexts share. The
+ * exporting one adds to it.
+ */
+struct mon_regs {
+    struct {
+        event_t ev;
+        struct ev_cb cb;
+    } * v;
+    uint32_t n, cap;
+};
+void mon_regs_free(struct mon_regs *r);
+
+/*
+ * mon_export: append a flow to an image, children and event sets with it, at the end of a batch,
+ * and forget it here without a word. => 0; -1 with ENOMEM (nothing has changed), EBUSY (not the end
+ * of a batch).
+ * mon_import: the reverse, in a context with the same listeners. => 0; -1 with EINVAL (no such
+ * image, or another set of listeners), ENOMEM, ENFILE.
+ * => uctx goes as listener.uctx_pack and uctx_unpack make it; without them it is NULL afterwards.
+ */
+int mon_export(struct mon *m, uint32_t idx, struct mon_regs *regs, struct image *im);
+int mon_import(struct mon *m, const struct mon_regs *regs, struct image *im);
+/*
+ * mon_export_all, mon_import_all: every flow and every tombstone; how many of each stands in front.
+ */
+int mon_export_all(struct mon *m, struct mon_regs *regs, struct image *im);
+int mon_import_all(struct mon *m, const struct mon_regs *regs, struct image *im);
 
 /* ---- filters (filter.c) ---- */
 

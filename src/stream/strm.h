@@ -36,6 +36,7 @@
 #include <sys/uio.h>
 
 #include "base/blkpool.h"
+#include "base/image.h"
 #include "flow/record.h"
 
 #define STRM_GAPS  32  /* declared gaps remembered per stream */
@@ -223,6 +224,14 @@ uint32_t strm_own(struct strm_env *e, struct flow_side *sd);
 void strm_release(struct strm_env *e, struct flow_side *sd, uint64_t keep);
 /* strm_clear: let go of all held bytes (a buffer was switched off); intervals and gaps stay. */
 void strm_clear(struct strm_env *e, struct flow_side *sd);
+
+/*
+ * strm_export: append the side's stream to an image, if it has one (at the end of a batch).
+ * strm_import: the reverse; sd->strm says whether there is one and gets the index here. => false,
+ * sd without a stream: no memory, or the image is cut off.
+ */
+void strm_export(const struct strm_env *e, const struct flow_side *sd, struct image *im);
+bool strm_import(struct strm_env *e, struct flow_side *sd, struct image *im);
 
 /* strm_check: invariants (tests). => false with the reason in err_text(). */
 bool strm_check(const struct strm_env *e, const struct flow_side *sd, bool after_own);

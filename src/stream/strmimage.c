@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * strmimage.c: a receive stream written out and read in. At the end of a batch only: every chunk
+ * owns its bytes then. Lists go as their members in order; what links them is made anew.
+ */
+#include <string.h>
+
+#include "stream/chunk.h"
+
+static void put_ivals(const struct strm_env *e, uint32_t head, struct image *im)
+{
+    for (uint32_t i = head; i; i = ival_at(e, i)->next)
+        image_put_val(im, *ival_at(e, i));
+}
+
+void strm_export(const struct strm_env *e, const struct flow_side *sd, struct image *im)
+{
+    const struct strm *s;
+    uint32_t n = 0;
+
+    if (sd->strm == 0)
+        return;
+    s = strm_at(e, sd->strm);
+    for (uint32_t i = s->head; i; i = chunk_at(e, i)->next)
+        n++;
+    image_put_val(im, *s);
+    image_put_val(im, n);
+    for (uint32_t i = s->head; i; i = chunk_at(e, i)->next) {
+        const struct chunk *c = chunk_at(e, i);
+
+        assert(c->blk != 0); /* a borrowed one: not at the end of a batch */
+        image_put_val(im, *c);
+        image_put(im, c->ptr, c->len);
+    }
+    put_ivals(e, s->ooo, im);
+    put_ivals(e, s->gap, im);
+}
+
+/* get_ivals: n members to the list's end. => false: no memory, or no image. */
+static bool get_ivals(struct strm_env *e, struct image *im, uint32_t *head, uint32_t *have,
+                      uint32_t n)
+{
+    uint32_t *link = head;
+
+    *have = 0;
+    for (; n; n--) {
+        struct ival v;
+        uint32_t idx;
+
+        if (!image_get_val(im, v) || (idx = pool_alloc(&e->ivals)) == 0)
+            return false;
+        v.next = 0;
+        *ival_at(e, idx) = v;
+        *link = idx;
+        link = &ival_at(e, idx)->next;
+        ++*have;
+    }
+    return true;
+}
+
+static bool get_chunk(struct strm_env *e, struct strm *s, struct image *im)
+{
+    struct chunk c;
+    const uint8_t *bytes;
+    uint32_t idx;
+
+    if (!image_get_val(im, c) || (bytes = image_view(im, c.len)) == NULL || c.len == 0 ||
+        c.len > BLK_MAX)
+        return false;
+    c.blk = blk_alloc(&e->blks, c.len);
+    if (c.blk == 0)
+        return false;
+    idx = pool_alloc(&e->chunks);
+    if (idx == 0) {
+        blk_free(&e->blks, c.blk);
+        return false;
+    }
+    c.ptr = memcpy(blk_ptr(&e->blks, c.blk), bytes, c.len);
+    c.next = 0;
+    *chunk_at(e, idx) = c;
+    *(s->tail ? &chunk_at(e, s->tail)->next : &s->head) = idx;
+    s->tail = idx;
+    return true;
+}
+
+bool strm_import(struct strm_env *e, struct flow_side *sd, struct image *im)
+{
+    uint32_t chunks, ooo_n, gap_n;
+    struct strm *s;
+    bool ok;
+
+    if (sd->strm == 0)
+        return true;
+    sd->strm = pool_alloc(&e->strms);
+    if (sd->strm == 0)
+        return false;
+    s = strm_at(e, sd->strm);
+    ok = image_get_val(im, *s);
+    ok &= image_get_val(im, chunks);
+    ooo_n = s->ooo_n;
+    gap_n = s->gap_n;
+    s->head = s->tail = s->ooo = s->gap = s->ooo_n = s->gap_n = 0;
+    for (; ok && chunks; chunks--)
+        ok = get_chunk(e, s, im);
+    ok = ok && get_ivals(e, im, &s->ooo, &s->ooo_n, ooo_n) &&
+         get_ivals(e, im, &s->gap, &s->gap_n, gap_n);
+    if (!ok)
+        strm_drop(e, sd);
+    return ok;
+}
