@@ -145,7 +145,10 @@ bool ctx_should_stop(const struct ctx *c);
 
 /* replay_open: open the devices of the configuration (input chain, output). => 0; -1. */
 int replay_open(struct engine *e);
-/* replay_start: start the threads of all contexts there are. => 0; -1. Under engine.lock. */
+/*
+ * replay_start: start the threads of all contexts there are. => 0; -1, and no thread is left: all
+ * contexts are finished. Under engine.lock.
+ */
 int replay_start(struct engine *e);
 /* replay_wake: contexts that wait for frames look if they were destroyed. Under engine.lock. */
 void replay_wake(struct engine *e);

@@ -51,7 +51,8 @@ struct replay {
     struct block *block; /* BLOCKS of them; NULL with one context */
     pthread_t feeder;
     bool has_feeder;
-    bool complete; /* the feeder has written all; under lock */
+    enum { NOT_YET, GO, CALLED_OFF } start; /* under lock */
+    bool complete;                          /* the feeder has written all; under lock */
     int cores;
     int working; /* contexts that were not destroyed; under lock */
     struct ctx *core[MON_CONTEXTS];
@@ -415,13 +416,28 @@ static void hand_out(struct replay *r, struct block *b)
     pthread_mutex_unlock(&r->lock);
 }
 
+/* may_go: wait until every thread is there. => false: one could not be had, nobody begins. */
+static bool may_go(struct replay *r)
+{
+    bool go;
+
+    pthread_mutex_lock(&r->lock);
+    while (r->start == NOT_YET)
+        pthread_cond_wait(&r->filled, &r->lock);
+    go = r->start == GO;
+    pthread_mutex_unlock(&r->lock);
+    return go;
+}
+
 static void *run_feeder(void *arg)
 {
     struct engine *e = arg;
     struct replay *r = e->replay;
     uint64_t seq = 0;
-    bool more = true;
+    bool more = may_go(r);
 
+    if (!more)
+        return NULL;
     for (; more; seq++) {
         struct block *b = &r->block[seq % BLOCKS];
 
@@ -519,6 +535,8 @@ static void *run_shared(void *arg)
     bool last = false, gone = false;
     int me = 0;
 
+    if (!may_go(r))
+        return NULL;
     while (r->core[me] != c)
         me++;
     begin(c);
@@ -557,7 +575,7 @@ static void *run_shared(void *arg)
 
 /* ---- start ---- */
 
-static int start_threads(struct engine *e, void *(*run)(void *))
+static int start_contexts(struct engine *e, void *(*run)(void *))
 {
     struct replay *r = e->replay;
 
@@ -571,33 +589,83 @@ static int start_threads(struct engine *e, void *(*run)(void *))
     return 0;
 }
 
-int replay_start(struct engine *e)
+/* start_feeder: the last thread, so that nothing is read unless all contexts have theirs. */
+static int start_feeder(struct engine *e)
 {
-    struct replay *r = calloc(1, sizeof(*r));
-    int rc;
+    struct replay *r = e->replay;
+    int rc = pthread_create(&r->feeder, NULL, run_feeder, e);
 
-    if (r == NULL)
-        return err_set(ENOMEM, "no memory");
-    pthread_mutex_init(&r->lock, NULL);
-    pthread_cond_init(&r->filled, NULL);
-    pthread_cond_init(&r->emptied, NULL);
-    e->replay = r;
-    e->running = true;
-    for (int i = 0; i < MON_CONTEXTS; i++)
-        if (e->ctx[i].m)
-            r->core[r->cores++] = &e->ctx[i];
-    if (r->cores == 1)
-        return start_threads(e, run_alone);
+    if (rc)
+        return err_set(rc, "no thread for the capture: %s", strerror(rc));
+    r->has_feeder = true;
+    return 0;
+}
+
+static void tell_start(struct replay *r, int start)
+{
+    pthread_mutex_lock(&r->lock);
+    r->start = start;
+    pthread_cond_broadcast(&r->filled);
+    pthread_mutex_unlock(&r->lock);
+}
+
+/* call_off: threads that wait for others which could not be had end; no context has run. */
+static void call_off(struct replay *r)
+{
+    int code = errno;
+
+    tell_start(r, CALLED_OFF);
+    for (int i = 0; i < r->cores; i++) {
+        if (r->core[i]->has_thread)
+            pthread_join(r->core[i]->thread, NULL);
+        r->core[i]->has_thread = false;
+    }
+    errno = code;
+}
+
+static int start_shared(struct engine *e)
+{
+    struct replay *r = e->replay;
+
     r->block = calloc(BLOCKS, sizeof(*r->block));
     if (r->block == NULL)
-        return err_set(ENOMEM, "no memory");
+        return err_set(ENOMEM, "no memory for %d blocks of frames", BLOCKS);
     for (int i = 0; i < BLOCKS; i++)
         for (int k = 0; k < MON_CONTEXTS; k++)
             egress_init(&r->block[i].eg[k]);
     r->working = r->cores;
-    rc = pthread_create(&r->feeder, NULL, run_feeder, e);
-    if (rc)
-        return err_set(rc, "no thread for the capture: %s", strerror(rc));
-    r->has_feeder = true;
-    return start_threads(e, run_shared);
+    if (start_contexts(e, run_shared) < 0 || start_feeder(e) < 0) {
+        call_off(r);
+        return -1;
+    }
+    tell_start(r, GO);
+    return 0;
+}
+
+/* start: => 0; -1 with errno and text. */
+static int start(struct engine *e)
+{
+    struct replay *r = calloc(1, sizeof(*r));
+
+    if (r == NULL)
+        return err_set(ENOMEM, "no memory to run a capture");
+    pthread_mutex_init(&r->lock, NULL);
+    pthread_cond_init(&r->filled, NULL);
+    pthread_cond_init(&r->emptied, NULL);
+    e->replay = r;
+    for (int i = 0; i < MON_CONTEXTS; i++)
+        if (e->ctx[i].m)
+            r->core[r->cores++] = &e->ctx[i];
+    return r->cores == 1 ? start_contexts(e, run_alone) : start_shared(e);
+}
+
+int replay_start(struct engine *e)
+{
+    e->running = true;
+    if (start(e) == 0)
+        return 0;
+    for (int i = 0; i < MON_CONTEXTS; i++) /* no event will ever be told */
+        if (e->ctx[i].m)
+            __atomic_store_n(&e->ctx[i].m->state, MON_DONE, __ATOMIC_RELEASE);
+    return -1;
 }
