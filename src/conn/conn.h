@@ -33,7 +33,7 @@ enum conn_raised {
     CR_STATE = 1 << 1,
     CR_REXMIT = 1 << 2,
     CR_ERROR = 1 << 3,
-    CR_OVERLAP = 1 << 4, /* repeated bytes are still held: both copies can be read */
+    CR_OVERLAP = 1 << 4, /* some repeated bytes are still held: both copies can be read */
 };
 
 enum csum_mode { CSUM_OFF, CSUM_ON, CSUM_AUTO }; /* values of MOS_CSUM */
@@ -90,6 +90,8 @@ struct rexmit_info {
     uint64_t off;    /* stream offset of the first repeated byte */
     uint32_t len;    /* repeated bytes */
     uint32_t fresh;  /* new bytes in the same segment */
+    uint32_t held;   /* repeated bytes that are held and captured: they were compared */
+    uint32_t differ; /* of them, bytes that differ */
 };
 
 struct conn_pkt {

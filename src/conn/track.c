@@ -384,22 +384,25 @@ void conn_send(struct conn_env *env, struct conn_pkt *cp)
 }
 
 /*
- * content_of: the repeated bytes against those held: 0 same, 1 changed, 2 unknown (one is gone, or
- * was not captured).
+ * compare: the repeated bytes against those held, `before` of them below offset 0 and `dup` above.
+ * One that differs is a change wherever the others are; the rest is unknown if one is gone or was
+ * not captured.
  */
-static uint8_t content_of(const struct conn_env *env, const struct conn_pkt *cp, uint64_t off,
-                          uint32_t before, uint32_t dup)
+static void compare(const struct conn_env *env, struct conn_pkt *cp, uint64_t off, uint32_t before,
+                    uint32_t dup)
 {
-    const struct flow_side *rcv = &cp->f->side[cp->to];
     const struct seg *s = cp->s;
+    uint32_t cap = s->pcap > before ? s->pcap - before : 0;
+    struct strm_diff d = {0};
 
-    if (s->plen == 0)
-        return 0;
-    if (dup == 0 || before || s->pcap < s->plen)
-        return 2;
-    if (strm_same(&env->se, rcv, off, seg_payload(s), s->plen) == 1)
-        return 1;
-    return strm_held_in(&env->se, rcv, off, off + s->plen) < dup ? 2 : 0;
+    if (dup && cap)
+        d = strm_diff(&env->se, &cp->f->side[cp->to], off, seg_payload(s) + before, cap);
+    cp->rexmit.differ = d.differ;
+    cp->rexmit.held = d.compared;
+    if (d.differ)
+        cp->rexmit.content = 1;
+    else
+        cp->rexmit.content = s->plen && (dup == 0 || before || d.compared < dup) ? 2 : 0;
 }
 
 /*
@@ -440,8 +443,8 @@ static void classify(struct conn_env *env, struct conn_pkt *cp, bool syn_again, 
     cp->rexmit.off = before || o.dup == 0 ? off : o.first;
     cp->rexmit.len = o.dup + before;
     cp->rexmit.fresh = s->plen - cp->rexmit.len;
-    cp->rexmit.content = content_of(env, cp, off, before, o.dup);
-    if (cp->rexmit.content != 2 && cp->rexmit.len && cp->rexmit.cls != RX_KEEPALIVE)
+    compare(env, cp, off, before, o.dup);
+    if (cp->rexmit.held && cp->rexmit.cls != RX_KEEPALIVE)
         cp->rcv |= CR_OVERLAP;
     if (s->plen && cp->rexmit.fresh == 0)
         env->reasons[REASON_SEG_OLD]++;

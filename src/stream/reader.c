@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * reader.c: views of held bytes, and the end of a batch.
+ * reader.c: views of held bytes, comparing with them, and the end of a batch.
  */
+#include <string.h>
+
 #include "stream/chunk.h"
 
 size_t strm_view(const struct strm_env *e, const struct flow_side *sd, uint64_t off, uint64_t end,
@@ -73,6 +75,51 @@ uint64_t strm_oldest(const struct strm_env *e, const struct flow_side *sd)
     uint32_t head = sd->strm ? strm_at(e, sd->strm)->head : 0;
 
     return head && chunk_at(e, head)->off < sd->next ? chunk_at(e, head)->off : sd->next;
+}
+
+/* diff_run: n bytes at `off`, held as a. */
+static void diff_run(struct strm_diff *d, uint64_t off, const uint8_t *a, const uint8_t *b,
+                     uint64_t n)
+{
+    d->compared += (uint32_t)n;
+    if (memcmp(a, b, n) == 0)
+        return;
+    for (uint64_t i = 0; i < n; i++) {
+        if (a[i] == b[i])
+            continue;
+        if (d->differ++ == 0)
+            d->first = off + i;
+        d->end = off + i + 1;
+    }
+}
+
+struct strm_diff strm_diff(const struct strm_env *e, const struct flow_side *sd, uint64_t off,
+                           const uint8_t *data, uint32_t len)
+{
+    struct strm_diff d = {0};
+    uint64_t end = off + len;
+
+    for (uint32_t i = sd->strm ? strm_at(e, sd->strm)->head : 0; i; i = chunk_at(e, i)->next) {
+        const struct chunk *c = chunk_at(e, i);
+        uint64_t a = c->off > off ? c->off : off;
+        uint64_t b = chunk_end(c) < end ? chunk_end(c) : end;
+
+        if (c->off >= end)
+            break;
+        if (b > a)
+            diff_run(&d, a, c->ptr + (a - c->off), data + (a - off), b - a);
+    }
+    return d;
+}
+
+int strm_same(const struct strm_env *e, const struct flow_side *sd, uint64_t off,
+              const uint8_t *data, uint32_t len)
+{
+    struct strm_diff d = strm_diff(e, sd, off, data, len);
+
+    if (d.differ)
+        return 1;
+    return d.compared == len && sd->strm ? 0 : 2;
 }
 
 uint32_t strm_own(struct strm_env *e, struct flow_side *sd)

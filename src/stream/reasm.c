@@ -136,29 +136,6 @@ struct strm_overlap strm_overlap(const struct strm_env *e, const struct flow_sid
     return o;
 }
 
-int strm_same(const struct strm_env *e, const struct flow_side *sd, uint64_t off,
-              const uint8_t *data, uint32_t len)
-{
-    uint64_t end = off + len, seen = 0;
-
-    if (sd->strm == 0)
-        return 2;
-    for (uint32_t i = strm_at(e, sd->strm)->head; i; i = chunk_at(e, i)->next) {
-        const struct chunk *c = chunk_at(e, i);
-        uint64_t a = c->off > off ? c->off : off;
-        uint64_t b = chunk_end(c) < end ? chunk_end(c) : end;
-
-        if (c->off >= end)
-            break;
-        if (b <= a)
-            continue;
-        if (memcmp(c->ptr + (a - c->off), data + (a - off), b - a) != 0)
-            return 1;
-        seen += b - a;
-    }
-    return seen == len ? 0 : 2;
-}
-
 /*
  * syn_forget: the SYN's bytes come again as ordinary data or are given up: the held copy was not
  * taken.

@@ -139,6 +139,16 @@ bool strm_fresh(const struct strm_env *e, const struct flow_side *sd, uint64_t *
 uint64_t strm_held_in(const struct strm_env *e, const struct flow_side *sd, uint64_t from,
                       uint64_t to);
 
+/* What strm_diff has found in [off, off+len). */
+struct strm_diff {
+    uint64_t first, end; /* from the first byte that differs to behind the last (differ > 0) */
+    uint32_t differ;     /* bytes held that differ */
+    uint32_t compared;   /* bytes held at all */
+};
+
+/* strm_diff: the bytes at data against those held at off. Exact as far as bytes are held. */
+struct strm_diff strm_diff(const struct strm_env *e, const struct flow_side *sd, uint64_t off,
+                           const uint8_t *data, uint32_t len);
 /*
  * strm_same: do `len` bytes at data equal what is held at off? => 0 same, 1 changed, 2 unknown
  * (some byte is not held and no held one differs). Values of MOS_REXMIT content.
