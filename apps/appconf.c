@@ -59,8 +59,9 @@ static void put_conf(FILE *fp, const struct appopt *opt, uint64_t rmem)
 
     fprintf(fp, "mos {\n    forward = %d\n", opt->out ? 1 : 0);
     put_devices(fp, opt);
-    fprintf(fp, "    max_concurrency = %d\n    rmem_size = %llu\n", MAX_STREAMS,
-            (unsigned long long)rmem);
+    /* a scan is something to be listed, not a flood: every SYN is a connection */
+    fprintf(fp, "    max_concurrency = %d\n    max_half_open = %d\n    rmem_size = %llu\n",
+            MAX_STREAMS, MAX_STREAMS, (unsigned long long)rmem);
     fprintf(fp, "    tcp_timeout = %s\n    tcp_tw_interval = %d\n    linger = %d\n", opt->timeout,
             LINGER_SEC, LINGER_SEC);
     fprintf(fp, "    ooo_size = %ld\n", OOO_BYTES);

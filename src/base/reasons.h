@@ -50,9 +50,15 @@
     R(NO_SOCK, "no-sock", "no socket id left for another child")                                   \
     R(NO_STREAM_MEM, "no-stream-mem", "no room to keep stream bytes")                              \
     R(EVICTED, "evicted", "flow ended to make room for another")                                   \
+    R(EVICTED_HALF, "evicted-half-open", "evicted before its handshake was complete")              \
+    R(EVICTED_CLOSING, "evicted-closing", "evicted while closing or lingering")                    \
+    R(EVICTED_IDLE, "evicted-idle", "evicted after a second or more of silence")                   \
+    R(EVICTED_LIVE, "evicted-live", "evicted in the midst of its traffic, least recent first")     \
+    R(SYN_GATED, "syn-gated", "SYN noted, not made a flow: too many flows are half open")          \
     /* verdicts and output */                                                                      \
     R(APP_DROP, "app-drop", "dropped by the application")                                          \
     R(ORPHAN_DROP, "orphan-drop", "orphan dropped because drop_orphans is set")                    \
+    R(SYN_GATE_DROP, "syn-gate-drop", "noted SYN dropped: an application would have to see it")    \
     R(KEY_TAKEN, "key-taken", "translated tuple belongs to another live flow")                     \
     R(NO_OUTPUT, "no-output", "no output device for this frame")
 

@@ -22,6 +22,7 @@
 #define WEIR_CONN_CONN_H
 
 #include "base/reasons.h"
+#include "conn/synnote.h"
 #include "flow/table.h"
 #include "stream/strm.h"
 #include "tcp/check.h"
@@ -72,6 +73,7 @@ struct conn_env {
     struct strm_env se;
     struct memacct acct;
     struct conn_cfg cfg;
+    struct synnotes notes; /* SYNs that were not made flows */
     uint64_t now;
     uint64_t reasons[REASON_CNT];
     struct conn_gap *gaps; /* this batch's */
@@ -142,10 +144,17 @@ int conn_client(const struct seg *s, int from);
 
 /*
  * conn_open: => the new flow's index; 0 when there is no memory (reason counted). mode as from
- * conn_can_open.
+ * conn_can_open; what is not 1 is picked up.
  */
 uint32_t conn_open(struct conn_env *env, const struct seg *s, const struct flow_key *k,
                    uint32_t hash, int client, int mode);
+
+/*
+ * conn_open_noted: as conn_open for the SYN that the note tells of; `s` is a later segment. The flow
+ * then is where that SYN would have brought it.
+ */
+uint32_t conn_open_noted(struct conn_env *env, const struct seg *s, const struct flow_key *k,
+                         uint32_t hash, const struct synnote *n);
 
 /* conn_refuse: checksum verdict of this segment for this flow side. => REASON_NONE: take it. */
 enum reason conn_refuse(struct conn_env *env, struct flow *f, const struct seg *s, int from);

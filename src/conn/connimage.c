@@ -46,8 +46,8 @@ static void fill(struct flow *f, const struct flow *from)
     f->wheel = own.wheel;
     f->c0.sock = -1;
     f->c0.next = 0;
-    f->ext = f->alt = f->pend = 0;
-    f->flags &= (uint16_t) ~(FLOW_NAT | FLOW_PENDING);
+    f->ext = f->alt = f->pend = f->qnext = f->qprev = 0;
+    f->flags &= (uint16_t) ~(FLOW_NAT | FLOW_PENDING | FLOW_HALF);
 }
 
 static bool get_ext(struct conn_env *env, struct flow *f, bool has, struct image *im)

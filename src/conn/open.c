@@ -125,7 +125,7 @@ uint32_t conn_open(struct conn_env *env, const struct seg *s, const struct flow_
     f->last = env->now;
     if (env->cfg.strict)
         f->flags |= FLOW_STRICT;
-    if (mode == 2) {
+    if (mode != 1) {
         struct flow_key sent;
 
         pick_up(f, s, key_of_seg(&sent, s) == client ? CLI : SVR);
@@ -136,6 +136,32 @@ uint32_t conn_open(struct conn_env *env, const struct seg *s, const struct flow_
     if (s->nvlan)
         keep_vlans(env, f, s);
     conn_rearm(env, idx);
+    return idx;
+}
+
+uint32_t conn_open_noted(struct conn_env *env, const struct seg *s, const struct flow_key *k,
+                         uint32_t hash, const struct synnote *n)
+{
+    uint32_t idx = conn_open(env, s, k, hash, !!(n->meta & NOTE_CLI_IS_1), 1);
+    struct flow_side *cli, *svr;
+    struct flow *f;
+
+    if (idx == 0)
+        return 0;
+    f = flow_at(&env->ft, idx);
+    cli = &f->side[CLI];
+    svr = &f->side[SVR];
+    f->flags |= FLOW_SYN | FLOW_BASE_SVR;
+    cli->state = FS_SYN_SENT;
+    svr->state = FS_SYN_RCVD;
+    svr->base = cli->snd_max = n->isn + 1;
+    cli->flags |= SIDE_SPOKE | (n->meta & NOTE_HAS_WSCALE ? SIDE_WSCALE_OK : 0) |
+                  (n->meta & NOTE_SACKOK ? SIDE_SACK_OK : 0) |
+                  (n->meta & NOTE_TS ? SIDE_TS_OK : 0) |
+                  (n->meta & NOTE_CSUM_GOOD ? SIDE_CSUM_GOOD : 0) |
+                  (n->meta & NOTE_CSUM_WRONG ? SIDE_CSUM_OFF : 0);
+    cli->wscale = n->meta & NOTE_WSCALE;
+    f->ctr[CLI].tsval = n->tsval;
     return idx;
 }
 

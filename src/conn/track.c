@@ -513,7 +513,8 @@ void conn_recv(struct conn_env *env, struct conn_pkt *cp)
     bool spoke = snd->flags & SIDE_SPOKE, syn = s->tflags & TH_SYN_, syn_again, fin_again = false;
     uint32_t max_before = snd->snd_max, seq = s->seq + syn;
 
-    if (cp->opened && (f->flags & FLOW_MIDSTREAM))
+    /* its SYN passed unseen, or was only noted */
+    if (cp->opened && (s->tflags & (TH_SYN_ | TH_ACK_)) != TH_SYN_)
         cp->rcv |= CR_CONN_START;
     /* neither SYN nor ACK was seen */
     if (!(f->flags & base_bit(cp->to)) && !cp->ignored && !(s->tflags & TH_RST_)) {

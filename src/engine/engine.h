@@ -50,6 +50,8 @@ struct worker {
     struct flow_key key[IO_BURST];
     uint32_t hash[IO_BURST];
     uint8_t end[IO_BURST]; /* which endpoint of the key sent it */
+    bool bare[IO_BURST];   /* a plain SYN, not decoded: perhaps one for the gate */
+    bool gate_drops;       /* SYNs that the gate notes are dropped */
     int at;                /* number of the frame being worked off, in its burst */
     bool slots;            /* frames carry that number in pb->slot */
     uint32_t *realm3;      /* interned stacks of three tags */
@@ -62,6 +64,39 @@ struct worker {
  */
 void worker_burst(struct worker *w, struct pktbuf *const *pb, int n);
 void worker_fini(struct worker *w);
+
+/* ---- too many half-open flows (gate.c) ---- */
+
+/* How a flow is to be opened. */
+struct opening {
+    int mode;   /* as from conn_can_open; 3: from a note, or by a SYN/ACK while the gate is shut */
+    int client; /* endpoint number of the client */
+    uint64_t match;
+    bool noted;
+    struct synnote note;
+};
+
+/* gate_begin: before a burst that finds the half-open flows at their limit. => may SYNs be noted? */
+bool gate_begin(struct worker *w);
+/*
+ * gate_bare_syn: is this frame a SYN of the plainest kind, for which decoding can wait? Then its
+ * hash is there and what it needs is on its way. gate_note_bare: if it belongs to no flow and is
+ * not to be made one, note it. => false: decode it and go on as with any other.
+ */
+bool gate_bare_syn(struct worker *w, const struct pktbuf *pb, int i);
+bool gate_note_bare(struct worker *w, struct pktbuf *pb, int i);
+/*
+ * gate_admit: the half-open flows are at their limit: may this segment open one more? Perhaps the
+ * oldest makes way. => false: its SYN was noted, or refused for its checksum.
+ */
+bool gate_admit(struct worker *w, struct seg *s, int i, const struct opening *o);
+/*
+ * gate_hopeless: will the checksum refuse this segment whatever flow it opens? Counted then: nobody
+ * is evicted for it.
+ */
+bool gate_hopeless(struct worker *w, const struct seg *s, uint64_t match);
+/* gate_recall: is this a segment of a flow whose SYN was noted? Then it opens it. */
+void gate_recall(struct worker *w, const struct seg *s, int i, struct opening *o);
 
 /* ---- which core (steer.c) ---- */
 

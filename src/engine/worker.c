@@ -5,6 +5,7 @@
  *
  *   decode (the whole burst) -> raw sockets -> key, hash, prefetch (the whole burst)
  *   -> look up: hit | SYN or picked up: new flow and children | ORPHAN
+ *      (too many half-open flows: a SYN is noted, not made a flow: gate.c)
  *   -> checksum
  *   -> 1 what it tells of its sender            -> events at SND (the application may read, change,
  *      drop)
@@ -73,40 +74,51 @@ static void orphan(struct worker *w, struct seg *s)
 }
 
 /* try_open: record and children. => index, 0 when there was no room. */
-static uint32_t try_open(struct worker *w, struct seg *s, int i, int client, int mode,
-                         uint64_t match)
+static uint32_t try_open(struct worker *w, struct seg *s, int i, const struct opening *o)
 {
     struct mon *m = w->m;
-    uint32_t idx = conn_open(&m->env, s, &w->key[i], w->hash[i], client, mode);
+    uint32_t idx = o->noted ? conn_open_noted(&m->env, s, &w->key[i], w->hash[i], &o->note)
+                            : conn_open(&m->env, s, &w->key[i], w->hash[i], o->client, o->mode);
 
     if (idx == 0)
         return 0;
-    if (mon_adopt(m, idx, match))
+    if (mon_adopt(m, idx, o->match)) {
+        mon_entered(m, idx);
+        m->from_notes += o->noted;
         return idx;
+    }
     conn_free(&m->env, idx);
     return 0;
 }
 
-/* open_flow: => the new flow, 0 if this segment opens none. */
-static uint32_t open_flow(struct worker *w, struct seg *s, int i)
+/*
+ * open_flow: => the new flow, 0 if this segment opens none. *gated: its SYN was noted or refused by
+ * the gate, and is dealt with.
+ */
+static uint32_t open_flow(struct worker *w, struct seg *s, int i, bool *gated)
 {
     struct mon *m = w->m;
-    int mode = conn_can_open(&m->env, s), client;
-    uint64_t match;
+    struct opening o = {.mode = conn_can_open(&m->env, s), .client = conn_client(s, w->end[i])};
     uint32_t idx;
 
-    if (mode == 0)
+    if (unlikely(m->env.notes.v != NULL))
+        gate_recall(w, s, i, &o);
+    if (o.mode == 0)
         return 0;
-    client = conn_client(s, w->end[i]);
-    match = mon_match(m, s, mode, client == w->end[i]);
-    if (match == 0) {
-        m->env.reasons[REASON_SYN_FILTERED] += mode == 1;
+    o.match = mon_match(m, s, o.mode, o.client == w->end[i]);
+    if (o.match == 0) {
+        m->env.reasons[REASON_SYN_FILTERED] += o.mode == 1;
         return 0;
     }
-    idx = try_open(w, s, i, client, mode, match);
-    if (idx == 0 && mon_evict(m))
-        idx = try_open(w, s, i, client, mode, match);
-    return idx;
+    if (unlikely(mon_half_full(m)) && !gate_admit(w, s, i, &o)) {
+        *gated = true;
+        return 0;
+    }
+    idx = try_open(w, s, i, &o);
+    if (idx)
+        return idx;
+    *gated = gate_hopeless(w, s, o.match);
+    return !*gated && mon_evict(m) ? try_open(w, s, i, &o) : 0;
 }
 
 /* ---- look-up ---- */
@@ -228,6 +240,7 @@ static void track(struct worker *w, struct seg *s, uint32_t idx, int from, bool 
     reason = conn_done(&m->env, &cp);
     if (reason)
         conn_kill(&m->env, idx, reason);
+    mon_reclass(m, idx);
 }
 
 /*
@@ -253,7 +266,7 @@ static void input_tcp(struct worker *w, struct seg *s, int i)
 {
     struct ftable *ft = &w->m->env.ft;
     struct flow_hit hit = ftable_find(ft, &w->key[i], w->hash[i], w->end[i]);
-    bool opened = false, orphaned = false;
+    bool opened = false, orphaned = false, gated = false;
 
     if (hit.idx & FLOW_TOMB) {
         tombstone(w, s, hit.idx, hit.from);
@@ -262,10 +275,13 @@ static void input_tcp(struct worker *w, struct seg *s, int i)
     if (hit.idx && !still_there(w, s, &hit, &orphaned))
         hit.idx = 0;
     if (hit.idx == 0 && !orphaned) {
-        hit.idx = open_flow(w, s, i);
-        hit.from = conn_client(s, w->end[i]) == w->end[i] ? CLI : SVR;
+        hit.idx = open_flow(w, s, i, &gated);
         opened = hit.idx != 0;
+        if (opened)
+            hit.from = !!(flow_at(ft, hit.idx)->flags & FLOW_CLI_IS_1) == w->end[i] ? CLI : SVR;
     }
+    if (unlikely(gated))
+        return;
     if (hit.idx == 0) {
         enum reason why = conn_refuse_stray(&w->m->env, s);
 
@@ -279,16 +295,22 @@ static void input_tcp(struct worker *w, struct seg *s, int i)
         track(w, s, hit.idx, hit.from, opened, &w->key[i]);
 }
 
+static void account(struct worker *w, const struct pktbuf *pb, int i)
+{
+    struct mon *m = w->m;
+
+    w->at = w->slots ? (int)pb->slot : i;
+    if (pb->clock_ns > m->env.now)
+        m->env.now = pb->clock_ns;
+    m->npackets++;
+    m->nbytes += pb->wire_len;
+}
+
 /* worker_input: one frame, decoded. */
 static void worker_input(struct worker *w, struct seg *s, int i)
 {
     struct mon *m = w->m;
 
-    w->at = w->slots ? (int)s->pb->slot : i;
-    if (s->pb->clock_ns > m->env.now)
-        m->env.now = s->pb->clock_ns;
-    m->npackets++;
-    m->nbytes += s->pb->wire_len;
     if (unlikely(m->raw_sockets) && s->level >= SEG_IP)
         mon_tell_raw(m, s);
     if (s->level != SEG_TCP) {
@@ -314,27 +336,50 @@ static void prefetch_child(const struct mon *m, const struct flow *f)
     }
 }
 
-void worker_burst(struct worker *w, struct pktbuf *const *pb, int n)
+/* look_at: decode a frame and fetch what its look-up needs. */
+static void look_at(struct worker *w, struct pktbuf *pb, int i)
+{
+    struct ftable *ft = &w->m->env.ft;
+    struct seg *s = &w->seg[i];
+
+    if (decode(s, pb) != REASON_NONE)
+        return;
+    if (pb->realm == 0 && w->m->vlan_in_key)
+        pb->realm = realm_of(w, s);
+    w->end[i] = (uint8_t)key_of_seg(&w->key[i], s);
+    w->hash[i] = ftable_hash(ft, &w->key[i]);
+    ftable_prefetch(ft, w->hash[i]);
+}
+
+static void prefetch_burst(struct worker *w, int n)
 {
     struct ftable *ft = &w->m->env.ft;
 
-    for (int i = 0; i < n; i++) {
-        struct seg *s = &w->seg[i];
-
-        if (decode(s, pb[i]) != REASON_NONE)
-            continue;
-        if (pb[i]->realm == 0 && w->m->vlan_in_key)
-            pb[i]->realm = realm_of(w, s);
-        w->end[i] = (uint8_t)key_of_seg(&w->key[i], s);
-        w->hash[i] = ftable_hash(ft, &w->key[i]);
-        ftable_prefetch(ft, w->hash[i]);
-    }
     for (int i = 0; i < n; i++)
-        if (w->seg[i].level == SEG_TCP)
+        if (!w->bare[i] && w->seg[i].level == SEG_TCP)
             ftable_prefetch_record(ft, w->hash[i]);
     for (int i = 0; i < n; i++)
-        if (w->seg[i].level == SEG_TCP)
+        if (!w->bare[i] && w->seg[i].level == SEG_TCP)
             prefetch_child(w->m, ftable_guess(ft, w->hash[i]));
-    for (int i = 0; i < n; i++)
+}
+
+void worker_burst(struct worker *w, struct pktbuf *const *pb, int n)
+{
+    bool gate = unlikely(mon_half_full(w->m)) && gate_begin(w);
+
+    for (int i = 0; i < n; i++) {
+        w->bare[i] = gate && gate_bare_syn(w, pb[i], i);
+        if (!w->bare[i])
+            look_at(w, pb[i], i);
+    }
+    prefetch_burst(w, n);
+    for (int i = 0; i < n; i++) {
+        account(w, pb[i], i);
+        if (w->bare[i]) {
+            if (likely(gate_note_bare(w, pb[i], i)))
+                continue;
+            look_at(w, pb[i], i); /* not for the gate: as any other */
+        }
         worker_input(w, &w->seg[i], i);
+    }
 }

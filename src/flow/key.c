@@ -49,22 +49,35 @@ int key_of_seg(struct flow_key *k, const struct seg *s)
                     s->pb->realm);
 }
 
+static uint64_t seed_of(uint8_t proto, uint64_t secret)
+{
+    return secret + proto * 0x9e3779b97f4a7c15ULL;
+}
+
+uint32_t key_hash_v4(const uint32_t addr[2], const uint16_t port[2], uint32_t realm, uint8_t proto,
+                     uint64_t secret)
+{
+    uint8_t p[16];
+    uint64_t h;
+
+    memcpy(p, addr, 8);
+    memcpy(p + 8, port, 4);
+    memcpy(p + 12, &realm, 4);
+    h = hash_bytes(p, sizeof(p), seed_of(proto, secret));
+    return (uint32_t)(h ^ h >> 32);
+}
+
 uint32_t key_hash(const struct flow_key *k, uint64_t secret)
 {
-    const uint64_t seed = secret + k->proto * 0x9e3779b97f4a7c15ULL;
+    uint32_t addr[2];
     uint64_t h;
 
     if (likely(!k->v6)) {
-        uint8_t p[16];
-
-        memcpy(p, k->addr[0], 4);
-        memcpy(p + 4, k->addr[1], 4);
-        memcpy(p + 8, k->port, 4);
-        memcpy(p + 12, &k->realm, 4);
-        h = hash_bytes(p, sizeof(p), seed);
-    } else {
-        h = hash_bytes(k, KEY6_BYTES, seed);
+        memcpy(&addr[0], k->addr[0], 4);
+        memcpy(&addr[1], k->addr[1], 4);
+        return key_hash_v4(addr, k->port, k->realm, k->proto, secret);
     }
+    h = hash_bytes(k, KEY6_BYTES, seed_of(k->proto, secret));
     return (uint32_t)(h ^ h >> 32);
 }
 

@@ -130,13 +130,14 @@ struct flow {
     uint64_t start;     /* ns of the first packet */
     uint64_t cursor[2]; /* child 0's read offsets, by side */
     struct wheel_node wheel;
-    uint32_t ext;         /* struct flow_ext */
-    uint32_t alt;         /* NAT: struct flow_alt */
-    uint32_t pend;        /* next flow on the batch's list of touched flows */
-    uint32_t timeout;     /* own idle timeout in ms, 0: the context's, UINT32_MAX: never */
-    uint8_t reason;       /* MOS_END_* */
-    uint8_t csum;         /* enum csum_mode of conn/ */
-    uint8_t end_state[2]; /* states when the flow ended, before both were set to CLOSED */
+    uint32_t ext;          /* struct flow_ext */
+    uint32_t alt;          /* NAT: struct flow_alt */
+    uint32_t pend;         /* next flow on the batch's list of touched flows */
+    uint32_t timeout;      /* own idle timeout in ms, 0: the context's, UINT32_MAX: never */
+    uint8_t reason;        /* MOS_END_* */
+    uint8_t csum;          /* enum csum_mode of conn/ */
+    uint8_t end_state[2];  /* states when the flow ended, before both were set to CLOSED */
+    uint32_t qnext, qprev; /* its neighbours in the queue of half-open or closing flows (queue.h) */
 } __cacheline;
 
 _Static_assert(sizeof(struct flow_side) == 32, "a side is half a cache line");

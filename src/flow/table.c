@@ -22,6 +22,7 @@
 #include "flow/table.h"
 
 #include "flow/buckets.h"
+#include "flow/queue.h"
 #include "base/errtext.h"
 
 #include <errno.h>
@@ -214,6 +215,16 @@ const struct flow *ftable_guess(const struct ftable *t, uint32_t hash)
     return ref & FLOW_TOMB ? NULL : flow_at(t, ref & REF_IDX);
 }
 
+bool ftable_maybe(const struct ftable *t, uint32_t hash)
+{
+    const struct buckets *b = slots_of(t);
+
+    for (const struct bucket *l = bucket_at(b, bucket_no(b, hash)); l; l = bucket_over(b, l))
+        if (unlikely(bucket_match(l, hash)))
+            return true;
+    return false;
+}
+
 static bool same_key(const struct ftable *t, const struct flow_tomb *id, const struct flow_key *k)
 {
     if (id->realm != k->realm || id->proto != k->proto || !(id->flags & FLOW_V6) != !k->v6 ||
@@ -344,6 +355,7 @@ static void release(struct ftable *t, uint32_t idx)
     struct flow *f = flow_at(t, idx);
 
     wheel_off(&t->wheel, idx);
+    flow_unqueue(t, idx);
     if (f->alt) {
         bool was = buckets_del(slots_of(t), alt_at(t, f)->hash, idx | SLOT_ALT);
         assert(was);
@@ -523,7 +535,8 @@ bool ftable_check(const struct ftable *t)
     const struct buckets *b = slots_of(t);
     uint32_t flows = 0, alts = 0, exts = 0, tombs = 0, v6 = 0;
 
-    if (!buckets_check(b) || !wheel_check(&t->wheel) || !wheel_check(&t->tomb_wheel))
+    if (!buckets_check(b) || !wheel_check(&t->wheel) || !wheel_check(&t->tomb_wheel) ||
+        !flow_queue_check(t))
         return false;
     for (uint32_t i = ftable_next(t, 0); i; i = ftable_next(t, i), flows++)
         if (!check_flow(t, i, &alts, &exts))

@@ -12,6 +12,11 @@
 
 #include "flow/record.h"
 
+/* Flows in the order in which they entered: linked through flow.qnext, qprev (queue.h). */
+struct flow_queue {
+    uint32_t head, tail, count;
+};
+
 struct ftable {
     struct pool flows; /* struct flow */
     struct pool keys6; /* 32 bytes: two addresses */
@@ -22,9 +27,11 @@ struct ftable {
     struct wheel tomb_wheel;
     struct wheel wheel; /* over flows */
     uint64_t secret;
-    uint32_t count; /* live flows (slots of second keys not counted) */
-    uint32_t hand;  /* clock hand of eviction */
-    void *priv;     /* buckets */
+    uint32_t count;            /* live flows (slots of second keys not counted) */
+    uint32_t hand;             /* clock hand of eviction */
+    struct flow_queue half;    /* half-open flows (FLOW_HALF), oldest first */
+    struct flow_queue closing; /* flows that have begun to close, the first to do so first */
+    void *priv;                /* buckets */
     struct memacct *acct;
 };
 
@@ -62,6 +69,9 @@ void ftable_prefetch_record(const struct ftable *t, uint32_t hash);
  */
 const struct flow *ftable_guess(const struct ftable *t, uint32_t hash);
 
+/* ftable_maybe: can a look-up of this hash find anything? No key is compared. */
+bool ftable_maybe(const struct ftable *t, uint32_t hash);
+
 /*
  * ftable_find: the flow with this key; `end` is the endpoint (0/1 of the key) that sent the
  * packet.
@@ -89,7 +99,7 @@ uint32_t ftable_new(struct ftable *t, const struct flow_key *k, uint32_t hash, i
 int ftable_alias(struct ftable *t, uint32_t idx, const struct flow_key *k, int svr_end);
 
 /*
- * ftable_del: take the flow out of the table and the wheel and free the record, its key, extension
+ * ftable_del: take the flow out of the table, the wheel and its queue and free the record, its key, extension
  * and second key. Children in the child pool and streams must be gone.
  */
 void ftable_del(struct ftable *t, uint32_t idx);

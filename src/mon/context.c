@@ -60,10 +60,23 @@ struct mon *mon_enter(mctx_t mctx)
     return m;
 }
 
+/* half_limit: a quarter of all flows, but what a handful of hosts may do at once in any case. */
+static uint32_t half_limit(const struct mon_conf *c, uint32_t flows)
+{
+    uint32_t n = flows / 4 > 64 ? flows / 4 : 64;
+
+    if (c->max_half)
+        return c->max_half;
+    /* of a budget of memory, an eighth; a flow and its slot are some 300 bytes */
+    if (c->mem_limit && n > c->mem_limit / 8 / 300)
+        n = c->mem_limit / 8 / 300 > 64 ? (uint32_t)(c->mem_limit / 8 / 300) : 64;
+    return n < flows ? n : flows;
+}
+
 struct mon *mon_create(int cpu, const struct mon_conf *c)
 {
     struct mon *m = calloc(1, sizeof(*m));
-    uint32_t flows = c->max_sock;
+    uint32_t flows = c->max_flows ? c->max_flows : c->max_sock;
 
     if (m == NULL)
         return err_null(ENOMEM, "no memory for a context");
@@ -82,6 +95,7 @@ struct mon *mon_create(int cpu, const struct mon_conf *c)
                         c->mem_limit ? ": see the key 'memory'" : "");
     }
     m->max_sock = c->max_sock;
+    m->max_half = half_limit(c, flows);
     m->buffer_always = c->buffer_always;
     m->drop_orphans = c->drop_orphans;
     m->forward = c->forward;

@@ -241,6 +241,8 @@ int mon_import(struct mon *m, const struct mon_regs *regs, struct image *im)
         }
     }
     m->nflows++;
+    mon_entered(m, idx);
+    mon_reclass(m, idx);
     return 0;
 }
 

@@ -120,6 +120,11 @@ struct mon {
     bool midstream;       /* of listeners that do not say (env.cfg.midstream: of any) */
     uint32_t raw_sockets; /* open raw sockets */
 
+    /* half-open flows: how many there may be; when one was evicted for a SYN (evict.c) */
+    uint32_t max_half;
+    uint64_t half_evicted;
+    uint64_t from_notes; /* flows opened from the note of a SYN */
+
     enum mon_state state; /* changes only in its own thread or before it runs */
     pthread_t owner;      /* valid while MON_RUNNING */
     int in_callback;      /* depth */
@@ -153,7 +158,8 @@ void mon_register(int cpu, struct mon *m);
 
 struct mon_conf {
     struct conn_cfg conn;
-    uint32_t max_sock; /* max_concurrency */
+    uint32_t max_sock;            /* max_concurrency */
+    uint32_t max_flows, max_half; /* 0: from max_sock, from max_flows */
     uint32_t rmem_size, ooo_size;
     uint64_t secret;
     uint64_t mem_limit; /* bytes, 0: none */
@@ -184,9 +190,11 @@ uint64_t *mon_cursor(const struct mon *m, struct flow *f, const struct child *c,
 
 /*
  * mon_match: which listeners want this new flow (bit per slot)? mode as conn_can_open: 2 asks as if
- * the client had sent a SYN.
+ * the client had sent a SYN; 3 does so too, and also listeners that pick up nothing in the middle.
  */
 uint64_t mon_match(struct mon *m, const struct seg *s, int mode, bool from_client);
+/* mon_match_syn: the same for a SYN that is not decoded: caplen of len bytes from its IP header on. */
+uint64_t mon_match_syn(struct mon *m, const uint8_t *p, uint32_t caplen, uint32_t len, bool v6);
 /*
  * mon_adopt: make the children of a new flow. => false when no id was left for any (the flow must
  * go).
@@ -246,11 +254,29 @@ void mon_burst(struct mon *m);
 void mon_epoch(struct mon *m, uint64_t now);
 /* mon_eof: the input ended: every live flow ends with MOS_END_EOF, oldest first. */
 void mon_eof(struct mon *m);
+/* ---- who goes when room is needed (evict.c) ---- */
+
 /*
- * mon_evict: end one flow to make room (half-open, then closing, then idle, then least recent of a
- * sample). => false: none.
+ * mon_evict: end one flow to make room: the oldest half-open one, else the first that began to
+ * close, else the least recent of a sample. => false: there is none.
  */
 bool mon_evict(struct mon *m);
+/* mon_evict_half: end the oldest half-open flow. => false: there is none. */
+bool mon_evict_half(struct mon *m);
+/*
+ * mon_half_due: are as many flows half open as may be, and is the oldest of them old enough to make
+ * way for a SYN (a second without a packet; one eviction a millisecond)?
+ */
+bool mon_half_due(const struct mon *m);
+/* mon_entered: a new flow is half open from now on, unless it was picked up behind its handshake. */
+void mon_entered(struct mon *m, uint32_t idx);
+/* mon_reclass: after a packet: has the handshake ended, has it begun to close? */
+void mon_reclass(struct mon *m, uint32_t idx);
+
+static inline bool mon_half_full(const struct mon *m)
+{
+    return m->env.ft.half.count >= m->max_half;
+}
 
 /* ---- timers (timer.c) ---- */
 void mon_timers(struct mon *m);

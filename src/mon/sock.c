@@ -203,11 +203,6 @@ void mon_rewant(struct mon *m, uint32_t idx)
 
 /* ---- a new flow ---- */
 
-static bool domain_fits(const struct listener *l, const struct seg *s)
-{
-    return l->domain == AF_UNSPEC || (l->domain == AF_INET6) == ((s->flags & SEG_IP6) != 0);
-}
-
 /*
  * as_syn: the SYN that the client would have sent, for filters that are asked about a picked-up
  * flow. => its length.
@@ -240,23 +235,17 @@ static uint32_t as_syn(uint8_t out[60], const struct seg *s, bool from_client)
     return ip + 20;
 }
 
-uint64_t mon_match(struct mon *m, const struct seg *s, int mode, bool from_client)
+/* match_ip: the listeners that take a flow whose SYN these bytes are (an IP header first). */
+static uint64_t match_ip(struct mon *m, const uint8_t *p, uint32_t caplen, uint32_t len, bool v6,
+                         int mode)
 {
-    uint8_t made[60];
-    const uint8_t *p = s->pb->data + s->l3_off;
-    uint32_t len = s->ip_len, caplen = s->pb->len - s->l3_off;
     uint64_t match = 0;
 
-    if (mode == 2) {
-        len = caplen = as_syn(made, s, from_client);
-        p = made;
-    }
-    if (caplen > len)
-        caplen = len;
     for (int i = 0; i < m->nlst; i++) {
         struct listener *l = &m->lst[i];
 
-        if (!l->started || l->raw || l->closed || !domain_fits(l, s))
+        if (!l->started || l->raw || l->closed ||
+            (l->domain != AF_UNSPEC && (l->domain == AF_INET6) != v6))
             continue;
         if (mode == 2 && !(l->midstream < 0 ? m->midstream : l->midstream))
             continue;
@@ -264,6 +253,24 @@ uint64_t mon_match(struct mon *m, const struct seg *s, int mode, bool from_clien
             match |= 1ULL << i;
     }
     return match;
+}
+
+uint64_t mon_match_syn(struct mon *m, const uint8_t *p, uint32_t caplen, uint32_t len, bool v6)
+{
+    return match_ip(m, p, caplen, len, v6, 1);
+}
+
+uint64_t mon_match(struct mon *m, const struct seg *s, int mode, bool from_client)
+{
+    uint8_t made[60];
+    const uint8_t *p = s->pb->data + s->l3_off;
+    uint32_t len = s->ip_len, caplen = s->pb->len - s->l3_off;
+
+    if (mode != 1) {
+        len = caplen = as_syn(made, s, from_client);
+        p = made;
+    }
+    return match_ip(m, p, caplen < len ? caplen : len, len, s->flags & SEG_IP6, mode);
 }
 
 static void start_child(struct mon *m, struct child *c, const struct listener *l, int li, int sock)

@@ -71,7 +71,7 @@ static struct cost measure(int events, bool more)
     static struct lite l;
     struct cost c;
 
-    lite_init(&l, "max_concurrency = 400000\ntcp_timeout = -1");
+    lite_init(&l, "max_concurrency = 400000\nmax_half_open = 400000\ntcp_timeout = -1");
     register_events(&l, events);
     if (more)
         assert_int_equal(
@@ -145,7 +145,8 @@ static void flood_evicts_the_half_open(void **state)
 {
     static struct lite l;
 
-    lite_init(&l, "max_concurrency = 400000\ntcp_timeout = -1\nmemory = 4M");
+    lite_init(&l,
+              "max_concurrency = 400000\nmax_half_open = 400000\ntcp_timeout = -1\nmemory = 4M");
     assert_int_equal(mtcp_register_callback(l.ctx, l.lst, MOS_ON_EVICT, MOS_NULL, on_evict), 0);
     assert_int_equal(mtcp_register_callback(l.ctx, l.lst, MOS_ON_CONN_END, MOS_HK_RCV, on_end), 0);
     lite_tcp(&l, 1000, (struct frame){.sport = 7, .flags = "S", .seq = 100});

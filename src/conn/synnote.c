@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * synnote.c: SYNs that are remembered without a flow. The hash is keyed and of 32 bits, and the
+ * number that a segment carries must fit the ISN: what is taken for an answer by mistake is one
+ * segment in 2^48 and more.
+ */
+#include "conn/synnote.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define NOTE_LIFE  (60 * NSEC_PER_SEC)
+#define NOTE_AHEAD 65535u /* the first flight, of which the tap may have lost some */
+
+bool synnotes_init(struct synnotes *t, uint32_t n, struct memacct *acct)
+{
+    const uint64_t bytes = (uint64_t)n * sizeof(*t->v);
+
+    assert((n & (n - 1)) == 0 && t->v == NULL);
+    if (acct->limit && acct->used + bytes > acct->limit)
+        return false;
+    t->v = aligned_alloc(CACHELINE, bytes);
+    if (t->v == NULL)
+        return false;
+    memset(t->v, 0, bytes);
+    t->mask = n - 1;
+    acct->used += bytes;
+    acct->allocs++;
+    return true;
+}
+
+void synnotes_fini(struct synnotes *t, struct memacct *acct)
+{
+    if (t->v)
+        acct->used -= ((uint64_t)t->mask + 1) * sizeof(*t->v);
+    free(t->v);
+    memset(t, 0, sizeof(*t));
+}
+
+static bool belongs(const struct synnote *n, const struct seg *s, int end)
+{
+    bool from_client = end == !!(n->meta & NOTE_CLI_IS_1);
+
+    if (from_client)
+        return !(s->tflags & TH_SYN_) && s->seq - (n->isn + 1) <= NOTE_AHEAD;
+    /* one more for each byte on the SYN that the server took */
+    return (s->tflags & TH_ACK_) && s->ack - (n->isn + 1) <= NOTE_AHEAD;
+}
+
+bool synnote_take(struct synnotes *t, uint32_t hash, const struct seg *s, int end, uint64_t now,
+                  struct synnote *out)
+{
+    struct synnote *n = synnote_at(t, hash);
+
+    if (!(n->meta & NOTE_USED) || n->hash != hash || !belongs(n, s, end))
+        return false;
+    *out = *n;
+    n->meta = 0;
+    return !(s->tflags & TH_RST_) && synnote_age(out, now) <= NOTE_LIFE;
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * evict.c: who goes when room is needed: half-open flows, then those that close, then the idle, then
+ * the least recent. The first two wait in queues (flow/queue.h), so that the few half-open flows
+ * among many live ones are found; of the others a sample of 16 is asked, since no list is touched
+ * per packet (contract 4).
+ */
+#include "mon/mon.h"
+
+#include "flow/queue.h"
+
+#define SAMPLE   16
+#define IDLE_NS  NSEC_PER_SEC
+#define HALF_OLD NSEC_PER_SEC  /* a half-open flow that makes way for a SYN */
+#define HALF_GAP NSEC_PER_MSEC /* between two that do */
+
+/* busy: its callbacks run: nobody may take it from under them. */
+static bool busy(const struct mon *m, uint32_t idx)
+{
+    return (m->cp && m->cp->idx == idx) || m->ending == idx;
+}
+
+static uint32_t first_of(const struct mon *m, const struct flow_queue *q)
+{
+    uint32_t idx = q->head;
+
+    while (idx && busy(m, idx))
+        idx = flow_at(&m->env.ft, idx)->qnext;
+    return idx;
+}
+
+/* least_recent: of a sample. */
+static uint32_t least_recent(struct mon *m)
+{
+    struct ftable *ft = &m->env.ft;
+    uint32_t best = 0;
+
+    for (int i = 0; i < SAMPLE; i++) {
+        uint32_t idx = ftable_sample(ft);
+
+        if (idx == 0)
+            break;
+        if (!busy(m, idx) && (best == 0 || flow_at(ft, idx)->last < flow_at(ft, best)->last))
+            best = idx;
+    }
+    return best;
+}
+
+static bool evict(struct mon *m, uint32_t idx, enum reason class)
+{
+    if (idx == 0)
+        return false;
+    m->env.reasons[REASON_EVICTED]++;
+    m->env.reasons[class]++;
+    flow_at(&m->env.ft, idx)->flags &= (uint16_t)~FLOW_LINGER;
+    mon_end(m, idx, MOS_END_EVICTED);
+    return true;
+}
+
+bool mon_evict_half(struct mon *m)
+{
+    return evict(m, first_of(m, &m->env.ft.half), REASON_EVICTED_HALF);
+}
+
+bool mon_evict(struct mon *m)
+{
+    uint32_t idx;
+
+    if (mon_evict_half(m) || evict(m, first_of(m, &m->env.ft.closing), REASON_EVICTED_CLOSING))
+        return true;
+    idx = least_recent(m);
+    if (idx == 0)
+        return false;
+    return evict(m, idx,
+                 m->env.now - flow_at(&m->env.ft, idx)->last > IDLE_NS ? REASON_EVICTED_IDLE
+                                                                       : REASON_EVICTED_LIVE);
+}
+
+bool mon_half_due(const struct mon *m)
+{
+    const struct ftable *ft = &m->env.ft;
+
+    return ft->half.head && m->env.now - flow_at(ft, ft->half.head)->last >= HALF_OLD &&
+           m->env.now - m->half_evicted >= HALF_GAP;
+}
+
+/*
+ * half_open: is an end still in the handshake? Where only the server is heard, its bytes say that
+ * the handshake is over.
+ */
+static bool half_open(const struct flow *f)
+{
+    uint8_t c = f->side[CLI].state, s = f->side[SVR].state;
+
+    if (f->flags & (FLOW_ENDED | FLOW_LINGER))
+        return false;
+    if (c == FS_SYN_SENT || s == FS_LISTEN || c == FS_SYN_RCVD)
+        return true;
+    return s == FS_SYN_RCVD && f->side[CLI].next == 0;
+}
+
+void mon_entered(struct mon *m, uint32_t idx)
+{
+    if (half_open(flow_at(&m->env.ft, idx)))
+        flow_half_open(&m->env.ft, idx);
+}
+
+static bool is_closing(const struct flow *f)
+{
+    return (f->flags & (FLOW_ENDED | FLOW_LINGER)) ||
+           ((f->side[CLI].flags | f->side[SVR].flags) & SIDE_FIN_SENT);
+}
+
+void mon_reclass(struct mon *m, uint32_t idx)
+{
+    const struct flow *f = flow_at(&m->env.ft, idx);
+
+    if (unlikely(is_closing(f)))
+        flow_begins_closing(&m->env.ft, idx);
+    else if (unlikely(f->flags & FLOW_HALF) && !half_open(f))
+        flow_unqueue(&m->env.ft, idx);
+}
