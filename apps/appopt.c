@@ -25,6 +25,12 @@ enum {
     OPT_BATCH,
     OPT_EPOCH,
     OPT_TIMEOUT,
+    OPT_BY,
+    OPT_PREFIXES,
+    OPT_ALL,
+    OPT_CHARGE,
+    OPT_SAMPLE,
+    OPT_INTERVAL,
 };
 
 /* A long option and what a subcommand must take for it to be known; 0 is everyone. */
@@ -47,6 +53,12 @@ static const struct optdef defs[] = {
     {{"batch", required_argument, NULL, OPT_BATCH}, 0},
     {{"epoch", required_argument, NULL, OPT_EPOCH}, 0},
     {{"timeout", required_argument, NULL, OPT_TIMEOUT}, 0},
+    {{"by", required_argument, NULL, OPT_BY}, TAKES_BILL},
+    {{"prefixes", required_argument, NULL, OPT_PREFIXES}, TAKES_BILL},
+    {{"all", no_argument, NULL, OPT_ALL}, TAKES_BILL},
+    {{"charge-rexmit", no_argument, NULL, OPT_CHARGE}, TAKES_BILL},
+    {{"sample", required_argument, NULL, OPT_SAMPLE}, TAKES_BILL},
+    {{"interval", required_argument, NULL, OPT_INTERVAL}, TAKES_BILL},
     {{"help", no_argument, NULL, 'h'}, 0},
 };
 #define NDEFS (sizeof(defs) / sizeof(defs[0]))
@@ -65,6 +77,14 @@ static const char common_help[] =
     "  --batch N            frames read at a time, 1 to 64 (64)\n"
     "  --epoch N            frames after which new data is told, 1 to 64 (64)\n"
     "  --help               this text\n";
+
+static const char bill_help[] =
+    "  --by address         each address of a client is a subscriber (the default)\n"
+    "  --prefixes FILE      the subscribers: lines of PREFIX [NAME]; the longest match counts\n"
+    "  --all                one subscriber: everyone\n"
+    "  --charge-rexmit      charge retransmissions too; if not, only those with other content\n"
+    "  --sample 1/N         keep and compare only one of N bytes\n"
+    "  --interval SECONDS   report so often, in packet time\n";
 
 int complain(int status, const char *fmt, ...)
 {
@@ -90,6 +110,8 @@ static void print_help(const struct command *cmd)
     if (cmd->takes & TAKES_OVERLAP)
         fputs("  --overlap first|last which copy of a byte counts when two differ (first)\n",
               stdout);
+    if (cmd->takes & TAKES_BILL)
+        fputs(bill_help, stdout);
     fputs(common_help, stdout);
     printf("\nEXPRESSION is a BPF filter (pcap-filter(7)) on the frames as they were captured.\n\n"
            "Examples:\n%s\n"
@@ -170,7 +192,7 @@ static int parse_choice(const char *name, const char *text, const char *const *n
 }
 
 /* Seconds as the configuration takes them: digits, perhaps with a fraction. */
-static int parse_timeout(const char *text, const char **out)
+static int parse_timeout(const char *name, const char *text, const char **out)
 {
     size_t whole = strspn(text, "0123456789");
     const char *frac = text + whole + (text[whole] == '.');
@@ -179,9 +201,54 @@ static int parse_timeout(const char *text, const char **out)
 
     if (whole == 0 || whole > 9 || n > 9 || frac[n] || (text[whole] == '.' && n == 0) ||
         sec < 0.001)
-        return complain(-1, "--timeout: expected seconds, such as 30 or 0.5, got '%s'", text);
+        return complain(-1, "%s: expected seconds, such as 30 or 0.5, got '%s'", name, text);
     *out = text;
     return 0;
+}
+
+static int parse_interval(const char *text, int *ms)
+{
+    const char *seconds;
+
+    if (parse_timeout("--interval", text, &seconds) < 0)
+        return -1;
+    if (strtod(seconds, NULL) > 1000000)
+        return complain(-1, "--interval: expected at most 1000000 seconds, got '%s'", text);
+    *ms = (int)(strtod(seconds, NULL) * 1000 + 0.5);
+    return 0;
+}
+
+static int parse_sample(const char *text, int *one_of)
+{
+    if (strncmp(text, "1/", 2) != 0)
+        return complain(-1, "--sample: expected a share such as 1/16, got '%s'", text);
+    return parse_number("--sample 1/N", text + 2, 65536, one_of);
+}
+
+/* The options of TAKES_BILL. */
+static int parse_bill(struct appopt *opt, int c, const char *arg)
+{
+    static const char *const keys[] = {"address", NULL};
+    int key;
+
+    switch (c) {
+    case OPT_BY:
+        opt->by_address = true;
+        return parse_choice("--by", arg, keys, &key);
+    case OPT_PREFIXES:
+        opt->prefixes = arg;
+        return 0;
+    case OPT_ALL:
+        opt->all = true;
+        return 0;
+    case OPT_CHARGE:
+        opt->charge_rexmit = true;
+        return 0;
+    case OPT_SAMPLE:
+        return parse_sample(arg, &opt->sample);
+    default:
+        return parse_interval(arg, &opt->interval_ms);
+    }
 }
 
 static int parse_one(struct appopt *opt, int c, const char *arg)
@@ -218,8 +285,10 @@ static int parse_one(struct appopt *opt, int c, const char *arg)
         return parse_number("--batch", arg, 64, &opt->batch);
     case OPT_EPOCH:
         return parse_number("--epoch", arg, 64, &opt->epoch);
+    case OPT_TIMEOUT:
+        return parse_timeout("--timeout", arg, &opt->timeout);
     default:
-        return parse_timeout(arg, &opt->timeout);
+        return parse_bill(opt, c, arg);
     }
 }
 
@@ -296,6 +365,10 @@ static int check_together(const struct appopt *opt)
     }
     if (from_stdin > 1)
         return complain(-1, "-r -: standard input can be read once only");
+    if (opt->by_address + opt->all + (opt->prefixes != NULL) > 1)
+        return complain(-1, "--by, --prefixes, --all: expected one of them only");
+    if (opt->interval_ms && opt->cores > 1)
+        return complain(-1, "--interval: needs --cores 1: several contexts have several clocks");
     return 0;
 }
 
@@ -303,8 +376,13 @@ int appopt_parse(struct appopt *opt, const struct command *cmd, int argc, char *
 {
     bool help = false;
 
-    *opt = (struct appopt){
-        .cmd = cmd, .midstream = true, .cores = 1, .batch = 64, .epoch = 64, .timeout = "3600"};
+    *opt = (struct appopt){.cmd = cmd,
+                           .midstream = true,
+                           .cores = 1,
+                           .batch = 64,
+                           .epoch = 64,
+                           .timeout = "3600",
+                           .sample = 1};
     *status = APP_MISUSE;
     opt->file = calloc((size_t)argc + 1, sizeof(*opt->file));
     if (!opt->file)

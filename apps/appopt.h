@@ -22,6 +22,7 @@ enum { APP_OVERLAP_FIRST, APP_OVERLAP_LAST };
 #define TAKES_OVERLAP 0x1
 #define TAKES_DIR     0x2 /* -o DIR, and must have it */
 #define TAKES_ZERO    0x4 /* --zero-fill */
+#define TAKES_BILL    0x8 /* what `weir abacus` has */
 
 struct appopt;
 
@@ -46,6 +47,11 @@ struct appopt {
     int csum, overlap;
     int cores, batch, epoch;
     const char *timeout; /* seconds, checked, as they were given */
+    /* TAKES_BILL */
+    const char *prefixes; /* file, or NULL */
+    bool by_address, all, charge_rexmit;
+    int sample;      /* N of 1/N; 1: everything */
+    int interval_ms; /* 0: none */
 };
 
 /*

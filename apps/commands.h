@@ -9,5 +9,6 @@ extern const struct command cmd_flows;
 extern const struct command cmd_streams;
 extern const struct command cmd_events;
 extern const struct command cmd_http;
+extern const struct command cmd_abacus;
 
 #endif

@@ -7,17 +7,24 @@ _weir()
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} opts
     COMPREPLY=()
     if [ "$COMP_CWORD" = 1 ]; then
-        COMPREPLY=($(compgen -W 'flows streams events http --help --version' -- "$cur"))
+        COMPREPLY=($(compgen -W 'flows streams events http abacus --help --version' -- "$cur"))
         return
     fi
     case $prev in
     --csum) COMPREPLY=($(compgen -W 'auto on off' -- "$cur")) && return ;;
     --overlap) COMPREPLY=($(compgen -W 'first last' -- "$cur")) && return ;;
-    --cores | --batch | --epoch | --timeout) return ;;
+    --by) COMPREPLY=($(compgen -W 'address' -- "$cur")) && return ;;
+    --sample) COMPREPLY=($(compgen -W '1/4 1/16 1/64' -- "$cur")) && return ;;
+    --prefixes) COMPREPLY=($(compgen -f -- "$cur")) && return ;;
+    --cores | --batch | --epoch | --timeout | --interval) return ;;
     -o) COMPREPLY=($(compgen -d -- "$cur")) && return ;;
     esac
     opts='-r -w --json --strict --no-midstream --csum --timeout --cores --batch --epoch --help'
-    [ "${COMP_WORDS[1]}" = flows ] || opts+=' --overlap'
+    case ${COMP_WORDS[1]} in
+    flows) ;;
+    abacus) opts+=' --by --prefixes --all --charge-rexmit --sample --interval' ;;
+    *) opts+=' --overlap' ;;
+    esac
     [ "${COMP_WORDS[1]}" = streams ] && opts+=' -o --zero-fill'
     case $cur in
     -*) COMPREPLY=($(compgen -W "$opts" -- "$cur")) ;;

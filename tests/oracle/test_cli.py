@@ -14,7 +14,7 @@ import weirtool
 from gen import C, MS, S
 from weirtool import TRACES
 
-COMMANDS = ['flows', 'streams', 'events', 'http']
+COMMANDS = ['flows', 'streams', 'events', 'http', 'abacus']
 HTTP49, WIKI = TRACES / 'z-http-49-flows.pcap', TRACES / 'z-wikipedia.pcap'
 
 

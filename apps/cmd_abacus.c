@@ -1,0 +1,490 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * cmd_abacus.c: accounting by subscriber - and the fraud that accounting invites. Operators do not
+ * like to charge what the network had to carry twice; so who hides new bytes in what looks like a
+ * retransmission rides free. A stack that keeps the first copy sees the difference.
+ *
+ * COUNTING  The library counts packets and bytes of every connection (MOS_FLOW_INFO); settle() adds
+ * to the subscriber what has been added since it last looked: when the connection ends and, with
+ * --interval, when a report is due. A raw socket counts all IP packets: what no connection has
+ * counted belongs to nobody, and the sum is that of the capture.
+ *
+ * NOT CHARGED  MOS_ON_REXMIT tells of every repetition. Whole ones count with their headers, those
+ * that bring new bytes too with the bytes that are old. Changed ones are charged.
+ *
+ * EVIDENCE  MOS_ON_OVERLAP comes while both copies can be read: the first in the stream
+ * (mtcp_ppeek), the other in the packet. Registering it makes the library keep the last KEPT bytes
+ * of a stream, and all that is not acknowledged.
+ *
+ * SAMPLE  With --sample 1/N the library keeps little (KEPT_LITTLE), and sample.c every N-th byte:
+ * put there when they come in order, compared when a repetition comes whose content the library
+ * does not know any more.
+ */
+#include "commands.h"
+#include "apprun.h"
+#include "billout.h"
+#include "sample.h"
+#include "subscribers.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define KEPT        SAMPLE_DEPTH
+#define KEPT_LITTLE 4096
+#define TIMER_ID    2
+
+/* The user context of a connection. */
+struct bill {
+    struct subscriber *sub;
+    struct ends ends;
+    int upside;                /* the side that is the subscriber */
+    struct pair seen[2];       /* what each side sent, as far as it is settled */
+    struct sample sample[2];   /* of each side's receive stream */
+    struct bill *next, **link; /* among those to be settled when the interval is over */
+    int sock;
+};
+
+/* One context. */
+struct account {
+    struct subscribers subs;
+    struct pair tcp, other; /* IP packets the raw socket saw */
+    uint64_t now_ns, reports;
+    struct bill *due; /* connections with something to settle, with --interval */
+};
+
+struct abacus {
+    struct prefixes list;
+    struct account account[APP_MAX_CORES];
+};
+
+static char done; /* the user context of a connection that was settled for good */
+
+static struct account *account_of(mctx_t mctx)
+{
+    return &((struct abacus *)app_ctx_of(mctx)->app->data)->account[mctx->cpu];
+}
+
+/* ---- subscribers ---- */
+
+/* Whose connection is it? In a prefix list either end may be a subscriber's; the client goes first. */
+static struct endpoint whose(const struct app *app, struct bill *b)
+{
+    const struct abacus *a = app->data;
+    struct endpoint key = b->ends.side[MOS_SIDE_CLI];
+
+    b->upside = MOS_SIDE_CLI;
+    if (app->opt->all)
+        return subscriber_number(SUBSCRIBER_ALL);
+    memset(key.port, 0, sizeof(key.port));
+    if (!app->opt->prefixes)
+        return key;
+    for (int side = MOS_SIDE_CLI; side <= MOS_SIDE_SVR; side++) {
+        int found = prefixes_find(&a->list, &b->ends.side[side]);
+
+        if (found < 0)
+            continue;
+        b->upside = side;
+        return subscriber_number(found);
+    }
+    return subscriber_number(SUBSCRIBER_NONE);
+}
+
+/* ---- connections ---- */
+
+/* => NULL: settled already, or no memory. */
+static struct bill *bill_of(mctx_t mctx, int sock)
+{
+    struct app *app = app_ctx_of(mctx)->app;
+    struct subscribers *subs = &account_of(mctx)->subs;
+    struct bill *b = mtcp_get_uctx(mctx, sock);
+    struct endpoint key;
+
+    if (b)
+        return (void *)b == &done ? NULL : b;
+    b = calloc(1, sizeof(*b));
+    if (b && flow_ends(mctx, sock, &b->ends) == 0) {
+        key = whose(app, b);
+        b->sub = subscribers_get(subs, &key);
+    }
+    if (!b || !b->sub) {
+        free(b);
+        app_failed(app, "out of memory");
+        return NULL;
+    }
+    b->sub->conns++;
+    b->sock = sock;
+    for (int side = 0; side < 2; side++)
+        b->sample[side] =
+            (struct sample){.one_of = (uint32_t)app->opt->sample,
+                            .key = subs->secret ^ (uintptr_t)b ^ (uint64_t)side << 63};
+    mtcp_set_uctx(mctx, sock, b);
+    return b;
+}
+
+/* Which way is what this side receives? */
+static int way_to(const struct bill *b, int side)
+{
+    return side == b->upside ? DOWN : UP;
+}
+
+/* Charge what has passed since the last time. */
+static void settle(mctx_t mctx, struct bill *b)
+{
+    struct mos_flow_info info;
+
+    if (b->link) {
+        *b->link = b->next;
+        if (b->next)
+            b->next->link = b->link;
+        b->link = NULL;
+    }
+    if (flow_info(mctx, b->sock, &info) < 0)
+        return;
+    for (int side = MOS_SIDE_CLI; side <= MOS_SIDE_SVR; side++) {
+        struct way *w = &b->sub->way[way_to(b, !side)];
+
+        w->packets += info.dir[side].packets - b->seen[side].packets;
+        w->bytes += info.dir[side].ip_bytes - b->seen[side].bytes;
+        b->seen[side].packets = info.dir[side].packets;
+        b->seen[side].bytes = info.dir[side].ip_bytes;
+    }
+}
+
+/* ---- repetitions ---- */
+
+static void note_change(struct app *app, struct bill *b, struct change *c, uint64_t bytes)
+{
+    struct way *w = &b->sub->way[c->way];
+
+    c->ends = b->ends;
+    w->changed_packets++;
+    w->changed_bytes += bytes;
+    if (!subscriber_change(b->sub, c))
+        app_failed(app, "out of memory");
+}
+
+/* n bytes of evidence, the first copy or the second. */
+static void put_copy(struct change *c, int which, const void *p, uint64_t n)
+{
+    c->n[which] = (uint32_t)(n < EVIDENCE_BYTES ? n : EVIDENCE_BYTES);
+    memcpy(c->copy[which], p, c->n[which]);
+}
+
+/*
+ * The library has forgotten the first copy; has the sample some of it? The bytes that differ are
+ * taken for their share: each stands for N.
+ * => is it another content?
+ */
+static bool sample_tells(struct app *app, struct bill *b, int side, const struct pkt_info *p,
+                         const struct mos_rexmit_info *info)
+{
+    struct sample_found f = sample_compare(&b->sample[side], p->offset, p->payload, p->payloadlen);
+    struct change c = {.ts_ns = p->ts_ns, .sampled = true, .differ = f.differ, .off = f.first};
+    uint64_t estimate = (uint64_t)f.differ * b->sample[side].one_of;
+    struct way *w = &b->sub->way[way_to(b, side)];
+
+    if (f.compared == 0)
+        w->unknown_bytes += info->len;
+    if (f.differ == 0)
+        return false;
+    c.way = way_to(b, side);
+    c.len = f.last + 1 - f.first;
+    put_copy(&c, 0, f.kept, f.nkept);
+    put_copy(&c, 1, p->payload + (f.first - p->offset), f.nkept);
+    note_change(app, b, &c, estimate < info->len ? estimate : info->len);
+    return true;
+}
+
+static void on_rexmit(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    struct app *app = app_ctx_of(mctx)->app;
+    struct bill *b = bill_of(mctx, sock);
+    struct mos_rexmit_info info;
+    socklen_t len = sizeof(info);
+    struct pkt_info p;
+    struct way *w;
+    bool changed;
+
+    if (!b || mtcp_getsockopt(mctx, sock, SOL_MONSOCKET, MOS_REXMIT_INFO, &info, &len) < 0 ||
+        mtcp_getlastpkt(mctx, sock, side, &p) < 0)
+        return;
+    w = &b->sub->way[way_to(b, side)];
+    w->again_packets++;
+    w->again_bytes += info.len;
+    changed = info.content == MOS_REXMIT_CHANGED;
+    if (info.content == MOS_REXMIT_UNKNOWN)
+        changed = sample_tells(app, b, side, &p, &info);
+    if (!changed)
+        w->free_bytes += info.new_len ? info.len : p.len32;
+}
+
+/* Where the copies differ, if the library does not say so. */
+static void find_difference(mctx_t mctx, int sock, int side, const struct pkt_info *p,
+                            struct mos_overlap_info *info)
+{
+    static _Thread_local char held[65536];
+    ssize_t n = mtcp_ppeek(mctx, sock, side, held, info->len, info->off);
+
+    for (ssize_t i = 0; i < n; i++) {
+        if (held[i] == (char)p->payload[info->off + (uint64_t)i - p->offset])
+            continue;
+        if (info->differ++ == 0)
+            info->changed_off = info->off + (uint64_t)i;
+        info->changed_len = (uint32_t)(info->off + (uint64_t)i + 1 - info->changed_off);
+    }
+}
+
+/* Both copies are there. Keep-alives may carry any byte (RFC 1122 4.2.3.6) and raise no OVERLAP. */
+static void on_overlap(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    struct bill *b = bill_of(mctx, sock);
+    struct mos_overlap_info info;
+    socklen_t len = sizeof(info);
+    char first[EVIDENCE_BYTES];
+    struct change c = {0};
+    struct pkt_info p;
+    ssize_t n;
+
+    if (!b || mtcp_getsockopt(mctx, sock, SOL_MONSOCKET, MOS_OVERLAP_INFO, &info, &len) < 0 ||
+        info.content != MOS_REXMIT_CHANGED || mtcp_getlastpkt(mctx, sock, side, &p) < 0)
+        return;
+    if (info.differ == 0)
+        find_difference(mctx, sock, side, &p, &info);
+    c = (struct change){.ts_ns = p.ts_ns,
+                        .way = way_to(b, side),
+                        .off = info.changed_off,
+                        .len = info.changed_len,
+                        .differ = info.differ};
+    n = mtcp_ppeek(mctx, sock, side, first, sizeof(first), c.off);
+    if (n > 0) {
+        n = (uint64_t)n < c.len ? n : (ssize_t)c.len;
+        put_copy(&c, 0, first, (uint64_t)n);
+        put_copy(&c, 1, p.payload + (c.off - p.offset), (uint64_t)n);
+    }
+    note_change(app_ctx_of(mctx)->app, b, &c, c.differ);
+}
+
+/* Bytes in order: into the sample, if there is one, and done with. */
+static void on_data(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    struct app *app = app_ctx_of(mctx)->app;
+    struct bill *b = app->opt->sample > 1 ? bill_of(mctx, sock) : NULL;
+    int name = side == MOS_SIDE_CLI ? MOS_READ_OFF_CLI : MOS_READ_OFF_SVR, cnt = 16;
+    struct iovec iov[16];
+    uint64_t off = 0;
+    socklen_t len = sizeof(off);
+    ssize_t n;
+
+    for (; (n = mtcp_peekv(mctx, sock, side, iov, &cnt)) != 0; cnt = 16) {
+        if (n < 0 && errno != ENODATA)
+            break;
+        if (n < 0 || !b || mtcp_getsockopt(mctx, sock, SOL_MONSOCKET, name, &off, &len) < 0)
+            continue;
+        off -= (uint64_t)n;
+        for (int i = 0; i < cnt; off += iov[i++].iov_len)
+            if (!sample_put(&b->sample[side], off, iov[i].iov_base, iov[i].iov_len))
+                app_failed(app, "out of memory");
+    }
+}
+
+static void on_end(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    struct bill *b = bill_of(mctx, sock);
+
+    if (!b)
+        return;
+    settle(mctx, b);
+    mtcp_set_uctx(mctx, sock, &done);
+    free(b->sample[0].v);
+    free(b->sample[1].v);
+    free(b);
+}
+
+/* With --interval: this connection has something to settle. */
+static void on_packet(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    struct account *a = account_of(mctx);
+    struct bill *b = bill_of(mctx, sock);
+
+    if (!b || b->link)
+        return;
+    b->next = a->due;
+    b->link = &a->due;
+    if (b->next)
+        b->next->link = &b->next;
+    a->due = b;
+}
+
+/* Every IP packet. */
+static void on_raw(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    struct account *a = account_of(mctx);
+    struct pair *sum;
+    struct pkt_info p;
+
+    if (mtcp_getlastpkt(mctx, sock, side, &p) < 0)
+        return;
+    sum = p.l4proto == IPPROTO_TCP ? &a->tcp : &a->other;
+    sum->packets++;
+    sum->bytes += p.len32;
+    if (p.ts_ns > a->now_ns)
+        a->now_ns = p.ts_ns;
+}
+
+/* ---- reports ---- */
+
+/* Frames the library has read, what carries no IP included. */
+static uint64_t frames_of(const struct app_ctx *c)
+{
+    struct mos_stat *v = NULL;
+    uint64_t frames = 0;
+    socklen_t len = 0;
+
+    if (mtcp_getsockopt(c->mctx, c->listener, SOL_MONSOCKET, MOS_STATS, NULL, &len) == 0)
+        v = malloc(len);
+    if (v && mtcp_getsockopt(c->mctx, c->listener, SOL_MONSOCKET, MOS_STATS, v, &len) == 0)
+        for (size_t i = 0; i < len / sizeof(*v); i++)
+            if (strcmp(v[i].name, "packets") == 0)
+                frames = v[i].value;
+    free(v);
+    return frames;
+}
+
+/* All contexts into one account, the first, and the report of it. */
+static void report(struct app *app, bool final)
+{
+    struct abacus *a = app->data;
+    struct account *all = &a->account[0];
+    struct bill_report r = {.subs = &all->subs, .list = &a->list, .final = final};
+
+    for (int i = 0; i < app->nctx; i++) {
+        const struct account *one = &a->account[i];
+
+        r.frames += frames_of(&app->ctx[i]);
+        r.tcp.packets += one->tcp.packets;
+        r.tcp.bytes += one->tcp.bytes;
+        r.other.packets += one->other.packets;
+        r.other.bytes += one->other.bytes;
+        r.now_ns = one->now_ns > r.now_ns ? one->now_ns : r.now_ns;
+        if (i > 0 && !subscribers_merge(&all->subs, &a->account[i].subs))
+            app_failed(app, "out of memory");
+    }
+    if (!bill_report(&app->out, app->opt, &r))
+        app_failed(app, "out of memory");
+}
+
+/* The first time comes with the first packets: there is nothing to tell yet. */
+static void on_interval(mctx_t mctx, int id, int side, event_t event, filter_arg_t *arg)
+{
+    struct app *app = app_ctx_of(mctx)->app;
+    struct account *a = account_of(mctx);
+    struct timeval tv = {app->opt->interval_ms / 1000, app->opt->interval_ms % 1000 * 1000};
+
+    if (a->reports++ > 0) {
+        while (a->due)
+            settle(mctx, a->due);
+        report(app, false);
+    }
+    mtcp_settimer(mctx, id, &tv, on_interval);
+}
+
+/* ---- beginning and end ---- */
+
+static int begin(struct app *app)
+{
+    struct abacus *a = app->data;
+    uint64_t secret = 0;
+
+    if (getrandom(&secret, sizeof(secret), 0) != sizeof(secret))
+        return complain(APP_BROKEN, "no random numbers: %s", strerror(errno));
+    for (int i = 0; i < APP_MAX_CORES; i++)
+        a->account[i].subs.secret = secret;
+    return APP_OK;
+}
+
+static int setup_raw(struct app_ctx *c)
+{
+    int raw = mtcp_socket(c->mctx, AF_UNSPEC, MOS_SOCK_MONITOR_RAW, 0);
+
+    return raw < 0 ? -1 : mtcp_register_callback(c->mctx, raw, MOS_ON_PKT_IN, MOS_NULL, on_raw);
+}
+
+static int setup(struct app_ctx *c)
+{
+    const struct {
+        event_t event;
+        int hook;
+        callback_t cb;
+    } want[] = {{MOS_ON_REXMIT, MOS_HK_RCV, on_rexmit},
+                {MOS_ON_OVERLAP, MOS_HK_RCV, on_overlap},
+                {MOS_ON_CONN_NEW_DATA, MOS_NULL, on_data},
+                {MOS_ON_CONN_END, MOS_HK_RCV, on_end},
+                {MOS_ON_PKT_IN, MOS_HK_SND, on_packet}}; /* the last only with --interval */
+    size_t n = sizeof(want) / sizeof(want[0]) - (c->app->opt->interval_ms == 0);
+    int kept = c->app->opt->sample > 1 ? KEPT_LITTLE : KEPT;
+    struct timeval now = {0};
+
+    for (size_t i = 0; i < n; i++)
+        if (mtcp_register_callback(c->mctx, c->listener, want[i].event, want[i].hook, want[i].cb) <
+            0)
+            return -1;
+    if (mtcp_setsockopt(c->mctx, c->listener, SOL_MONSOCKET, MOS_CLIBUF, &kept, sizeof(kept)) < 0 ||
+        mtcp_setsockopt(c->mctx, c->listener, SOL_MONSOCKET, MOS_SVRBUF, &kept, sizeof(kept)) < 0)
+        return -1;
+    if (c->app->opt->interval_ms && mtcp_settimer(c->mctx, TIMER_ID, &now, on_interval) < 0)
+        return -1;
+    return setup_raw(c);
+}
+
+static int end(struct app *app)
+{
+    struct abacus *a = app->data;
+
+    if (a->account[0].tcp.packets || !app->broken)
+        report(app, true);
+    for (int i = 0; i < APP_MAX_CORES; i++)
+        subscribers_free(&a->account[i].subs);
+    return APP_OK;
+}
+
+static int run(const struct appopt *opt)
+{
+    static const struct app_hooks hooks = {
+        .rmem = KEPT, .begin = begin, .setup = setup, .end = end};
+    struct abacus *a = calloc(1, sizeof(*a));
+    int status = APP_OK;
+
+    if (!a)
+        return complain(APP_BROKEN, "out of memory");
+    if (opt->prefixes)
+        status = prefixes_read(&a->list, opt->prefixes);
+    if (status == APP_OK)
+        status = app_run(opt, &hooks, a);
+    prefixes_free(&a->list);
+    free(a);
+    return status;
+}
+
+const struct command cmd_abacus = {
+    .name = "abacus",
+    .does = "accounting by subscriber, and who hides bytes in retransmissions",
+    .about =
+        "Count connections, packets and IP bytes of every subscriber, both ways: > is what the\n"
+        "subscriber sent. Retransmissions are not charged (--charge-rexmit: they are), unless\n"
+        "their content differs from the first copy: that is new data in disguise. Such are\n"
+        "listed, with the bytes of both copies.\n"
+        "\n"
+        "AGAIN counts bytes that were sent before, UNKNOWN those of them whose first copy is\n"
+        "not kept any more (the last 256 KiB of each stream are), CHANGED those that differ.\n"
+        "With --sample 1/N one byte of N is kept: a changed byte is found with probability\n"
+        "1/N, 64 N in a row for certain. The totals make up the whole capture.",
+    .examples = "  weir abacus -r trace.pcap\n"
+                "  weir abacus --prefixes customers.txt -r trace.pcap\n"
+                "  weir abacus --all --charge-rexmit -r trace.pcap tcp port 443\n"
+                "  weir abacus --json -r trace.pcap | jq 'select(.record == \"changed\")'\n"
+                "  tcpdump -U -w - | weir abacus --interval 5 --sample 1/16 -r -\n",
+    .takes = TAKES_BILL,
+    .run = run,
+};
