@@ -2,16 +2,19 @@
 #
 # Each target first sees that the Debian packages it needs are there (tools/deps.sh: silent when they are;
 # WEIR_NO_DEPS=1 skips that). Directories: build (release, what you install), build-test (ASan + UBSan, frames
-# poisoned), build-clang (clang, release), build-tsan (ThreadSanitizer).
+# poisoned), build-clang (clang, release), build-tsan (ThreadSanitizer), build-net (release, with the tests' programs).
 #
 #   PREFIX=/usr/local  DESTDIR=  where `make install` puts things
 #   WERROR=1                     compiler warnings are errors
 #   NINJAFLAGS=-j1               passed on to ninja
+#   RUNS=25  SEED=               of `make net`: 40 connections each; the seed of the first run, random if not given
 
 PREFIX ?= /usr/local
 DESTDIR ?=
 WERROR ?= 0
 NINJAFLAGS ?=
+RUNS ?= 25
+SEED ?=
 CAPTURE ?= tests/traces/z-http-49-flows.pcap
 
 # The distribution's tools, whatever a python manager puts in front of them.
@@ -28,12 +31,13 @@ CONFIGURE := MESON="$(MESON)" tools/configure
 RELEASE := --prefix="$(abspath $(PREFIX))" -Dbuildtype=release -Dtests=disabled $(STRICT)
 CHECKED := -Dbuildtype=debug -Doptimization=1 -Db_sanitize=address,undefined -Db_lundef=false \
 	-Dpoison=true -Dapps=true -Dtests=enabled $(STRICT)
+NET := -Dbuildtype=release -Db_lundef=false -Dapps=true -Dtests=enabled $(STRICT)
 CLANG := -Dbuildtype=release -Db_lundef=false -Dapps=true -Dtests=enabled -Dwerror=true
 TSAN := -Dbuildtype=debug -Doptimization=1 -Db_sanitize=thread -Db_lundef=false \
 	-Dapps=true -Dtests=enabled $(STRICT)
 
 .DEFAULT_GOAL := all
-.PHONY: all build help demo test check lint format tidy bench install uninstall clean check-clang tsan \
+.PHONY: all build help demo test check lint format tidy bench net install uninstall clean check-clang tsan \
 	deps deps-build deps-test deps-lint
 
 all: build
@@ -47,6 +51,7 @@ help:
 	@echo 'make tidy         clang-tidy over every source file'
 	@echo 'make check-clang  release build with clang, warnings are errors, and its tests'
 	@echo 'make tsan         the tests under ThreadSanitizer'
+	@echo 'make net          whole transfers between real sockets over a bad line: RUNS=25 SEED= (root)'
 	@echo 'make bench        the benchmarks, JSON lines'
 	@echo 'make install      into PREFIX ($(PREFIX)) below DESTDIR'
 	@echo 'make uninstall    take it away again'
@@ -95,6 +100,12 @@ tsan: deps-test
 bench: build
 	@$(MESON) test -C build --benchmark --verbose --num-processes 1
 
+# A directory of its own: release, but with the tests' programs.
+net: deps-test
+	@$(CONFIGURE) build-net $(NET)
+	@$(NINJA) -C build-net tests/net/faultbridge tests/net/xfer
+	@tests/net/transfers --build build-net --runs $(RUNS) $(if $(SEED),--seed $(SEED))
+
 install: build
 	@DESTDIR="$(DESTDIR)" $(MESON) install -C build --no-rebuild
 	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then ldconfig; fi
@@ -103,4 +114,4 @@ uninstall:
 	@$(NINJA) -C build uninstall
 
 clean:
-	rm -rf build build-test build-clang build-tsan
+	rm -rf build build-test build-clang build-tsan build-net
