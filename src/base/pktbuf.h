@@ -22,6 +22,7 @@ enum pb_flags {
     PB_CSUM_BAD = 1 << 4,  /* the device found it wrong */
     PB_CSUM_PART = 1 << 5, /* checksum to be finished by the device (never verified) */
     PB_MADE = 1 << 6,      /* made by the library (egress), never received */
+    PB_DATAGRAM = 1 << 7,  /* put together from fragments (nfrags, frag_bytes), never received */
 };
 
 struct pktbuf {
@@ -37,12 +38,15 @@ struct pktbuf {
     uint16_t l2_len;   /* offset of the network header from data, valid after decode */
     uint16_t l4_off;   /* offset of the transport header from data */
     uint32_t realm;    /* interned VLAN stack, tunnel or user number; 0 by default */
+    uint32_t nfrags;   /* PB_DATAGRAM: fragments that came for it, repeated ones too */
     uint64_t ts_ns;    /* time of arrival, ns since 1970 */
     uint64_t clock_ns; /* replay: highest ts_ns up to this frame, set by engine/ before the split */
     uint64_t frame;    /* number of the frame in the input, from 1; 0: made here */
     uint32_t borrow_flow; /* flow whose stream has a view: one flow at most */
     uint32_t slot;        /* back end's own */
+    uint32_t frag_bytes;  /* PB_DATAGRAM: their IP lengths together */
     void *owner;          /* back end's own */
+    void *frag;           /* a fragment: its note (wire/defrag.h), or NULL */
 };
 
 #endif

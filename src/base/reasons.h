@@ -25,7 +25,14 @@
     R(IP_CSUM, "ip-csum", "IPv4 header checksum is wrong")                                         \
     R(IP6_EXT_TRUNCATED, "ip6-ext-truncated", "IPv6 extension header cut off")                     \
     R(IP6_EXT_BAD, "ip6-ext-bad", "IPv6 extension headers too many or malformed")                  \
-    R(IP_FRAGMENT, "ip-fragment", "IP fragment, handed on as such")                                \
+    R(IP_FRAGMENT, "ip-fragment", "IP fragment of what is not TCP, handed on as such")             \
+    R(FRAG_CUT, "frag-cut", "IP fragment of which the capture has only a part")                    \
+    R(FRAG_TINY, "frag-tiny", "first IP fragment with less of TCP than frag_min")                  \
+    R(FRAG_HEADER, "frag-header", "IP fragment that would rewrite another's TCP header")           \
+    R(FRAG_LEN, "frag-len", "IP fragment with an impossible length or a second end")               \
+    R(FRAG_OVERLAP, "frag-overlap", "IP fragment of a datagram thrown away for an overlap")        \
+    R(FRAG_TIMEOUT, "frag-timeout", "IP fragment of a datagram that was never completed")          \
+    R(FRAG_LIMIT, "frag-limit", "IP fragment of a datagram given up to make room")                 \
     R(IP_NOT_TCP, "ip-not-tcp", "datagram carries another protocol than TCP")                      \
     /* transport layer */                                                                          \
     R(TCP_TRUNCATED, "tcp-truncated", "segment ends inside the TCP header")                        \

@@ -293,11 +293,16 @@ static void note_ack(struct conn_env *env, struct conn_pkt *cp)
     snd->wnd = s->win;
 }
 
+/* count: a datagram counts with all the fragments that came for it. */
 static void count(struct conn_env *env, struct conn_pkt *cp)
 {
     struct flow_ctr *c = &cp->f->ctr[cp->from];
+    const struct pktbuf *pb = cp->s->pb;
+    bool parts = unlikely(pb->flags & PB_DATAGRAM);
+    uint32_t n = parts ? pb->nfrags : 1;
 
-    if (unlikely(++c->packets == 0)) { /* tracking looks at this one, too */
+    c->packets += n;
+    if (unlikely(c->packets < n)) { /* tracking looks at this one, too */
         struct flow_ext *x = flow_ext_get(&env->ft, cp->f);
 
         if (x)
@@ -305,7 +310,7 @@ static void count(struct conn_env *env, struct conn_pkt *cp)
     }
     if (unlikely(env->no_counts))
         return;
-    c->ip_bytes += cp->s->ip_len;
+    c->ip_bytes += parts ? pb->frag_bytes : cp->s->ip_len;
     c->payload += cp->s->plen;
 }
 

@@ -47,6 +47,11 @@ static const struct key mos_keys[] = {
     {"checksum", CHECKSUM, AT(mon.conn.csum), 0, 0},
     {"strict", BOOL, AT(mon.conn.strict), 0, 0},
     {"midstream", BOOL, AT(mon.conn.midstream), 0, 0},
+    {"frag_datagrams", INT, AT(frag.datagrams), 1, 1 << 20},
+    {"frag_memory", SIZE, AT(frag.memory), 4096, 1u << 30},
+    {"frag_timeout", TIME, AT(frag.timeout_ns), 0, 0},
+    {"frag_pieces", INT, AT(frag.pieces), 2, 8192},
+    {"frag_min", INT, AT(frag_min), 0, 60},
     {"seed", INT, AT(seed), INT64_MIN, INT64_MAX},
     {"batch", INT, AT(batch), 1, IO_BURST},
     {"epoch", INT, AT(epoch), 1, IO_BURST},
@@ -83,6 +88,9 @@ void conf_default(struct engine_conf *c)
         .grace_pkts = 64,
         .gap_timeout_ns = 2 * NSEC_PER_SEC,
     };
+    c->frag = (struct defrag_conf){
+        .datagrams = 4096, .memory = 4 << 20, .pieces = 256, .timeout_ns = 30 * NSEC_PER_SEC};
+    c->frag_min = -1;
     c->seed = 0x57656972;
     c->batch = IO_BURST;
     c->epoch = ENGINE_EPOCH;
@@ -443,6 +451,9 @@ static void conf_finish(struct engine_conf *c)
     c->pub.num_cores = bits > 0 ? bits : 1;
     if (c->pub.num_cores > MON_CONTEXTS)
         c->pub.num_cores = MON_CONTEXTS;
+    /* RFC 1858 3: 16 bytes have TCP's flags; hosts take any first fragment, 8 is the least */
+    c->frag.min_tcp = c->frag_min >= 0 ? (uint32_t)c->frag_min : c->mon.conn.strict ? 16 : 8;
+    c->frag.vlan_in_key = c->mon.vlan_in_key;
     c->pub.rcvbuf_size = (int)c->mon.rmem_size;
     c->pub.tcp_timewait = in_ms(c->mon.conn.tw_ns);
     c->pub.tcp_timeout = c->mon.conn.idle_ns == UINT64_MAX ? -1 : in_ms(c->mon.conn.idle_ns);

@@ -10,6 +10,7 @@
 
 #include "io/io.h"
 #include "mon/mon.h"
+#include "wire/defrag.h"
 
 #define ENGINE_DEVS  512 /* each input file is open for the whole run */
 #define ENGINE_EPOCH 64  /* frames after which a batch ends in replay (contract 5) */
@@ -24,6 +25,8 @@ struct engine_dev {
 struct engine_conf {
     struct mtcp_conf pub; /* what mtcp_getconf shows */
     struct mon_conf mon;
+    struct defrag_conf frag;
+    int frag_min; /* -1: by strictness (frag.min_tcp has what holds) */
     struct engine_dev dev[ENGINE_DEVS];
     int ndev;
     char *out;    /* output device, or NULL */
@@ -49,20 +52,28 @@ struct worker {
     struct seg seg[IO_BURST];
     struct flow_key key[IO_BURST];
     uint32_t hash[IO_BURST];
-    uint8_t end[IO_BURST]; /* which endpoint of the key sent it */
-    bool bare[IO_BURST];   /* a plain SYN, not decoded: perhaps one for the gate */
-    bool gate_drops;       /* SYNs that the gate notes are dropped */
-    int at;                /* number of the frame being worked off, in its burst */
-    bool slots;            /* frames carry that number in pb->slot */
-    uint32_t *realm3;      /* interned stacks of three tags */
+    uint8_t end[IO_BURST];  /* which endpoint of the key sent it */
+    bool bare[IO_BURST];    /* a plain SYN, not decoded: perhaps one for the gate */
+    bool gate_drops;        /* SYNs that the gate notes are dropped */
+    int at;                 /* number of the frame being worked off, in its burst */
+    bool slots;             /* frames carry that number in pb->slot */
+    struct defrag frags;    /* unfinished datagrams; with `slots` the feeder has them */
+    struct frag_room froom; /* this burst's notes and whole datagrams */
+    struct seg whole;       /* the datagram that a fragment has completed */
+    uint32_t *realm3;       /* interned stacks of three tags */
     uint32_t nrealm3, cap_realm3;
 };
 
+void worker_init(struct worker *w, struct mon *m);
 /*
  * worker_burst: n frames (at most IO_BURST) through the stack, one after the other. Verdicts are
  * left in pb->flags.
  */
 void worker_burst(struct worker *w, struct pktbuf *const *pb, int n);
+/* worker_key: the key of a segment, its hash and end, at place i of the burst. */
+void worker_key(struct worker *w, struct seg *s, int i);
+/* worker_end: the input has ended: unfinished datagrams are given up. */
+void worker_end(struct worker *w);
 void worker_fini(struct worker *w);
 
 /* ---- too many half-open flows (gate.c) ---- */
@@ -97,6 +108,20 @@ bool gate_admit(struct worker *w, struct seg *s, int i, const struct opening *o)
 bool gate_hopeless(struct worker *w, const struct seg *s, uint64_t match);
 /* gate_recall: is this a segment of a flow whose SYN was noted? Then it opens it. */
 void gate_recall(struct worker *w, const struct seg *s, int i, struct opening *o);
+
+/* ---- fragments (frags.c) ---- */
+
+/* frags_take: a fragment goes to the table; s->pb->frag is its note. */
+void frags_take(struct defrag *d, struct seg *s, struct frag_room *room);
+/* frags_core: the core of a fragment that has its note: of the datagram it completes, if it does. */
+int frags_core(const struct seg *s, int cores);
+/* frags_tell: the counters, the drop and the events of a fragment's note. */
+void frags_tell(struct worker *w, struct seg *s);
+/*
+ * frags_whole: a datagram, completed by `of`, decoded in w->whole with the bytes that its receiver
+ * takes, and its key at place i. => false: it is no TCP segment, or its receiver has none.
+ */
+bool frags_whole(struct worker *w, const struct seg *of, struct datagram *g, int i);
 
 /* ---- which core (steer.c) ---- */
 

@@ -213,7 +213,7 @@ static mctx_t create(int cpu)
     c->m = mon_create(cpu, &engine.conf.mon);
     if (c->m == NULL)
         return NULL;
-    c->w.m = c->m;
+    worker_init(&c->w, c->m);
     c->m->engine = c;
     c->m->send = send_made;
     c->m->stats = tell_stats;

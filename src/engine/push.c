@@ -95,6 +95,7 @@ static bool linktype_known(int lt)
 static int end_input(struct ctx *c)
 {
     c->push->inside = true;
+    worker_end(&c->w);
     mon_eof(c->m);
     c->push->inside = false;
     c->push->ended = true;

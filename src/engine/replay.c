@@ -39,8 +39,10 @@ struct block {
     uint8_t *arena;
     size_t cap, used;
     int n;
-    bool last; /* the input ends with it */
-    int left;  /* contexts that still work on it; under replay.lock */
+    struct frag_room froom; /* its fragments' notes and whole datagrams */
+    uint32_t unfinished;    /* with `last`: fragments of datagrams that were never completed */
+    bool last;              /* the input ends with it */
+    int left;               /* contexts that still work on it; under replay.lock */
     struct egress eg[MON_CONTEXTS];
 };
 
@@ -56,7 +58,8 @@ struct replay {
     int cores;
     int working; /* contexts that were not destroyed; under lock */
     struct ctx *core[MON_CONTEXTS];
-    uint64_t clock; /* highest time seen */
+    uint64_t clock;      /* highest time seen */
+    struct defrag frags; /* several contexts: the feeder's; unfinished datagrams */
 };
 
 struct engine engine = {.lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER};
@@ -160,6 +163,12 @@ fail:
     return -1;
 }
 
+static void drop_block(struct block *b)
+{
+    free(b->arena);
+    frag_room_fini(&b->froom);
+}
+
 void replay_close(struct engine *e)
 {
     int code = errno;
@@ -169,8 +178,9 @@ void replay_close(struct engine *e)
         if (r->has_feeder)
             pthread_join(r->feeder, NULL);
         for (int i = 0; r->block && i < BLOCKS; i++)
-            free(r->block[i].arena);
+            drop_block(&r->block[i]);
         free(r->block);
+        defrag_fini(&r->frags);
         pthread_mutex_destroy(&r->lock);
         pthread_cond_destroy(&r->filled);
         pthread_cond_destroy(&r->emptied);
@@ -247,6 +257,7 @@ static void begin(struct ctx *c)
 
 static void finish(struct ctx *c)
 {
+    worker_end(&c->w);
     if (!__atomic_load_n(&c->stop, __ATOMIC_RELAXED))
         mon_eof(c->m);
     __atomic_store_n(&c->m->state, MON_DONE, __ATOMIC_RELEASE);
@@ -335,8 +346,9 @@ static int block_add(struct replay *r, struct block *b, const struct pktbuf *fro
     to->slot = (uint32_t)b->n;
     memcpy(to->data, from->data, from->len);
     b->used += BLOCK_ROOM(from->len);
-    decode(&s, to);
-    b->core[b->n++] = (uint8_t)steer_core(&s, r->cores);
+    if (decode(&s, to) == REASON_IP_FRAGMENT)
+        frags_take(&r->frags, &s, &b->froom);
+    b->core[b->n++] = (uint8_t)frags_core(&s, r->cores);
     return 0;
 }
 
@@ -361,6 +373,7 @@ static void empty(struct engine *e, struct block *b)
     write_out(e, pp, b->n, eg, r->cores);
     if (e->conf.poison && b->arena)
         memset(b->arena, 0xDB, b->used);
+    frag_room_empty(&b->froom, e->conf.poison);
     b->n = 0;
     b->used = 0;
 }
@@ -444,6 +457,8 @@ static void *run_feeder(void *arg)
         empty(e, b);
         more = fill(e, b);
         b->last = !more;
+        if (!more)
+            b->unfinished = defrag_end(&r->frags);
         hand_out(r, b);
         publish(e);
     }
@@ -491,6 +506,8 @@ static void work_block(struct ctx *c, struct block *b, int me)
         work_epoch(c, b, me, i, i + epoch < b->n ? i + epoch : b->n);
     if (b->last) {
         c->w.at = b->n;
+        if (me == 0)
+            c->m->env.reasons[REASON_FRAG_TIMEOUT] += b->unfinished;
         finish(c);
     }
 }
@@ -630,6 +647,7 @@ static int start_shared(struct engine *e)
     r->block = calloc(BLOCKS, sizeof(*r->block));
     if (r->block == NULL)
         return err_set(ENOMEM, "no memory for %d blocks of frames", BLOCKS);
+    defrag_init(&r->frags, &e->conf.frag, e->conf.mon.secret);
     for (int i = 0; i < BLOCKS; i++)
         for (int k = 0; k < MON_CONTEXTS; k++)
             egress_init(&r->block[i].eg[k]);

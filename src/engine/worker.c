@@ -3,7 +3,8 @@
  * worker.c: READ ME FIRST. A packet's way through the stack is worker_input() and what it calls
  * here, straight down:
  *
- *   decode (the whole burst) -> raw sockets -> key, hash, prefetch (the whole burst)
+ *   decode (the whole burst), fragments to their table (frags.c) -> key, hash, prefetch (the whole
+ *   burst) -> raw sockets -> a datagram in the place of the fragment that completed it
  *   -> look up: hit | SYN or picked up: new flow and children | ORPHAN
  *      (too many half-open flows: a SYN is noted, not made a flow: gate.c)
  *   -> checksum
@@ -56,8 +57,21 @@ static uint32_t realm_of(struct worker *w, const struct seg *s)
     return (s->vlan[0] + 1u) | (s->nvlan == 2 ? (s->vlan[1] + 1u) << 13 : 0);
 }
 
+void worker_init(struct worker *w, struct mon *m)
+{
+    w->m = m;
+    defrag_init(&w->frags, &engine.conf.frag, engine.conf.mon.secret);
+}
+
+void worker_end(struct worker *w)
+{
+    w->m->env.reasons[REASON_FRAG_TIMEOUT] += defrag_end(&w->frags);
+}
+
 void worker_fini(struct worker *w)
 {
+    defrag_fini(&w->frags);
+    frag_room_fini(&w->froom);
     free(w->realm3);
     memset(w, 0, sizeof(*w));
 }
@@ -306,6 +320,29 @@ static void account(struct worker *w, const struct pktbuf *pb, int i)
     m->nbytes += pb->wire_len;
 }
 
+static void input_segment(struct worker *w, struct seg *s, int i)
+{
+    if (unlikely(s->flags & SEG_OPT_BAD))
+        w->m->env.reasons[REASON_TCP_OPT_BAD]++;
+    if (unlikely((s->tflags & TH_SYN_) && (s->tflags & (TH_FIN_ | TH_RST_))))
+        w->m->env.reasons[REASON_TCP_FLAGS]++;
+    input_tcp(w, s, i);
+}
+
+/* input_fragment: a datagram that it completes goes in its place; both have one verdict. */
+static void input_fragment(struct worker *w, struct seg *s, int i)
+{
+    const struct frag_note *note = s->pb->frag;
+
+    frags_tell(w, s);
+    for (int k = 0; k < 2; k++) {
+        if (note->dg[k] == NULL || !frags_whole(w, s, note->dg[k], i))
+            continue;
+        input_segment(w, &w->whole, i);
+        s->pb->flags |= note->dg[k]->pb.flags & PB_DROP;
+    }
+}
+
 /* worker_input: one frame, decoded. */
 static void worker_input(struct worker *w, struct seg *s, int i)
 {
@@ -313,15 +350,12 @@ static void worker_input(struct worker *w, struct seg *s, int i)
 
     if (unlikely(m->raw_sockets) && s->level >= SEG_IP)
         mon_tell_raw(m, s);
-    if (s->level != SEG_TCP) {
+    if (likely(s->level == SEG_TCP))
+        input_segment(w, s, i);
+    else if (s->pb->frag)
+        input_fragment(w, s, i);
+    else
         m->env.reasons[s->reason]++; /* forwarded as it came */
-        return;
-    }
-    if (unlikely(s->flags & SEG_OPT_BAD))
-        m->env.reasons[REASON_TCP_OPT_BAD]++;
-    if (unlikely((s->tflags & TH_SYN_) && (s->tflags & (TH_FIN_ | TH_RST_))))
-        m->env.reasons[REASON_TCP_FLAGS]++;
-    input_tcp(w, s, i);
 }
 
 /*
@@ -336,19 +370,26 @@ static void prefetch_child(const struct mon *m, const struct flow *f)
     }
 }
 
+void worker_key(struct worker *w, struct seg *s, int i)
+{
+    if (s->pb->realm == 0 && w->m->vlan_in_key)
+        s->pb->realm = realm_of(w, s);
+    w->end[i] = (uint8_t)key_of_seg(&w->key[i], s);
+    w->hash[i] = ftable_hash(&w->m->env.ft, &w->key[i]);
+}
+
 /* look_at: decode a frame and fetch what its look-up needs. */
 static void look_at(struct worker *w, struct pktbuf *pb, int i)
 {
-    struct ftable *ft = &w->m->env.ft;
     struct seg *s = &w->seg[i];
 
-    if (decode(s, pb) != REASON_NONE)
+    if (unlikely(decode(s, pb) != REASON_NONE)) {
+        if (s->reason == REASON_IP_FRAGMENT && !w->slots)
+            frags_take(&w->frags, s, &w->froom);
         return;
-    if (pb->realm == 0 && w->m->vlan_in_key)
-        pb->realm = realm_of(w, s);
-    w->end[i] = (uint8_t)key_of_seg(&w->key[i], s);
-    w->hash[i] = ftable_hash(ft, &w->key[i]);
-    ftable_prefetch(ft, w->hash[i]);
+    }
+    worker_key(w, s, i);
+    ftable_prefetch(&w->m->env.ft, w->hash[i]);
 }
 
 static void prefetch_burst(struct worker *w, int n)
@@ -367,6 +408,8 @@ void worker_burst(struct worker *w, struct pktbuf *const *pb, int n)
 {
     bool gate = unlikely(mon_half_full(w->m)) && gate_begin(w);
 
+    if (unlikely(w->froom.at))
+        frag_room_empty(&w->froom, engine.conf.poison);
     for (int i = 0; i < n; i++) {
         w->bare[i] = gate && gate_bare_syn(w, pb[i], i);
         if (!w->bare[i])

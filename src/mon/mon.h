@@ -195,6 +195,8 @@ uint64_t *mon_cursor(const struct mon *m, struct flow *f, const struct child *c,
 uint64_t mon_match(struct mon *m, const struct seg *s, int mode, bool from_client);
 /* mon_match_syn: the same for a SYN that is not decoded: caplen of len bytes from its IP header on. */
 uint64_t mon_match_syn(struct mon *m, const uint8_t *p, uint32_t caplen, uint32_t len, bool v6);
+/* mon_policy: the overlap policy of a side's bytes, of flows that listener slot li takes. */
+enum overlap_policy mon_policy(const struct mon *m, int li, int side);
 /*
  * mon_adopt: make the children of a new flow. => false when no id was left for any (the flow must
  * go).
@@ -228,6 +230,11 @@ void mon_tell_given_up(struct mon *m, uint32_t idx, uint32_t gap0, uint8_t data)
 /* mon_tell_orphan: a TCP segment without a flow. mon_tell_raw: any IP packet, to raw sockets. */
 void mon_tell_orphan(struct mon *m, struct seg *s);
 void mon_tell_raw(struct mon *m, struct seg *s);
+/*
+ * mon_tell_frag_evict: n unfinished datagrams were given up to make room: EVICT to raw sockets, once
+ * for each. No packet is at hand.
+ */
+void mon_tell_frag_evict(struct mon *m, bool v6, uint32_t n);
 
 /* ---- packets (packet.c) ---- */
 

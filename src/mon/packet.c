@@ -59,6 +59,8 @@ static uint64_t stream_offset(const struct mon *m)
 
 static uint8_t frag_kind(const struct seg *s)
 {
+    if (s->pb->flags & PB_DATAGRAM)
+        return 3;
     if (!(s->flags & SEG_FRAG))
         return 0;
     return s->frag_off ? 2 : 1;
@@ -293,6 +295,11 @@ static int resize(struct mon *m, struct edit *e)
 
 static int change(struct mon *m, struct edit *e)
 {
+    if (m->seg->pb->flags & PB_DATAGRAM)
+        return err_set(
+            EOPNOTSUPP,
+            "mtcp_setlastpkt: the packet came as IP fragments, which leave as they came: "
+            "it can be dropped, not changed");
     if (find_region(e, m->seg) < 0)
         return -1;
     if ((m->seg->flags & SEG_AUTH) && e->region != MOS_ETH_HDR) /* contract 6 */

@@ -204,10 +204,11 @@ static int register_own(struct mon *m, struct listener *l, event_t event, int ho
 
     if (l->closed)
         return err_set(EBADF, "mtcp_register_callback: socket %d was closed", l->sock);
-    if (l->raw && (hook != MOS_NULL || (rank != EV_ORPHAN && hooks_of[rank] != ANY_HOOK)))
+    if (l->raw &&
+        (hook != MOS_NULL || (rank != EV_ORPHAN && rank != EV_EVICT && hooks_of[rank] != ANY_HOOK)))
         return err_set(EINVAL,
-                       "mtcp_register_callback: socket %d is raw: it has MOS_ON_PKT_IN and "
-                       "MOS_ON_ORPHAN at MOS_NULL, nothing else",
+                       "mtcp_register_callback: socket %d is raw: it has MOS_ON_PKT_IN, "
+                       "MOS_ON_ORPHAN and MOS_ON_EVICT at MOS_NULL, nothing else",
                        l->sock);
     return change_set(m, &l->set[hook_index(hook)], event, cb);
 }

@@ -273,6 +273,11 @@ uint64_t mon_match(struct mon *m, const struct seg *s, int mode, bool from_clien
     return match_ip(m, p, caplen < len ? caplen : len, len, s->flags & SEG_IP6, mode);
 }
 
+enum overlap_policy mon_policy(const struct mon *m, int li, int side)
+{
+    return m->lst[li].last[side] ? OVERLAP_LAST : OVERLAP_FIRST;
+}
+
 static void start_child(struct mon *m, struct child *c, const struct listener *l, int li, int sock)
 {
     c->sock = sock;

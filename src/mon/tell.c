@@ -132,6 +132,20 @@ void mon_tell_merged(struct mon *m, struct conn_pkt *cp)
     m->ip_len_was = 0;
 }
 
+void mon_tell_frag_evict(struct mon *m, bool v6, uint32_t n)
+{
+    m->hook = HK_NULL;
+    for (uint32_t k = 0; k < n; k++)
+        for (int i = 0; i < m->nlst; i++) {
+            struct listener *l = &m->lst[i];
+
+            if (l->started && l->raw && !l->closed &&
+                (evset_mask(m->sets, l->set[HK_NULL]) & EVB(EV_EVICT)) &&
+                (l->domain == AF_UNSPEC || (l->domain == AF_INET6) == v6))
+                tell_one(m, &l->set[HK_NULL], NULL, l->sock, MOS_SIDE_BOTH, EVB(EV_EVICT));
+        }
+}
+
 static bool domain_sees(const struct listener *l, const struct seg *s)
 {
     return l->domain == AF_UNSPEC || (l->domain == AF_INET6) == ((s->flags & SEG_IP6) != 0);

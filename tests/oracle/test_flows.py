@@ -20,8 +20,6 @@ REFUSED = 'p-many-interfaces.pcapng'
 
 # Captures in which tshark sees a connection and weir must see none.
 DEVIATIONS = {
-    'p-ipv4-frag-http-req.pcap': 'fragments are counted, not reassembled yet: no TCP header is taken from one',
-    's-vlan-ipv4-frag-syn.pcap': 'fragments are counted, not reassembled yet',
     't-tcp-all-flags.pcap': 'SYN with RST or FIN opens nothing',
     't-tcp-bad-header-len.pcap': 'data offset beyond the packet: refused',
 }

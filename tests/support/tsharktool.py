@@ -15,7 +15,7 @@ import subprocess
 
 FIELDS = ['frame.number', 'frame.time_epoch', 'tcp.stream', 'ip.src', 'ip.dst', 'ipv6.src', 'ipv6.dst', 'tcp.srcport',
           'tcp.dstport', 'tcp.flags', 'tcp.seq_raw', 'tcp.ack_raw', 'tcp.len', 'ip.len', 'ipv6.plen', 'ieee8021ad.id',
-          'vlan.id']
+          'vlan.id', 'ip.fragment', 'ipv6.fragment']
 PREFS = ['-o', 'tcp.desegment_tcp_streams:FALSE', '-o', 'tcp.relative_sequence_numbers:FALSE',
          '-o', 'tcp.check_checksum:FALSE', '-o', 'ip.check_checksum:FALSE']
 FIN, SYN, RST, ACK = 1, 2, 4, 16
@@ -59,9 +59,9 @@ def rows(path, fields, show, *opts):
 
 
 class Packet:
-    """One TCP packet; header fields as numbers."""
+    """One TCP packet; header fields as numbers. One that came as fragments counts as all of them."""
 
-    def __init__(self, row):
+    def __init__(self, row, lengths):
         first = [v.split(',')[0] for v in row]
         self.frame, self.time, self.stream = int(first[0]), float(first[1]), int(first[2])
         self.src = (first[3] or first[5], int(first[7]))
@@ -69,6 +69,10 @@ class Packet:
         self.flags, self.seq, self.ack = int(first[9], 16), int(first[10]), int(first[11])
         self.payload = int(first[12])
         self.bytes = int(first[13]) if first[3] else int(first[14]) + 40
+        parts = [int(v) for v in (row[17] or row[18]).split(',') if v]
+        self.frames = len(parts) or 1
+        if parts:
+            self.bytes = sum(lengths[n] for n in parts)
         self.vlan = [int(v) for v in (row[15] + ',' + row[16]).split(',') if v]
         self.span = self.payload + bool(self.flags & SYN) + bool(self.flags & FIN)
         self.end = (self.seq + self.span) & 0xffffffff
@@ -117,7 +121,7 @@ class Conn:
         """{'packets', 'bytes', 'payload_bytes'} of one direction, of all packets or only up to an index."""
         sender = self.client if side == 'c2s' else self.server
         mine = [p for p in self.packets[:None if upto is None else upto + 1] if p.src == sender]
-        return {'packets': len(mine), 'bytes': sum(p.bytes for p in mine),
+        return {'packets': sum(p.frames for p in mine), 'bytes': sum(p.bytes for p in mine),
                 'payload_bytes': sum(p.payload for p in mine)}
 
     def __repr__(self):
@@ -126,9 +130,13 @@ class Conn:
 
 def connections(path, *opts):
     """Every connection of a capture, in the order tshark numbers them."""
-    groups = {}
-    for row in rows(path, FIELDS, 'tcp && tcp.stream && !icmp && !icmpv6', *opts):
-        p = Packet(row)
+    groups, lengths = {}, {}
+    found = rows(path, FIELDS, 'tcp && tcp.stream && !icmp && !icmpv6', *opts)
+    if any(row[17] or row[18] for row in found):
+        for number, ip4, ip6 in rows(path, ['frame.number', 'ip.len', 'ipv6.plen'], 'ip || ipv6', *opts):
+            lengths[int(number)] = int(ip4.split(',')[0]) if ip4 else int(ip6.split(',')[0]) + 40
+    for row in found:
+        p = Packet(row, lengths)
         groups.setdefault(p.stream, []).append(p)
     return [Conn(groups[n]) for n in sorted(groups)]
 

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * defrag.h: IP fragments put together, IPv4 and IPv6, bounded in number, bytes and time.
+ *
+ * A table (struct defrag) keeps the pieces of unfinished datagrams as they came, in order of
+ * arrival. What a fragment did to the table is a note (struct frag_note), hung on its frame
+ * (pb->frag); the fragment that completes a datagram has it in its note, with a copy of every piece.
+ * Which copy of a byte counts where pieces overlap is not decided here: whoever knows the receiver
+ * says so to defrag_assemble (fragmerge.c).
+ *
+ * Two worlds. A Linux host of today throws an IPv4 datagram away at the first overlap, and so does
+ * every host with IPv6 (RFC 8200 4.5, RFC 5722); what comes after it begins a new one. The others go
+ * on. So from the first overlap on there are two different unfinished datagrams of one key: FW_KEEP
+ * for hosts that go on, FW_DISCARD for those that threw away. Until then there is one, FW_BOTH.
+ *
+ * Notes and what hangs on them lie in a struct frag_room of the caller, which empties it when the
+ * frames go back.
+ */
+#ifndef WEIR_WIRE_DEFRAG_H
+#define WEIR_WIRE_DEFRAG_H
+
+#include "base/overlap.h"
+#include "base/pool.h"
+#include "wire/seg.h"
+
+/* ---- notes ---- */
+
+enum frag_world { FW_BOTH, FW_KEEP, FW_DISCARD };
+
+struct frag_piece {
+    uint32_t off, len;
+    const uint8_t *data;
+};
+
+/* A datagram that is complete. */
+struct datagram {
+    struct pktbuf pb; /* its frame: first fragment's link and IP header, lengths set right */
+    uint8_t *payload; /* in that frame, `len` bytes */
+    uint32_t len;
+    uint8_t world;            /* enum frag_world */
+    bool overlap;             /* pieces overlap: defrag_assemble has a choice */
+    uint32_t npiece;          /* 0 without an overlap: the payload stands */
+    struct frag_piece *piece; /* in order of arrival */
+    void *scratch;            /* fragmerge.c's */
+};
+
+/* Bytes of scratch for n pieces. */
+#define FRAG_SCRATCH(n) ((4 * (size_t)(n) + 2) * 12)
+
+/* What a fragment did. */
+struct frag_note {
+    uint8_t reason; /* why it was not taken; REASON_NONE: it was */
+    /* fragments given up with it, by reason */
+    uint32_t timeout, limit, overlap, other;
+    uint32_t evicted[2];    /* datagrams given up for lack of room: IPv4, IPv6 */
+    struct datagram *dg[2]; /* complete: for FW_BOTH or FW_KEEP; for FW_DISCARD; NULL: none */
+};
+
+/* ---- room for notes ---- */
+
+struct frag_chunk;
+struct frag_room {
+    struct frag_chunk *first, *at; /* chunks that stay, filled anew each time */
+};
+
+/* frag_room_get: n bytes, zeroed, aligned to 16. => NULL: no memory. */
+void *frag_room_get(struct frag_room *r, size_t n);
+/* frag_room_empty: all of it is free again; `poison`: overwritten. frag_room_fini: given back. */
+void frag_room_empty(struct frag_room *r, bool poison);
+void frag_room_fini(struct frag_room *r);
+
+/* ---- the table ---- */
+
+struct defrag_conf {
+    uint32_t datagrams; /* unfinished at once */
+    uint32_t memory;    /* bytes for their pieces */
+    uint32_t pieces;    /* per datagram */
+    uint32_t min_tcp;   /* bytes of TCP that a first fragment must carry */
+    uint64_t timeout_ns;
+    bool vlan_in_key;
+};
+
+struct frag_entry;
+struct defrag {
+    struct defrag_conf conf;
+    uint64_t secret;
+    struct pool entry, block;
+    uint32_t *bucket; /* NULL until the first fragment */
+    uint32_t mask;
+    uint32_t oldest, newest; /* by age */
+    uint32_t pinned[2];      /* being worked on: not to be given up for room */
+};
+
+void defrag_init(struct defrag *d, const struct defrag_conf *c, uint64_t secret);
+void defrag_fini(struct defrag *d);
+
+/*
+ * defrag_input: a frame that decode found to be a fragment (REASON_IP_FRAGMENT).
+ * => its note, in `room`; NULL when there was no memory for one.
+ * => time is s->pb->clock_ns. Whatever was too old then is given up first.
+ */
+struct frag_note *defrag_input(struct defrag *d, const struct seg *s, struct frag_room *room);
+/* defrag_end: the input has ended: all that is unfinished is given up. => fragments. */
+uint32_t defrag_end(struct defrag *d);
+
+/*
+ * defrag_assemble: fill in the payload by this policy, for a receiver whose bytes these are.
+ * => nothing to do, and nothing done, without an overlap.
+ */
+void defrag_assemble(struct datagram *g, enum overlap_policy policy);
+
+/* ---- fragframe.c ---- */
+
+/* What the frame of a datagram begins with: a first fragment up to its payload. */
+struct frag_head {
+    const uint8_t *data;
+    uint32_t len; /* up to the fragment's payload */
+    uint16_t l3_off, link_len_off;
+    bool v6;
+    uint32_t ip_len; /* of that fragment */
+};
+
+/*
+ * frag_frame: the frame of a datagram of `len` payload bytes: header written, payload empty.
+ * => false: no memory, or a length that some header cannot say.
+ */
+bool frag_frame(struct datagram *g, const struct frag_head *h, uint32_t len,
+                struct frag_room *room);
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * fragtab.h: the storage of defrag.c: entries by key and age, chains of blocks, maps of units.
+ *
+ * Pieces are chains of blocks of one size, so that any mixture of lengths fits into the same memory.
+ * Nothing is sorted: whether a fragment overlaps, and whether all is there, a map of the 8-byte units
+ * tells; pieces are looked through only when something overlaps.
+ */
+#ifndef WEIR_WIRE_FRAGTAB_H
+#define WEIR_WIRE_FRAGTAB_H
+
+#include "wire/defrag.h"
+
+enum { FRAG_BLOCK = 256, FRAG_UNIT = 8, FRAG_MAX_LEN = 65535 };
+enum { FRAG_MAP_UNITS = FRAG_BLOCK * 8 };
+enum { FRAG_MAPS = (FRAG_MAX_LEN + 1) / FRAG_UNIT / FRAG_MAP_UNITS };
+#define NO_END UINT32_MAX
+
+struct frag_key {
+    uint8_t src[16], dst[16];
+    uint64_t vlan;
+    uint32_t id, realm;
+    uint8_t proto, v6, zero[6]; /* RFC 791 3.2; RFC 8200 4.5 leaves the protocol out */
+};
+
+/* First block of a chain; others are a link and bytes. */
+struct frag_block {
+    uint32_t chain, next;
+    uint32_t off, len;
+    uint32_t run;
+    uint8_t data[FRAG_BLOCK - 20];
+};
+
+struct frag_more {
+    uint32_t chain;
+    uint8_t data[FRAG_BLOCK - 4];
+};
+
+struct frag_entry {
+    struct frag_key key;
+    uint32_t hash, hnext, older, newer;
+    uint64_t born;
+    uint32_t first, last;    /* pieces in order of arrival */
+    uint32_t head;           /* the first fragment up to its payload, as a piece */
+    uint32_t map[FRAG_MAPS]; /* units seen; 0: none there */
+    uint32_t units;          /* how many */
+    uint32_t end;            /* NO_END: the last fragment has not come */
+    uint32_t top, top_run, runs;
+    uint32_t npieces, nfrags, bytes;
+    uint32_t head_ip_len;
+    uint16_t head_l3, head_link_len;
+    uint16_t tcp_at; /* where its TCP header begins, once there is a head */
+    uint8_t world;   /* enum frag_world */
+    bool overlap;
+    bool dead; /* another protocol than TCP: only its end is waited for */
+};
+
+/* The fragment at hand. */
+struct frag {
+    const struct seg *s;
+    struct frag_key key;
+    uint32_t hash;
+    uint64_t now;
+    const uint8_t *data;
+    uint32_t off, len, tcp_at;
+    bool more;
+    struct frag_note *note;
+    struct frag_room *room;
+};
+
+static inline struct frag_entry *frag_entry_at(const struct defrag *d, uint32_t i)
+{
+    return pool_at(&d->entry, i);
+}
+
+static inline struct frag_block *frag_piece_at(const struct defrag *d, uint32_t i)
+{
+    return pool_at(&d->block, i);
+}
+
+static inline uint32_t units_of(uint32_t len)
+{
+    return (len + FRAG_UNIT - 1) / FRAG_UNIT;
+}
+
+/* frag_buckets: before the first look-up. => false: no memory. */
+bool frag_buckets(struct defrag *d);
+/* frag_find: the entry of this fragment's key in one world. => 0: none. */
+uint32_t frag_find(const struct defrag *d, const struct frag *f, enum frag_world world);
+/* frag_create: an entry of this fragment's key, the newest. => 0: no room. */
+uint32_t frag_create(struct defrag *d, struct frag *f, enum frag_world world, uint64_t born);
+/* frag_drop: it goes. frag_free_bytes: only what it holds. */
+void frag_drop(struct defrag *d, uint32_t i);
+void frag_free_bytes(struct defrag *d, struct frag_entry *e);
+/*
+ * frag_give_up: drop it, and count its fragments at *lost. Those of FW_DISCARD are counted with
+ * their other datagram.
+ */
+void frag_give_up(struct defrag *d, uint32_t i, uint32_t *lost);
+/* frag_expire: all that is too old now is given up. */
+void frag_expire(struct defrag *d, struct frag *f);
+/* frag_put: a copy of len bytes as a chain. => 0: no room. frag_get: all its bytes, to `to`. */
+uint32_t frag_put(struct defrag *d, struct frag *f, const uint8_t *p, uint32_t len);
+void frag_get(const struct defrag *d, uint32_t i, uint8_t *to);
+/* frag_differs: in [lo, hi) of the datagram, has the piece other bytes than the fragment? */
+bool frag_differs(const struct defrag *d, uint32_t i, const struct frag *f, uint32_t lo,
+                  uint32_t hi);
+/* frag_units: => how many units of the fragment are new, noted if `set`; UINT32_MAX: no room. */
+uint32_t frag_units(struct defrag *d, struct frag_entry *e, struct frag *f, bool set);
+
+#endif
