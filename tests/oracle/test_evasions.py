@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Evasions (tests/support/evade.py): what `weir streams` delivers must be what the end host read, and what was refused
+must be counted for the right reason. What cannot be decided on the way must at least be seen.
+
+All cases of a kind are one capture. Each is played twice, with ISNs that wrap around among its bytes and with others,
+and followed tolerantly, as a tap does, and strictly.
+"""
+import os
+import subprocess
+from pathlib import Path
+
+import capfile
+import evade
+import pytest
+import weirtool
+
+WITNESS = os.environ.get('WITNESS', str(Path(weirtool.WEIR).parent / 'tests' / 'oracle' / 'witness'))
+MODES = {'tolerant': (), 'strict': ('--strict',)}
+TALKS = {wrap: {c.name: (c, talk, truth) for c, talk, truth in evade.talks(wrap)} for wrap in (False, True)}
+
+# What weir does wrong today, by case and mode. When it does it right the test says XPASS: take the line away.
+BOTH = ('tolerant', 'strict')
+NO_POLICY = ('weir has no --overlap linux yet', BOTH)
+WRONG = {
+    'hole_later_one_begins_before': NO_POLICY,
+    'hole_later_one_covers': NO_POLICY,
+    'hole_later_one_begins_there_and_is_longer': NO_POLICY,
+    'hole_filled_from_below_and_over': NO_POLICY,
+    'no_ack_flag': ('data without ACK is taken', BOTH),
+    'fin_without_ack': ('data and FIN without ACK are taken', BOTH),
+    'md5_option_uncalled': ('data and RST with an MD5 signature that nobody asked for are taken', BOTH),
+    'ack_of_the_unsent': ('data with an ACK of the unsent is counted and taken', BOTH),
+    'ack_of_another_age': ('data with an ACK far below is taken', BOTH),
+    'paws_data': ('data with an old timestamp is taken', ('tolerant',)),
+    'paws_in_a_hole': ('data and FIN with an old timestamp are taken', ('tolerant',)),
+    'rst_exact': ('data behind a believed RST is delivered', BOTH),
+    'rst_older_timestamp': ('data behind a believed RST is delivered', BOTH),
+    'data_before_the_handshake_ends': ('data that ends no handshake is taken', BOTH),
+    'two_syns_the_first_counts': ('the second SYN counts, whatever the SYN/ACK says', BOTH),
+    'syn_in_the_middle': ('a SYN far above begins another connection', ('tolerant',)),
+    'fin_above_a_hole_then_covered': ('a FIN above a hole ends the stream, though bytes go beyond it', BOTH),
+    'data_into_a_closed_window': ('data into a window of 0 is taken', ('tolerant',)),
+}
+UNCOUNTED = {'ack_of_another_age': 'an ACK far below is not counted'}
+
+_RUNS = {}
+
+
+def streams(wrap, opts, tmp_path_factory):
+    """What the clients sent, by the client's port and k: all cases in one capture."""
+    if (wrap, opts) not in _RUNS:
+        where = tmp_path_factory.mktemp('evasions')
+        frames = [f for _, talk, _ in TALKS[wrap].values() for f in talk.frames]
+        found = weirtool.streams(capfile.write(where / 'x.pcap', frames), where / 'out', *opts)
+        _RUNS[wrap, opts] = {(key[0], k): pair['c2s'] for (key, k), pair in found.items()}
+    return _RUNS[wrap, opts]
+
+
+def params():
+    """Every case, each way."""
+    for one in evade.CASES:
+        why, modes = WRONG.get(one.name, ('', ()))
+        for mode in MODES:
+            marks = [pytest.mark.xfail(strict=True, reason=why)] if mode in modes else []
+            for wrap in (False, True):
+                yield pytest.param(one.name, mode, wrap, marks=marks, id='-'.join([one.name, mode] + ['wrap'] * wrap))
+
+
+@pytest.mark.parametrize('name,mode,wrap', params())
+def test_stream_is_that_of_the_host(name, mode, wrap, tmp_path_factory):
+    one, talk, truth = TALKS[wrap][name]
+    opts = one.opts if '--strict' in one.opts else one.opts + MODES[mode]
+    found = {k: s for (client, k), s in streams(wrap, opts, tmp_path_factory).items() if client == talk.client}
+    last = found[max(found)]
+    assert last.data == truth and last.gaps == []
+
+
+@pytest.fixture(name='witness')
+def witness_of(tmp_path):
+    """witness(talk, csum) => its lines; the counters as a dict."""
+    def run(talk, csum='auto'):
+        path = capfile.write(tmp_path / 'x.pcap', talk.frames)
+        conf = tmp_path / 'weir.conf'
+        conf.write_text('mos {\n    netdev {\n        "pcap:%s" 0x1\n    }\n    strict = 1\n    midstream = 1\n'
+                        '    checksum = %s\n}\n' % (path, csum))
+        done = subprocess.run([WITNESS, conf], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr.decode()
+        lines = done.stdout.decode().splitlines()
+        counters = {v[1]: int(v[2]) for v in (line.split() for line in lines) if v[0] == 'counter'}
+        return [line for line in lines if not line.startswith('counter')], counters
+    return run
+
+
+@pytest.mark.parametrize('name', [
+    pytest.param(c.name, marks=[pytest.mark.xfail(strict=True, reason=UNCOUNTED[c.name])] if c.name in UNCOUNTED else [])
+    for c in evade.CASES if c.counters])
+def test_reason(name, witness):
+    """What was refused has its reason."""
+    one, talk, _ = TALKS[False][name]
+    _, counters = witness(talk, 'on' if 'on' in one.opts else 'auto')
+    assert {r: counters[r] for r in one.counters} == one.counters
+
+
+def test_short_ttl_can_be_seen(witness):
+    """The TTL differs from that of the sender's other packets, and the two copies from one another."""
+    _, talk, _ = TALKS[False]['short_ttl']
+    lines, _ = witness(talk)
+    assert 'ttl 3 not 64 offset 5' in lines and 'changed offset 5 len 5' in lines
+
+
+def test_reset_that_dies_on_the_way(tmp_path):
+    """A RST that the host never saw: the connection ends here, and goes on as another one. No byte is lost."""
+    talk = evade.Talk(1)
+    talk.open().good(0, 10).ack(10).packet(True, evade.RST, 10, ttl=3, wait=1)
+    talk.good(10, 20, wait=1).ack(20).good(20, 30).ack(30).close(30)
+    found = weirtool.streams(capfile.write(tmp_path / 'x.pcap', talk.frames), tmp_path / 'out')
+    assert b''.join(found[key]['c2s'].data for key in sorted(found)) == evade.GOOD[:30]
+
+
+def test_the_judge_knows_every_case():
+    """Cases that no kernel can judge are few, and say why."""
+    assert sum(1 for c in evade.CASES if c.kernel) <= 4
+    assert all(c.play.__doc__ for c in evade.CASES)
+    assert set(WRONG) | set(UNCOUNTED) <= {c.name for c in evade.CASES}
