@@ -368,10 +368,13 @@ static int read_mos(struct reading *r, const struct conf_item *block)
     return r->forward ? read_forward(r, r->forward) : 0;
 }
 
+/* read_run: the words of the command; a second line takes the place of the first. */
 static int read_run(struct reading *r, const struct conf_item *it, int a)
 {
     struct mtcp_conf *p = &r->c->pub;
 
+    while (p->app_argc[a] > 0)
+        free(p->app_argv[a][--p->app_argc[a]]);
     for (int i = 0; i < it->nwords && i < MOS_APP_ARGC; i++) {
         p->app_argv[a][i] = strdup(it->word[i]);
         if (p->app_argv[a][i] == NULL)
