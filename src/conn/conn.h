@@ -21,6 +21,7 @@
 #ifndef WEIR_CONN_CONN_H
 #define WEIR_CONN_CONN_H
 
+#include "base/image.h"
 #include "base/reasons.h"
 #include "conn/synnote.h"
 #include "flow/table.h"
