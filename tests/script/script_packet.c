@@ -228,7 +228,7 @@ static bool packet_rest(struct run *r, struct words *w, int i, struct frame *f,
 
 bool packet_line(struct run *r, struct words *w, int at)
 {
-    struct frame f = {.ts_ns = SCRIPT_EPOCH + r->now};
+    struct frame f = {.ts_ns = SCRIPT_EPOCH + r->now, .may_fail = true};
     struct packet_texts t;
     struct pktbuf *p;
     bool udp = w->n > at + 3 && strcmp(w->v[at + 3], "udp") == 0;
@@ -246,6 +246,8 @@ bool packet_line(struct run *r, struct words *w, int at)
     if (!packet_rest(r, w, at + (udp ? 4 : 5), &f, &t))
         return false;
     p = udp ? frame_udp(&r->bufs[r->nbatch], f) : frame_tcp(&r->bufs[r->nbatch], f);
+    if (p == NULL)
+        return script_fail(r, "packet: no such frame can be made");
     r->batch[r->nbatch++] = (struct mtcp_frame){.data = p->data,
                                                 .ts_ns = p->ts_ns,
                                                 .len = p->len,

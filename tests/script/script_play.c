@@ -264,11 +264,15 @@ static bool line_flush(struct run *r)
     return true;
 }
 
-static void move_time(struct run *r, const char *word)
+/* move_time: "+SECONDS", at most a year at once. => false after script_fail */
+static bool move_time(struct run *r, const char *word)
 {
     double s = strtod(word + 1, NULL);
 
+    if (!(s >= 0 && s < 366 * 86400.0))
+        return script_fail(r, "time %s", word);
     r->now += (uint64_t)(s * 1e9 + 0.5);
+    return true;
 }
 
 static bool timed_line(struct run *r, struct words *w, int at)
@@ -290,13 +294,10 @@ static bool play_words(struct run *r, struct words *w, const char *text)
     int at = 0;
 
     if (w->v[0][0] == '+') {
-        uint64_t before = r->now;
-
         if (strtod(w->v[0] + 1, NULL) > 0 && !play_step(r))
             return false;
-        move_time(r, w->v[0]);
-        if (r->now < before)
-            return script_fail(r, "time");
+        if (!move_time(r, w->v[0]))
+            return false;
         return timed_line(r, w, 1);
     }
     if (strcmp(w->v[0], "---") == 0)

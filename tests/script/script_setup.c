@@ -99,8 +99,10 @@ bool event_at(struct run *r, const char *word, event_t *ev, int *hook, bool *alt
 {
     char buf[64];
     char *at;
-    size_t n = (size_t)snprintf(buf, sizeof(buf), "%s", word);
+    size_t n;
 
+    snprintf(buf, sizeof(buf), "%s", word);
+    n = strlen(buf);
     *alt = n > 0 && buf[n - 1] == '\'';
     if (*alt)
         buf[n - 1] = '\0';

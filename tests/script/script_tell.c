@@ -304,9 +304,9 @@ static bool packet_has(mctx_t m, int sock, const struct condition *c)
     if (strcmp(c->kind, "payload") == 0)
         return p.payloadlen > 0;
     if (strcmp(c->kind, "syn") == 0)
-        return p.tcph->syn;
+        return p.tcph && p.tcph->syn;
     if (strcmp(c->kind, "fin") == 0)
-        return p.tcph->fin;
+        return p.tcph && p.tcph->fin;
     return memmem(p.payload, p.payloadlen, c->text, (size_t)c->len) != NULL;
 }
 

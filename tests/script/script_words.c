@@ -53,6 +53,9 @@ void words_cut(struct words *w, const char *text)
         out += len + 1;
         p = q;
     }
+    *out = '\0';
+    for (int i = w->n; i < SCRIPT_WORDS; i++) /* words that are not there are empty */
+        w->v[i] = out;
 }
 
 void words_free(struct words *w)

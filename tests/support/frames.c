@@ -22,16 +22,21 @@ struct ends {
     uint16_t sport, dport;
 };
 
-static void die(const char *what)
+/* What is wrong with the template at hand, NULL as long as nothing is. */
+static _Thread_local const char *mistake;
+
+static void wrong(const char *what)
 {
-    fprintf(stderr, "frames: %s\n", what);
-    abort();
+    if (mistake == NULL)
+        mistake = what;
 }
 
 static void put(struct writer *w, const void *p, uint32_t n)
 {
-    if (w->len + n > FRAME_ROOM)
-        die("no room: raise FRAME_ROOM or send less");
+    if (n > FRAME_ROOM - w->len) {
+        wrong("no room: raise FRAME_ROOM or send less");
+        return;
+    }
     if (n > 0)
         memcpy(w->p + w->len, p, n);
     w->len += n;
@@ -58,12 +63,14 @@ static void put32(struct writer *w, uint32_t v)
 
 static void fill(struct writer *w, uint8_t v, uint32_t n)
 {
-    while (n-- > 0)
+    while (n-- > 0 && mistake == NULL)
         put8(w, v);
 }
 
 static void patch16(struct writer *w, uint32_t at, uint32_t v)
 {
+    if (mistake)
+        return;
     w->p[at] = (uint8_t)(v >> 8);
     w->p[at + 1] = (uint8_t)v;
 }
@@ -91,8 +98,9 @@ uint8_t frame_byte(uint32_t seq)
 
 static void parse_addr(const char *text, bool v6, uint8_t out[16])
 {
+    memset(out, 0, 16);
     if (inet_pton(v6 ? AF_INET6 : AF_INET, text, out) != 1)
-        die("bad address (or IPv4 and IPv6 mixed)");
+        wrong("bad address (or IPv4 and IPv6 mixed)");
 }
 
 static struct ends ends_of(const struct frame *f)
@@ -208,7 +216,7 @@ static uint32_t put_link(struct writer *w, const struct frame *f, bool v6)
     if (!put_link_start(w, f, v6))
         return 0;
     if (f->link == FRAME_SLL2 && (n > 0 || f->pppoe || f->mpls))
-        die("SLL2: no tags here");
+        wrong("SLL2: no tags here");
     for (uint32_t i = 0; i < n; i++) {
         put16(w, i + 1 < n && f->tpid ? f->tpid : 0x8100);
         put16(w, f->vlan[i]);
@@ -241,7 +249,8 @@ static void put_ip4(struct writer *w, const struct frame *f, const struct ends *
     put(w, e->src, 4);
     put(w, e->dst, 4);
     put(w, f->ip_opts, f->ip_optlen);
-    patch16(w, at + 10, frame_csum(w->p + at, hlen) ^ (f->bad_ipcsum ? 1 : 0));
+    if (mistake == NULL)
+        patch16(w, at + 10, frame_csum(w->p + at, hlen) ^ (f->bad_ipcsum ? 1 : 0));
 }
 
 static void put_ip6(struct writer *w, const struct frame *f, const struct ends *e, uint32_t l4len)
@@ -275,8 +284,9 @@ static uint8_t flag_bits(const char *s)
         const char *at = strchr(letters, *s == 'A' ? '.' : *s);
 
         if (!at)
-            die("unknown TCP flag letter");
-        bits |= (uint8_t)(1 << (at - letters));
+            wrong("unknown TCP flag letter");
+        else
+            bits |= (uint8_t)(1 << (at - letters));
     }
     return bits;
 }
@@ -318,7 +328,7 @@ static uint32_t put_options(struct writer *w, const struct frame *f)
     put(w, f->opts, f->optlen);
     fill(w, 0, (0 - f->optlen) & 3);
     if (w->len - at > 40)
-        die("more than 40 bytes of TCP options");
+        wrong("more than 40 bytes of TCP options");
     return w->len - at;
 }
 
@@ -328,7 +338,7 @@ static void put_payload(struct writer *w, const struct frame *f)
         put(w, f->payload, f->plen);
         return;
     }
-    for (uint32_t i = 0; i < f->plen; i++)
+    for (uint32_t i = 0; i < f->plen && mistake == NULL; i++)
         put8(w, frame_byte(f->seq + i));
 }
 
@@ -346,7 +356,8 @@ static void put_tcp(struct writer *w, const struct frame *f, const struct ends *
     put16(w, 0);
     put16(w, f->urp);
     doff = (20 + put_options(w, f)) / 4;
-    w->p[at + 12] = (uint8_t)((f->doff ? f->doff : doff) << 4);
+    if (mistake == NULL)
+        w->p[at + 12] = (uint8_t)((f->doff ? f->doff : doff) << 4);
     put_payload(w, f);
 }
 
@@ -376,7 +387,7 @@ static void transport_csum(struct writer *w, const struct frame *f, const struct
 
 static uint32_t transport_len(const struct frame *f)
 {
-    struct writer w = {.p = (uint8_t[64]){0}};
+    struct writer w = {.p = (uint8_t[512]){0}}; /* options cannot have more */
 
     if (f->proto == 6)
         return 20 + put_options(&w, f) + f->plen;
@@ -387,6 +398,12 @@ static uint32_t transport_len(const struct frame *f)
 
 static struct pktbuf *finish(struct frame_buf *b, struct writer *w, const struct frame *f)
 {
+    if (mistake) {
+        if (f->may_fail)
+            return NULL;
+        fprintf(stderr, "frames: %s\n", mistake);
+        abort();
+    }
     b->pb.data = w->p;
     b->pb.wire_len = w->len;
     b->pb.len = f->snap && f->snap < w->len ? f->snap : w->len;
@@ -401,10 +418,12 @@ static struct pktbuf *finish(struct frame_buf *b, struct writer *w, const struct
 
 static struct pktbuf *make(struct frame_buf *b, struct frame *f, bool transport)
 {
-    struct ends e = ends_of(f);
     struct writer w = {.p = b->room + FRAME_HEADROOM};
+    struct ends e;
     uint32_t at, link_len;
 
+    mistake = NULL;
+    e = ends_of(f);
     memset(&b->pb, 0, sizeof(b->pb));
     if (f->payload && f->plen == 0)
         f->plen = (uint32_t)strlen(f->payload);
@@ -445,6 +464,7 @@ struct pktbuf *frame_bytes(struct frame_buf *b, const void *p, uint32_t len, uin
     struct writer w = {.p = b->room + FRAME_HEADROOM};
     struct frame f = {0};
 
+    mistake = NULL;
     memset(&b->pb, 0, sizeof(b->pb));
     put(&w, p, len);
     finish(b, &w, &f);

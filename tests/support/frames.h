@@ -11,7 +11,7 @@
  *
  * Every frame has right lengths and checksums unless a field asks for something else; the code
  * shares nothing with src/wire, so that each checks the other. A mistake in a template (no room,
- * bad address) ends the test program.
+ * bad address) ends the test program, unless .may_fail.
  */
 #ifndef WEIR_TESTS_FRAMES_H
 #define WEIR_TESTS_FRAMES_H
@@ -99,6 +99,8 @@ struct frame {
     bool bad_ipcsum;
     uint64_t ts_ns;  /* to pb.ts_ns */
     uint64_t number; /* to pb.frame */
+
+    bool may_fail; /* what cannot be made gives NULL, and does not end the program */
 };
 
 /*
