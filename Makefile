@@ -2,12 +2,14 @@
 #
 # Each target first sees that the Debian packages it needs are there (tools/deps.sh: silent when they are;
 # WEIR_NO_DEPS=1 skips that). Directories: build (release, what you install), build-test (ASan + UBSan, frames
-# poisoned), build-clang (clang, release), build-tsan (ThreadSanitizer), build-net (release, with the tests' programs).
+# poisoned), build-clang (clang, release), build-tsan (ThreadSanitizer), build-net (release, with the tests' programs),
+# build-fuzz (clang, libFuzzer).
 #
 #   PREFIX=/usr/local  DESTDIR=  where `make install` puts things
 #   WERROR=1                     compiler warnings are errors
 #   NINJAFLAGS=-j1               passed on to ninja
 #   RUNS=25  SEED=               of `make net`: 40 connections each; the seed of the first run, random if not given
+#   MINUTES=1  TARGET=           how long `make fuzz` takes over each target; which one, all if empty
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -15,6 +17,8 @@ WERROR ?= 0
 NINJAFLAGS ?=
 RUNS ?= 25
 SEED ?=
+MINUTES ?= 1
+TARGET ?=
 CAPTURE ?= tests/traces/z-http-49-flows.pcap
 
 # The distribution's tools, whatever a python manager puts in front of them.
@@ -35,9 +39,12 @@ NET := -Dbuildtype=release -Db_lundef=false -Dapps=true -Dtests=enabled $(STRICT
 CLANG := -Dbuildtype=release -Db_lundef=false -Dapps=true -Dtests=enabled -Dwerror=true
 TSAN := -Dbuildtype=debug -Doptimization=1 -Db_sanitize=thread -Db_lundef=false \
 	-Dapps=true -Dtests=enabled $(STRICT)
+FUZZ := -Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false \
+	-Dpoison=true -Dfuzz=true -Dapps=false -Dtests=enabled $(STRICT)
 
 .DEFAULT_GOAL := all
 .PHONY: all build help demo test check lint format tidy bench net install uninstall clean check-clang tsan \
+	fuzz fuzz-build fuzz-merge \
 	deps deps-build deps-test deps-lint
 
 all: build
@@ -52,6 +59,8 @@ help:
 	@echo 'make check-clang  release build with clang, warnings are errors, and its tests'
 	@echo 'make tsan         the tests under ThreadSanitizer'
 	@echo 'make net          whole transfers between real sockets over a bad line: RUNS=25 SEED= (root)'
+	@echo 'make fuzz         every fuzz target for MINUTES=N (1), or TARGET=NAME alone; then a table'
+	@echo 'make fuzz-merge   what was found to reach more code goes into tests/fuzz/corpus'
 	@echo 'make bench        the benchmarks, JSON lines'
 	@echo 'make install      into PREFIX ($(PREFIX)) below DESTDIR'
 	@echo 'make uninstall    take it away again'
@@ -97,6 +106,16 @@ tsan: deps-test
 	@$(NINJA) -C build-tsan
 	@MESON="$(MESON)" tools/run-tests build-tsan
 
+fuzz-build: deps-test
+	@CC=clang $(CONFIGURE) build-fuzz $(FUZZ)
+	@$(NINJA) -C build-fuzz fuzz
+
+fuzz: fuzz-build
+	@tools/fuzz run build-fuzz --minutes $(MINUTES) $(TARGET)
+
+fuzz-merge: fuzz-build
+	@tools/fuzz merge build-fuzz $(TARGET)
+
 bench: build
 	@$(MESON) test -C build --benchmark --verbose --num-processes 1
 
@@ -114,4 +133,4 @@ uninstall:
 	@$(NINJA) -C build uninstall
 
 clean:
-	rm -rf build build-test build-clang build-tsan build-net
+	rm -rf build build-test build-clang build-tsan build-net build-fuzz
