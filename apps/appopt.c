@@ -33,6 +33,9 @@ enum {
     OPT_INTERVAL,
 };
 
+const char *const app_overlap_names[] = {"first",     "last",    "bsd",     "bsd-right", "linux",
+                                         "old-linux", "windows", "solaris", NULL};
+
 /* A long option and what a subcommand must take for it to be known; 0 is everyone. */
 struct optdef {
     struct option opt;
@@ -108,7 +111,9 @@ static void print_help(const struct command *cmd)
     if (cmd->takes & TAKES_ZERO)
         fputs("  --zero-fill          write zeros where bytes are missing\n", stdout);
     if (cmd->takes & TAKES_OVERLAP)
-        fputs("  --overlap first|last which copy of a byte counts when two differ (first)\n",
+        fputs("  --overlap POLICY     which copy of a byte counts when two differ: the first, the\n"
+              "                       last, or the one that a kind of host takes: bsd, bsd-right,\n"
+              "                       linux, old-linux, windows, solaris (first)\n",
               stdout);
     if (cmd->takes & TAKES_BILL)
         fputs(bill_help, stdout);
@@ -177,7 +182,7 @@ static int parse_number(const char *name, const char *text, int max, int *out)
 /* names ends with NULL; => its index goes to *out. */
 static int parse_choice(const char *name, const char *text, const char *const *names, int *out)
 {
-    char known[64] = "";
+    char known[128] = "";
     size_t len = 0;
 
     for (int i = 0; names[i]; i++) {
@@ -254,7 +259,6 @@ static int parse_bill(struct appopt *opt, int c, const char *arg)
 static int parse_one(struct appopt *opt, int c, const char *arg)
 {
     static const char *const csums[] = {"auto", "on", "off", NULL};
-    static const char *const overlaps[] = {"first", "last", NULL};
 
     switch (c) {
     case 'w':
@@ -278,7 +282,7 @@ static int parse_one(struct appopt *opt, int c, const char *arg)
     case OPT_CSUM:
         return parse_choice("--csum", arg, csums, &opt->csum);
     case OPT_OVERLAP:
-        return parse_choice("--overlap", arg, overlaps, &opt->overlap);
+        return parse_choice("--overlap", arg, app_overlap_names, &opt->overlap);
     case OPT_CORES:
         return parse_number("--cores", arg, APP_MAX_CORES, &opt->cores);
     case OPT_BATCH:

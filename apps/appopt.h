@@ -16,7 +16,9 @@
 #define APP_MISUSE 2 /* wrong use, or input that cannot be read at all */
 
 enum { APP_CSUM_AUTO, APP_CSUM_ON, APP_CSUM_OFF };
-enum { APP_OVERLAP_FIRST, APP_OVERLAP_LAST };
+
+/* Names of overlap policies, by MOS_OVERLAP_POLICY_, and NULL. */
+extern const char *const app_overlap_names[];
 
 /* What a subcommand takes besides the common options. */
 #define TAKES_OVERLAP 0x1
@@ -44,7 +46,8 @@ struct appopt {
     char *expr;      /* BPF expression, or NULL */
     const char *dir; /* -o */
     bool json, strict, midstream, zero_fill;
-    int csum, overlap;
+    int csum;
+    int overlap; /* MOS_OVERLAP_POLICY_ */
     int cores, batch, epoch;
     const char *timeout; /* seconds, checked, as they were given */
     /* TAKES_BILL */

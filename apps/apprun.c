@@ -79,8 +79,7 @@ static int init_library(struct app *app)
 
 static int set_overlap(const struct app *app, const struct app_ctx *c)
 {
-    int policy =
-        app->opt->overlap == APP_OVERLAP_LAST ? MOS_OVERLAP_POLICY_LAST : MOS_OVERLAP_POLICY_FIRST;
+    int policy = app->opt->overlap;
 
     if (!(app->opt->cmd->takes & TAKES_OVERLAP))
         return 0;

@@ -128,8 +128,13 @@ static void tell_overlap(struct event_line *e, mctx_t mctx, int sock)
         return;
     event_line_number(e, "off", info.off);
     event_line_number(e, "overlap", info.len);
-    event_line_word(e, "policy", info.policy == MOS_OVERLAP_POLICY_LAST ? "last" : "first");
+    event_line_word(e, "policy", app_overlap_names[info.policy]);
     event_line_word(e, "content", content_name(info.content));
+    if (info.differ) {
+        event_line_number(e, "changed", info.changed_off);
+        event_line_number(e, "differ", info.differ);
+        event_line_number(e, "taken", info.taken);
+    }
 }
 
 static void tell_gap(struct event_line *e, mctx_t mctx, int sock)

@@ -24,7 +24,7 @@ struct event_line {
         const char *name;
         const char *word; /* NULL: the number counts */
         uint64_t number;
-    } info[6];
+    } info[8];
 };
 
 /* event_line_number, event_line_word: one more entry of info. */

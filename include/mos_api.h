@@ -570,16 +570,18 @@ uint32_t mtcp_cb_get_ts(mctx_t mctx);
 /*
  * MOS_CLIOVERLAP, MOS_SVROVERLAP: which copy of a byte stays when two differ, for TCP segments and
  * for the fragments of IP datagrams towards that side. From BSD on: as that kind of host does; what
- * a host has handed to its program (in order) is never rewritten.
+ * a host has handed to its program (in order) is never rewritten. At first the configuration's
+ * `overlap`; of several listeners that match the first that was told any. On a child it holds for
+ * the connection, from then on.
  */
 #define MOS_OVERLAP_POLICY_FIRST     0 /* the one held already; the default */
 #define MOS_OVERLAP_POLICY_LAST      1 /* the one that comes later */
-#define MOS_OVERLAP_POLICY_BSD       2 /* the BSDs, macOS, AIX, HP-UX 11 */
+#define MOS_OVERLAP_POLICY_BSD       2 /* the BSDs, macOS, AIX */
 #define MOS_OVERLAP_POLICY_BSD_RIGHT 3 /* as BSD, the later one where they are level (printers) */
-#define MOS_OVERLAP_POLICY_LINUX     4 /* Linux of today */
+#define MOS_OVERLAP_POLICY_LINUX     4 /* Linux since 4.9 */
 #define MOS_OVERLAP_POLICY_OLD_LINUX 5 /* Linux 2.2 and before */
-#define MOS_OVERLAP_POLICY_WINDOWS   6
-#define MOS_OVERLAP_POLICY_SOLARIS   7
+#define MOS_OVERLAP_POLICY_WINDOWS   6 /* to 2003; later ones: FIRST */
+#define MOS_OVERLAP_POLICY_SOLARIS   7 /* and HP-UX 11 */
 #define MOS_OVERLAP_CNT              2 /* as in mOS: FIRST and LAST */
 #define MOS_OVERLAP_POLICIES         8
 
@@ -718,13 +720,13 @@ struct mos_overlap_info {
     uint32_t len;         /* bytes */
     int32_t side;         /* whose stream: the receiver's */
     int32_t policy;       /* MOS_OVERLAP_POLICY_ that decides */
-    int32_t content;      /* MOS_REXMIT_SAME or CHANGED: do the copies differ */
+    int32_t content;      /* MOS_REXMIT_SAME, CHANGED or UNKNOWN: do the copies differ */
     uint64_t seg_off;     /* stream offset of the first byte of the packet's payload */
     uint32_t seg_len;     /* bytes of payload; those below stream offset 0 are left out */
     uint32_t changed_len; /* from the first byte that differs to the last; 0: none does */
     uint64_t changed_off; /* stream offset of the first byte that differs */
-    uint32_t differ;      /* bytes that differ */
-    uint32_t taken;       /* bytes of the packet's copy that replace those held */
+    uint32_t differ;      /* bytes that differ, of those that are held and were captured */
+    uint32_t taken;       /* bytes of the packet's copy that will replace those held */
 };
 
 /*

@@ -246,6 +246,16 @@ uint64_t conn_acked(const struct flow *f, int side);
 /* conn_fin_off: stream offset of the FIN on side's receive stream. => false if none was seen. */
 bool conn_fin_off(const struct flow *f, int side, uint64_t *off);
 
+/*
+ * conn_payload: the packet's payload as the merge will take it: without what lies below offset 0.
+ * => false: nothing is left.
+ */
+bool conn_payload(const struct conn_pkt *cp, struct strm_in *in);
+/*
+ * conn_fits: cut off what lies behind the sender's FIN. => false: nothing is left, or the segment
+ * ends where no window reaches.
+ */
+bool conn_fits(const struct flow *f, int side, struct strm_in *in);
 /* conn_beyond: does this offset of side's receive stream lie where no window reaches? */
 bool conn_beyond(const struct flow *f, int side, uint64_t end);
 

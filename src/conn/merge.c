@@ -200,11 +200,25 @@ static void take_syn_data(struct conn_env *env, struct conn_pkt *cp, int side, u
         data_ready(env, cp->idx, side, &cp->data);
 }
 
-/*
- * fit: cut off what lies behind the sender's FIN. => false: nothing is left, or the segment ends
- * where no window reaches.
- */
-static bool fit(const struct flow *f, int side, struct strm_in *in)
+bool conn_payload(const struct conn_pkt *cp, struct strm_in *in)
+{
+    const struct flow_side *rcv = &cp->f->side[cp->to];
+    uint32_t skip = cp->off < 0 ? (uint32_t)-cp->off : 0;
+    const struct seg *s = cp->s;
+
+    if (cp->off < 0 && -cp->off > s->plen)
+        skip = s->plen;
+    *in = (struct strm_in){
+        .off = cp->off < 0 ? 0 : (uint64_t)cp->off,
+        .data = seg_payload(s) + (skip < s->pcap ? skip : s->pcap),
+        .len = skip < s->pcap ? s->pcap - skip : 0,
+        .wire_len = s->plen - skip,
+        .store = (rcv->flags & (SIDE_WANTED | SIDE_RETAIN)) && !(rcv->flags & SIDE_NOBUF),
+    };
+    return in->wire_len > 0;
+}
+
+bool conn_fits(const struct flow *f, int side, struct strm_in *in)
 {
     uint64_t fin;
 
@@ -246,23 +260,16 @@ static void insert(struct conn_env *env, struct conn_pkt *cp)
     struct flow *f = cp->f;
     struct seg *s = cp->s;
     struct flow_side *rcv = &f->side[cp->to];
-    uint32_t skip = cp->off < 0 ? (uint32_t)-cp->off : 0, cut;
+    uint32_t cut;
     uint64_t end = strm_end(&env->se, rcv), next = rcv->next, failed;
     struct conn_gap run[CUTS];
     struct strm_in in;
     int cuts = 0;
 
     /* a probe's byte is no data, whatever the policy */
-    if (skip >= s->plen || cp->rexmit.cls == RX_KEEPALIVE)
+    if (!conn_payload(cp, &in) || cp->rexmit.cls == RX_KEEPALIVE)
         return;
-    in = (struct strm_in){
-        .off = cp->off < 0 ? 0 : (uint64_t)cp->off,
-        .data = seg_payload(s) + (skip < s->pcap ? skip : s->pcap),
-        .len = skip < s->pcap ? s->pcap - skip : 0,
-        .wire_len = s->plen - skip,
-        .store = (rcv->flags & (SIDE_WANTED | SIDE_RETAIN)) && !(rcv->flags & SIDE_NOBUF),
-    };
-    if (!fit(f, cp->to, &in)) {
+    if (!conn_fits(f, cp->to, &in)) {
         env->reasons[REASON_SEG_ABOVE]++;
         cp->rcv |= CR_ERROR;
         return;

@@ -17,7 +17,7 @@
 #include "base/errtext.h"
 #include "base/hash.h"
 
-enum how { BOOL, INT, SIZE, TIME, BUFFER, CHECKSUM, TEXT, VOID };
+enum how { BOOL, INT, SIZE, TIME, BUFFER, CHECKSUM, OVERLAP, TEXT, VOID };
 
 struct key {
     const char *name;
@@ -45,6 +45,7 @@ static const struct key mos_keys[] = {
     {"vlan_in_key", BOOL, AT(mon.vlan_in_key), 0, 0},
     {"drop_orphans", BOOL, AT(mon.drop_orphans), 0, 0},
     {"checksum", CHECKSUM, AT(mon.conn.csum), 0, 0},
+    {"overlap", OVERLAP, AT(mon.overlap), 0, 0},
     {"strict", BOOL, AT(mon.conn.strict), 0, 0},
     {"midstream", BOOL, AT(mon.conn.midstream), 0, 0},
     {"frag_datagrams", INT, AT(frag.datagrams), 1, 1 << 20},
@@ -215,6 +216,14 @@ static int store_csum(struct reading *r, const struct key *k, const struct conf_
     return 0;
 }
 
+static int store_overlap(struct reading *r, const struct key *k, const struct conf_item *it,
+                         void *at)
+{
+    static const char *const names[] = OVERLAP_NAMES;
+
+    return conf_choice(r->f, it, names, at);
+}
+
 static int store_text(struct reading *r, const struct key *k, const struct conf_item *it, void *at)
 {
     char **slot = at, *s = strdup(it->value);
@@ -237,8 +246,9 @@ static int store(struct reading *r, const struct key *k, const struct conf_item 
 {
     static int (*const by_kind[])(struct reading *, const struct key *, const struct conf_item *,
                                   void *) = {
-        [BOOL] = store_bool,     [INT] = store_int,       [SIZE] = store_size, [TIME] = store_time,
-        [BUFFER] = store_buffer, [CHECKSUM] = store_csum, [TEXT] = store_text, [VOID] = store_void,
+        [BOOL] = store_bool,       [INT] = store_int,       [SIZE] = store_size,
+        [TIME] = store_time,       [BUFFER] = store_buffer, [CHECKSUM] = store_csum,
+        [OVERLAP] = store_overlap, [TEXT] = store_text,     [VOID] = store_void,
     };
 
     return by_kind[k->how](r, k, it, (char *)r->c + k->off);

@@ -97,6 +97,7 @@ struct mon *mon_create(int cpu, const struct mon_conf *c)
     m->max_sock = c->max_sock;
     m->max_half = half_limit(c, flows);
     m->buffer_always = c->buffer_always;
+    m->overlap = (uint8_t)c->overlap;
     m->drop_orphans = c->drop_orphans;
     m->forward = c->forward;
     m->midstream = c->conn.midstream;

@@ -53,7 +53,7 @@ struct listener {
     struct mon_filter syn, orphan; /* raw sockets: `syn` holds the packet filter */
     void *uctx;
     uint16_t child_flags; /* what a child begins with */
-    uint8_t last[2];      /* overlap policy LAST for CLI, SVR */
+    int8_t policy[2];     /* enum overlap_policy for CLI, SVR; -1: the context's */
     uint32_t buf[2];      /* explicit buffer sizes, 0: default */
     uint32_t timeout_ms;
     int8_t strict, midstream, csum; /* -1: the context's */
@@ -118,6 +118,7 @@ struct mon {
     /* configuration that is only used here */
     bool buffer_always, drop_orphans, forward, vlan_in_key;
     bool midstream;       /* of listeners that do not say (env.cfg.midstream: of any) */
+    uint8_t overlap;      /* of listeners that do not say: enum overlap_policy */
     uint32_t raw_sockets; /* open raw sockets */
 
     /* half-open flows: how many there may be; when one was evicted for a SYN (evict.c) */
@@ -163,6 +164,7 @@ struct mon_conf {
     uint32_t rmem_size, ooo_size;
     uint64_t secret;
     uint64_t mem_limit; /* bytes, 0: none */
+    int overlap;        /* enum overlap_policy */
     bool buffer_always, drop_orphans, forward, vlan_in_key;
 };
 struct mon *mon_create(int cpu, const struct mon_conf *c);

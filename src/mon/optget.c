@@ -293,17 +293,27 @@ static int get_overlap(const struct get *g)
 {
     const struct conn_pkt *cp = g->m->cp;
     struct mos_overlap_info v = {0};
+    const struct flow_side *sd;
+    struct strm_diff d;
+    struct strm_in in;
 
     if (!g->m->overlap_now || cp == NULL || cp->idx != g->idx)
         return nothing("this is not a MOS_ON_OVERLAP event");
     v.off = cp->rexmit.off;
     v.len = cp->rexmit.len;
     v.side = cp->to;
-    v.policy =
-        cp->f->side[cp->to].flags & SIDE_LAST ? MOS_OVERLAP_POLICY_LAST : MOS_OVERLAP_POLICY_FIRST;
+    sd = &cp->f->side[cp->to];
+    v.policy = sd->policy;
     v.content = cp->rexmit.content;
     v.seg_off = cp->off > 0 ? (uint64_t)cp->off : 0;
     v.seg_len = cp->off < 0 ? cp->s->plen - (uint32_t)-cp->off : cp->s->plen;
+    conn_payload(cp, &in);
+    d = strm_diff(&g->m->env.se, sd, in.off, in.data, in.len);
+    v.differ = d.differ;
+    v.changed_off = d.first;
+    v.changed_len = (uint32_t)(d.end - d.first);
+    if (conn_fits(cp->f, cp->to, &in))
+        v.taken = strm_taken(&g->m->env.se, sd, &in);
     return answer(g, &v, sizeof(v));
 }
 

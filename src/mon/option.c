@@ -101,26 +101,25 @@ static int set_frag(const struct set *s)
 
 static int set_overlap(const struct set *s)
 {
-    bool last = s->v == MOS_OVERLAP_POLICY_LAST;
+    _Static_assert(MOS_OVERLAP_POLICY_SOLARIS == (int)OVERLAP_SOLARIS &&
+                       MOS_OVERLAP_POLICY_LINUX == (int)OVERLAP_LINUX &&
+                       MOS_OVERLAP_POLICIES == (int)OVERLAP_CNT,
+                   "values agree");
+    struct strm_env *se = &s->m->env.se;
     struct flow_side *sd;
+    uint64_t end;
 
-    if (s->v != MOS_OVERLAP_POLICY_FIRST && s->v != MOS_OVERLAP_POLICY_LAST)
-        return bad_value(s, "policy", "MOS_OVERLAP_POLICY_FIRST or LAST");
+    if (s->v < 0 || s->v >= MOS_OVERLAP_POLICIES)
+        return bad_value(s, "policy", "a MOS_OVERLAP_POLICY_");
     if (s->l) {
-        s->l->last[s->side] = last;
+        s->l->policy[s->side] = (int8_t)s->v;
         return 0;
     }
     sd = side_of(s);
-    if (last && !(sd->flags & SIDE_LAST)) {
-        sd->flags |= SIDE_LAST;
-        if (sd->strm) /* what could be read stays so */
-            strm_at(&s->m->env.se, sd->strm)->readable = sd->next;
-    } else if (!last && (sd->flags & SIDE_LAST)) {
-        uint64_t end = strm_end(&s->m->env.se, sd);
-
-        sd->flags &= (uint16_t)~SIDE_LAST;
-        if (sd->next > end) /* what waited for its ACK can be read now */
-            conn_raise(&s->m->env, s->idx, s->side, SIDE_PEND_DATA);
+    end = strm_end(se, sd);
+    strm_policy(se, sd, (enum overlap_policy)s->v);
+    if (strm_end(se, sd) > end) { /* LAST no more: what waited for its ACK can be read now */
+        conn_raise(&s->m->env, s->idx, s->side, SIDE_PEND_DATA);
         conn_touch(&s->m->env, s->idx);
     }
     return 0;

@@ -54,6 +54,7 @@ int mtcp_socket(mctx_t mctx, int domain, int type, int protocol)
     l->started = true;
     l->domain = domain;
     l->strict = l->midstream = l->csum = -1;
+    l->policy[CLI] = l->policy[SVR] = -1;
     m->nlst = i + 1;
     m->raw_sockets += l->raw;
     return id;

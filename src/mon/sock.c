@@ -300,8 +300,6 @@ static void take_options(struct mon *m, struct flow *f, const struct listener *l
     for (int side = CLI; side <= SVR; side++) {
         struct flow_side *sd = &f->side[side];
 
-        if (l->last[side])
-            sd->flags |= SIDE_LAST;
         if (l->buf[side]) {
             struct strm *s = strm_get(&m->env.se, sd);
 
@@ -334,12 +332,23 @@ static struct child *new_child_ext(struct mon *m, uint32_t idx, uint32_t *self)
     return &x->c;
 }
 
+/* policy_of: what the first matching listener that says anything says; the context's if none does. */
+static enum overlap_policy policy_of(const struct mon *m, int side, uint64_t match)
+{
+    for (int i = 0; match; i++, match >>= 1)
+        if ((match & 1) && m->lst[i].policy[side] >= 0)
+            return (enum overlap_policy)m->lst[i].policy[side];
+    return (enum overlap_policy)m->overlap;
+}
+
 bool mon_adopt(struct mon *m, uint32_t idx, uint64_t match)
 {
     struct flow *f = flow_at(&m->env.ft, idx);
     struct child *last = NULL;
 
     f->c0.sock = -1;
+    for (int side = CLI; side <= SVR; side++)
+        strm_policy(&m->env.se, &f->side[side], policy_of(m, side, match));
     for (int i = 0; match; i++, match >>= 1) {
         uint32_t self = 0;
         struct child *c = &f->c0;

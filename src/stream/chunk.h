@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * chunk.h: the sorted list of held bytes inside a struct strm; only stream/ uses it.
+ * chunk.h: what is inside a struct strm: held bytes, intervals, the host's queue; only stream/ uses it.
  */
 #ifndef WEIR_STREAM_CHUNK_H
 #define WEIR_STREAM_CHUNK_H
 
+#include "stream/hostq.h"
 #include "stream/strm.h"
 
 static inline struct chunk *chunk_at(const struct strm_env *e, uint32_t idx)
@@ -51,5 +52,23 @@ uint64_t ival_cover(const struct strm_env *e, uint32_t head, uint64_t start, uin
 /* ival_pop: take the first member off. */
 void ival_pop(struct strm_env *e, uint32_t *head, uint32_t *n);
 void ival_free_all(struct strm_env *e, uint32_t *head, uint32_t *n);
+
+/* The host's queue of a stream whose policy follows a host (policy.c). */
+
+/*
+ * strm_host_insert: a segment covers [from, end), from >= next, and its interval is not in the list
+ * yet. => what of it the host takes.
+ */
+struct span strm_host_insert(struct strm_env *e, const struct flow_side *sd, struct strm *s,
+                             uint64_t from, uint64_t end);
+/* strm_host_drain: `next` has moved on, the intervals too. */
+void strm_host_drain(struct strm_env *e, const struct flow_side *sd, struct strm *s);
+void strm_host_free(struct strm_env *e, struct strm *s);
+/*
+ * strm_host_export, _import: its entries; s itself has been written or read already, `was`: with a
+ * queue.
+ */
+void strm_host_export(const struct strm_env *e, const struct strm *s, struct image *im);
+bool strm_host_import(struct strm_env *e, struct strm *s, bool was, struct image *im);
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * reasm.c: segments to streams. A payload is cut into the pieces that are new (FIRST) or that may
- * be replaced (LAST); the pieces are held as views; the interval map and `next` move on. See strm.h
+ * reasm.c: segments to streams. A payload is cut into the pieces that are new and those that
+ * replace what is held (LAST, hosts); the pieces are held as views; the interval map and `next` move on. See strm.h
  * for the picture and the invariants.
  */
 #include "stream/chunk.h"
@@ -74,6 +74,7 @@ void strm_drop(struct strm_env *e, struct flow_side *sd)
         return;
     s = strm_at(e, sd->strm);
     chunk_drop_all(e, s);
+    strm_host_free(e, s);
     ival_free_all(e, &s->ooo, &s->ooo_n);
     ival_free_all(e, &s->gap, &s->gap_n);
     pool_free(&e->strms, sd->strm);
@@ -224,6 +225,7 @@ static void absorb(struct strm_env *e, struct flow_side *sd, struct strm *s)
             sd->next = v->end;
         ival_pop(e, &s->ooo, &s->ooo_n);
     }
+    strm_host_drain(e, sd, s);
 }
 
 /*
@@ -248,15 +250,33 @@ static void rewrite(struct strm_env *e, struct strm *s, const struct strm_in *in
     hold_around(e, s, in, s->gap, from, to, &none);
 }
 
-/* replace: policy LAST: bytes seen before are taken from this payload. */
+/* rewrite_seen: hold this payload where [from, to) was seen out of order. */
+static void rewrite_seen(struct strm_env *e, struct strm *s, const struct strm_in *in,
+                         uint64_t from, uint64_t to)
+{
+    for (uint32_t i = s->ooo; i && ival_at(e, i)->start < to; i = ival_at(e, i)->next) {
+        const struct ival *v = ival_at(e, i);
+
+        if (v->end > from)
+            rewrite(e, s, in, v->start > from ? v->start : from, v->end < to ? v->end : to);
+    }
+}
+
+/* replace: bytes seen before are taken from this payload, as far as the policy says so. */
 static void replace(struct strm_env *e, const struct flow_side *sd, struct strm *s,
                     const struct strm_in *in)
 {
-    uint64_t end = in->off + in->len;
+    uint64_t from = in->off > sd->next ? in->off : sd->next, end = in->off + in->wire_len;
 
-    rewrite(e, s, in, in->off, sd->next);
-    for (uint32_t i = s->ooo; i && ival_at(e, i)->start < end; i = ival_at(e, i)->next)
-        rewrite(e, s, in, ival_at(e, i)->start, ival_at(e, i)->end);
+    if ((sd->flags & SIDE_LAST) && in->store) {
+        rewrite(e, s, in, in->off, sd->next);
+        rewrite_seen(e, s, in, in->off, end);
+    } else if (overlap_by_host(sd->policy) && from < end && (s->ooo || from > sd->next)) {
+        struct span run = strm_host_insert(e, sd, s, from, end);
+
+        if (in->store)
+            rewrite_seen(e, s, in, run.start, run.end);
+    }
 }
 
 /* insert_bare: there is no memory for a stream: an in-order payload at least moves `next` on. */
@@ -308,8 +328,7 @@ static uint32_t insert_slow(struct strm_env *e, struct flow_side *sd, const stru
     }
     if (in->off < s->syn_len)
         syn_forget(e, s);
-    if (last)
-        replace(e, sd, s, in);
+    replace(e, sd, s, in);
     if (from >= end)
         return 0;
     fresh = hold_around(e, s, in, s->ooo, from, end, cut);
@@ -524,6 +543,8 @@ bool strm_check(const struct strm_env *e, const struct flow_side *sd, bool after
         last = v->end;
         sum += v->end - v->start;
     }
+    if (s->host && (s->ooo == 0 || !overlap_by_host(sd->policy)))
+        return err_set(EINVAL, "a host's queue of nothing") == 0;
     if (n != s->ooo_n || sum != s->ooo_bytes)
         return err_set(EINVAL, "interval sums disagree") == 0;
     return check_gaps(e, s) && check_chunks(e, s, sd->next, after_own);

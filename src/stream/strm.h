@@ -18,6 +18,7 @@
  *            all is known).
  * gaps       declared holes below `next`: for telling late bytes from repeated ones. The last
  *            STRM_GAPS are remembered.
+ * host       policies that follow a host: how its queue of segments above `next` looks (hostq.h).
  * readable   where readers must stop. Equal to `next`, except with overlap policy LAST: then bytes
  *            are handed out when the
  *            receiver has acknowledged them, since until then they may be rewritten.
@@ -74,6 +75,8 @@ struct strm {
     uint64_t hole_acked; /* ns when an ACK beyond its start was first seen; 0: not yet */
     uint32_t hole_pkts;  /* segments of the flow since then */
     uint32_t syn_len;    /* bytes that came on the SYN and wait for the SYN/ACK */
+    blk_t host;          /* the host's queue (policy.c), 0: none, or to be made from `ooo` */
+    uint16_t host_n, host_root;
 };
 
 struct strm_env {
@@ -157,8 +160,19 @@ int strm_same(const struct strm_env *e, const struct flow_side *sd, uint64_t off
               const uint8_t *data, uint32_t len);
 
 /*
+ * strm_policy: whose copy counts from now on. Of what is out of order already, each stretch counts
+ * as one segment. SIDE_LAST follows; leaving LAST may make bytes readable (the caller tells).
+ */
+void strm_policy(struct strm_env *e, struct flow_side *sd, enum overlap_policy policy);
+
+/* strm_taken: how many held bytes strm_insert of this would replace. Changes nothing. */
+uint32_t strm_taken(const struct strm_env *e, const struct flow_side *sd, const struct strm_in *in);
+
+/*
  * strm_insert: put a payload in its place. Policy FIRST: bytes seen before stay. LAST (SIDE_LAST):
- * they are replaced where nobody has read them yet.
+ * they are replaced where nobody has read them yet. The others: bytes out of order are replaced
+ * where the host would (hostq.h); what is in order stays. A tail that was not captured replaces
+ * nothing.
  * => returns the bytes that were new; sd->next moves on as far as bytes are in order.
  * => *cut: bytes of a never captured tail (snap length) that passed into `next` by this call or
  *    will when their turn comes; they are declared a gap at once (strm remembers), the caller

@@ -34,6 +34,7 @@ void strm_export(const struct strm_env *e, const struct flow_side *sd, struct im
     }
     put_ivals(e, s->ooo, im);
     put_ivals(e, s->gap, im);
+    strm_host_export(e, s, im);
 }
 
 /* get_ivals: n members to the list's end. => false: no memory, or no image. */
@@ -89,6 +90,8 @@ bool strm_import(struct strm_env *e, struct flow_side *sd, struct image *im)
     struct strm *s;
     bool ok;
 
+    blk_t host;
+
     if (sd->strm == 0)
         return true;
     sd->strm = pool_alloc(&e->strms);
@@ -96,6 +99,8 @@ bool strm_import(struct strm_env *e, struct flow_side *sd, struct image *im)
         return false;
     s = strm_at(e, sd->strm);
     ok = image_get_val(im, *s);
+    host = s->host;
+    s->host = 0;
     ok &= image_get_val(im, chunks);
     ooo_n = s->ooo_n;
     gap_n = s->gap_n;
@@ -103,7 +108,7 @@ bool strm_import(struct strm_env *e, struct flow_side *sd, struct image *im)
     for (; ok && chunks; chunks--)
         ok = get_chunk(e, s, im);
     ok = ok && get_ivals(e, im, &s->ooo, &s->ooo_n, ooo_n) &&
-         get_ivals(e, im, &s->gap, &s->gap_n, gap_n);
+         get_ivals(e, im, &s->gap, &s->gap_n, gap_n) && strm_host_import(e, s, host != 0, im);
     if (!ok)
         strm_drop(e, sd);
     return ok;

@@ -154,6 +154,7 @@ void tell_error(const char *action);
 const char *tell_state(mctx_t m, int sock, int side);
 int option_by_name(const char *name); /* => MOS_ number, or -1 */
 int side_by_name(const char *name);   /* => or -1 */
+int policy_by_name(const char *name); /* => MOS_OVERLAP_POLICY_, or -1 */
 
 /* script_act.c */
 void act_run(struct here *h, struct words *w);

@@ -320,7 +320,7 @@ static void act_set(struct action *a)
     int64_t v = 0;
 
     if (a->n > 2 && !text_number(a->v[2], &v))
-        v = strcmp(a->v[2], "last") == 0 ? MOS_OVERLAP_POLICY_LAST : side_by_name(a->v[2]);
+        v = policy_by_name(a->v[2]) >= 0 ? policy_by_name(a->v[2]) : side_by_name(a->v[2]);
     set_option(a, a->n > 1 ? option_by_name(a->v[1]) : -1, (int)v);
 }
 

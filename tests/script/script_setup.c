@@ -241,7 +241,7 @@ static int line_set(struct run *r, struct words *w)
         return 0;
     }
     if (!text_number(w->v[3], &v))
-        v = strcmp(w->v[3], "last") == 0   ? MOS_OVERLAP_POLICY_LAST
+        v = policy_by_name(w->v[3]) >= 0   ? policy_by_name(w->v[3])
             : strcmp(w->v[3], "auto") == 0 ? MOS_CSUM_AUTO
                                            : side_by_name(w->v[3]);
     value = (int)v;

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/overlap.h"
+
 struct run *script_run;
 
 static const char *const state_names[] = {
@@ -87,6 +89,28 @@ static void put_rexmit(FILE *f, const struct here *h)
     fputc(')', f);
 }
 
+static const char *const policies[] = OVERLAP_NAMES;
+
+int policy_by_name(const char *name)
+{
+    for (int i = 0; policies[i]; i++)
+        if (strcmp(policies[i], name) == 0)
+            return i;
+    return -1;
+}
+
+static void put_overlap_info(FILE *f, const struct mos_overlap_info *o, bool right_side)
+{
+    fprintf(f, "(%llu+%u %s %s", (unsigned long long)o->off, o->len, policies[o->policy],
+            NAME_OF(content_names, o->content));
+    if (o->differ)
+        fprintf(f, " differ %u in %llu+%u", o->differ, (unsigned long long)o->changed_off,
+                o->changed_len);
+    if (o->taken)
+        fprintf(f, " taken %u", o->taken);
+    fprintf(f, "%s)", right_side ? "" : " wrong-side");
+}
+
 static void put_overlap(FILE *f, const struct here *h)
 {
     struct mos_overlap_info o;
@@ -95,9 +119,7 @@ static void put_overlap(FILE *f, const struct here *h)
     if (mtcp_getsockopt(h->mctx, h->sock, SOL_MONSOCKET, MOS_OVERLAP_INFO, &o, &len) < 0)
         fprintf(f, "(!%s)", strerrorname_np(errno));
     else
-        fprintf(f, "(%llu+%u %s %s%s)", (unsigned long long)o.off, o.len,
-                o.policy == MOS_OVERLAP_POLICY_LAST ? "last" : "first",
-                NAME_OF(content_names, o.content), o.side == h->side ? "" : " wrong-side");
+        put_overlap_info(f, &o, o.side == h->side);
 }
 
 static void put_readable(FILE *f, const struct here *h)

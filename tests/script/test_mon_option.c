@@ -77,7 +77,7 @@ static void test_set_errors(void **state)
     } v[] = {
         {MOS_CLIBUF, -1, 4096, true},    {MOS_SVRBUF, -1, 4096, true},
         {MOS_FRAG_CLIBUF, 2, 1, true},   {MOS_FRAG_SVRBUF, -1, 1, true},
-        {MOS_CLIOVERLAP, 2, 0, true},    {MOS_SVROVERLAP, -1, 1, true},
+        {MOS_CLIOVERLAP, 8, 7, true},    {MOS_SVROVERLAP, -1, 1, true},
         {MOS_FLOW_TIMEOUT, 0, 50, true}, {MOS_FLOW_TIMEOUT, -2, -1, true},
         {MOS_MIDSTREAM, 2, 0, false},    {MOS_STRICT, 2, 0, false},
         {MOS_CSUM, 3, 2, false},         {MOS_CSUM, -1, 0, false},
