@@ -85,16 +85,14 @@ static enum overlap_policy policy_of(struct worker *w, const struct seg *s, int 
     if (hit.idx) {
         const struct flow_side *rcv = &flow_at(&m->env.ft, hit.idx)->side[!hit.from];
 
-        return rcv->flags & SIDE_LAST ? OVERLAP_LAST : (enum overlap_policy)rcv->policy;
+        return (enum overlap_policy)rcv->policy;
     }
     mode = conn_can_open(&m->env, s);
     if (mode == 0)
-        return OVERLAP_FIRST;
+        return (enum overlap_policy)m->overlap;
     client = conn_client(s, w->end[i]);
     match = mon_match(m, s, mode, client == w->end[i]);
-    if (match == 0)
-        return OVERLAP_FIRST;
-    return mon_policy(m, __builtin_ctzll(match), client == w->end[i] ? SVR : CLI);
+    return mon_policy(m, match, client == w->end[i] ? SVR : CLI);
 }
 
 static bool whole_decode(struct worker *w, struct datagram *g, enum overlap_policy policy)

@@ -197,8 +197,11 @@ uint64_t *mon_cursor(const struct mon *m, struct flow *f, const struct child *c,
 uint64_t mon_match(struct mon *m, const struct seg *s, int mode, bool from_client);
 /* mon_match_syn: the same for a SYN that is not decoded: caplen of len bytes from its IP header on. */
 uint64_t mon_match_syn(struct mon *m, const uint8_t *p, uint32_t caplen, uint32_t len, bool v6);
-/* mon_policy: the overlap policy of a side's bytes, of flows that listener slot li takes. */
-enum overlap_policy mon_policy(const struct mon *m, int li, int side);
+/*
+ * mon_policy: the overlap policy of a side's bytes, of flows that these listeners take: what the
+ * first that was told any was told, else the context's.
+ */
+enum overlap_policy mon_policy(const struct mon *m, uint64_t match, int side);
 /*
  * mon_adopt: make the children of a new flow. => false when no id was left for any (the flow must
  * go).

@@ -273,9 +273,12 @@ uint64_t mon_match(struct mon *m, const struct seg *s, int mode, bool from_clien
     return match_ip(m, p, caplen < len ? caplen : len, len, s->flags & SEG_IP6, mode);
 }
 
-enum overlap_policy mon_policy(const struct mon *m, int li, int side)
+enum overlap_policy mon_policy(const struct mon *m, uint64_t match, int side)
 {
-    return m->lst[li].last[side] ? OVERLAP_LAST : OVERLAP_FIRST;
+    for (int i = 0; match; i++, match >>= 1)
+        if ((match & 1) && m->lst[i].policy[side] >= 0)
+            return (enum overlap_policy)m->lst[i].policy[side];
+    return (enum overlap_policy)m->overlap;
 }
 
 static void start_child(struct mon *m, struct child *c, const struct listener *l, int li, int sock)
@@ -332,15 +335,6 @@ static struct child *new_child_ext(struct mon *m, uint32_t idx, uint32_t *self)
     return &x->c;
 }
 
-/* policy_of: what the first matching listener that says anything says; the context's if none does. */
-static enum overlap_policy policy_of(const struct mon *m, int side, uint64_t match)
-{
-    for (int i = 0; match; i++, match >>= 1)
-        if ((match & 1) && m->lst[i].policy[side] >= 0)
-            return (enum overlap_policy)m->lst[i].policy[side];
-    return (enum overlap_policy)m->overlap;
-}
-
 bool mon_adopt(struct mon *m, uint32_t idx, uint64_t match)
 {
     struct flow *f = flow_at(&m->env.ft, idx);
@@ -348,7 +342,7 @@ bool mon_adopt(struct mon *m, uint32_t idx, uint64_t match)
 
     f->c0.sock = -1;
     for (int side = CLI; side <= SVR; side++)
-        strm_policy(&m->env.se, &f->side[side], policy_of(m, side, match));
+        strm_policy(&m->env.se, &f->side[side], mon_policy(m, match, side));
     for (int i = 0; match; i++, match >>= 1) {
         uint32_t self = 0;
         struct child *c = &f->c0;
