@@ -448,7 +448,7 @@ static bool length_lies(const struct frag *f)
     uint32_t said = s->flags & SEG_IP6 ? load16(ip + 4) + 40u : load16(ip + 2);
 
     return said != s->ip_len || f->len == 0 || (f->more && f->len % FRAG_UNIT) ||
-           f->off + f->len > FRAG_MAX_LEN;
+           f->off + f->len + (s->l4_off - s->l3_off - (f->key.v6 ? 48u : 0)) > FRAG_MAX_LEN;
 }
 
 /* examine: is it fit to be kept at all? */

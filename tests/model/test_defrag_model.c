@@ -1,0 +1,432 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Fragments against a naive twin, all policies.
+ *
+ * An episode is one key (IPv4 or IPv6) and random fragments of short datagrams: in any order, repeated
+ * with and without other bytes, overlapping, with ends that contradict. The twin keeps lists and byte
+ * arrays: one list for hosts that throw away at an overlap, as Linux's inet_frag_queue_insert has it,
+ * one for those that go on, whose bytes it places one by one. After every fragment both must agree:
+ * what was refused and why, which datagrams are complete, and every byte under every policy.
+ *
+ * SEED=n repeats a run, STEPS=n makes it longer. The seed is printed.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/hash.h"
+#include "frames.h"
+#include "wire/decode.h"
+#include "wire/defrag.h"
+
+enum { UNITS = 16, LONGEST = UNITS * 8, MANY = 200, HEADER = 20 };
+
+struct bit { /* a fragment */
+    uint32_t off, len;
+    bool more;
+    uint8_t data[LONGEST];
+    int run;
+};
+
+/* One unfinished datagram. */
+struct list {
+    int n, nfrags, runs;
+    struct bit v[MANY];
+    bool on, overlap;
+};
+
+static struct {
+    struct rng r;
+    uint64_t seed, step;
+    bool v6;
+    struct list keep, discard; /* equal as long as nothing has overlapped */
+    bool parted;
+    struct defrag d;
+    struct frag_room room;
+    uint64_t whole[2], refused, choices;
+} m;
+
+#define CHECK(what, ...)                                                                           \
+    do {                                                                                           \
+        if (!(what)) {                                                                             \
+            print_error("seed %llu, step %llu: " #what ": ", (unsigned long long)m.seed,           \
+                        (unsigned long long)m.step);                                               \
+            print_error(__VA_ARGS__);                                                              \
+            print_error("\n");                                                                     \
+            fail();                                                                                \
+        }                                                                                          \
+    } while (0)
+
+static bool one_in(uint32_t n)
+{
+    return rng_below(&m.r, n) == 0;
+}
+
+/* ---- what is known of a list ---- */
+
+static bool covered(const struct list *l, uint32_t x)
+{
+    for (int i = 0; i < l->n; i++)
+        if (l->v[i].off <= x && x < l->v[i].off + l->v[i].len)
+            return true;
+    return false;
+}
+
+static int64_t end_of(const struct list *l)
+{
+    for (int i = 0; i < l->n; i++)
+        if (!l->v[i].more)
+            return l->v[i].off + l->v[i].len;
+    return -1;
+}
+
+static uint32_t top_of(const struct list *l, int *run)
+{
+    uint32_t top = 0;
+
+    for (int i = 0; i < l->n; i++)
+        if (l->v[i].off + l->v[i].len > top) {
+            top = l->v[i].off + l->v[i].len;
+            *run = l->v[i].run;
+        }
+    return top;
+}
+
+static bool whole(const struct list *l)
+{
+    int64_t end = end_of(l);
+
+    for (uint32_t x = 0; x < (uint32_t)end; x++)
+        if (end < 0 || !covered(l, x))
+            return false;
+    return end >= 0;
+}
+
+static bool bad_end(const struct list *l, const struct bit *b)
+{
+    int64_t end = end_of(l), mine = b->off + b->len;
+    int run;
+
+    if (b->more)
+        return end >= 0 && mine > end;
+    return (end >= 0 && mine != end) || mine < top_of(l, &run);
+}
+
+static bool overlaps(const struct list *l, const struct bit *b)
+{
+    for (uint32_t x = b->off; x < b->off + b->len; x++)
+        if (covered(l, x))
+            return true;
+    return false;
+}
+
+static bool same_as_one(const struct list *l, const struct bit *b)
+{
+    for (int i = 0; i < l->n; i++)
+        if (l->v[i].off == b->off && l->v[i].len == b->len &&
+            memcmp(l->v[i].data, b->data, b->len) == 0)
+            return true;
+    return false;
+}
+
+static bool in_one_run(const struct list *l, const struct bit *b)
+{
+    for (int r = 1; r <= l->runs; r++) {
+        uint32_t in = 0;
+
+        for (uint32_t x = b->off; x < b->off + b->len; x++)
+            for (int i = 0; i < l->n; i++)
+                in += l->v[i].run == r && l->v[i].off <= x && x < l->v[i].off + l->v[i].len;
+        if (in == b->len)
+            return true;
+    }
+    return false;
+}
+
+static bool header_differs(const struct list *l, const struct bit *b)
+{
+    bool known = !m.v6 || b->off == 0 || covered(l, 0);
+
+    for (int i = 0; i < l->n && known; i++)
+        for (uint32_t x = b->off; x < b->off + b->len && x < HEADER; x++)
+            if (l->v[i].off <= x && x < l->v[i].off + l->v[i].len &&
+                l->v[i].data[x - l->v[i].off] != b->data[x - b->off])
+                return true;
+    return false;
+}
+
+static void add(struct list *l, const struct bit *b)
+{
+    int run = 0;
+    uint32_t top = top_of(l, &run);
+
+    l->overlap |= overlaps(l, b);
+    l->v[l->n] = *b;
+    l->v[l->n].run = l->n && b->off == top ? run : ++l->runs;
+    l->n++;
+    l->nfrags++;
+    l->on = true;
+}
+
+static void forget(struct list *l)
+{
+    memset(l, 0, sizeof(*l));
+}
+
+/* ---- the twin: what a fragment does ---- */
+
+static int twin_keep(struct list *l, const struct bit *b)
+{
+    if (bad_end(l, b))
+        return REASON_FRAG_LEN;
+    if (overlaps(l, b) && !l->overlap && same_as_one(l, b)) {
+        l->nfrags++;
+        return REASON_NONE;
+    }
+    if (overlaps(l, b) && header_differs(l, b))
+        return REASON_FRAG_HEADER;
+    add(l, b);
+    return REASON_NONE;
+}
+
+static int twin_discard(struct list *l, const struct bit *b)
+{
+    bool bad = bad_end(l, b);
+
+    if (!bad && overlaps(l, b) && in_one_run(l, b)) {
+        if (header_differs(l, b))
+            return REASON_FRAG_HEADER;
+        l->nfrags++;
+        return REASON_NONE;
+    }
+    if (bad || overlaps(l, b)) {
+        forget(l);
+        return bad ? REASON_FRAG_LEN : REASON_FRAG_OVERLAP;
+    }
+    add(l, b);
+    return REASON_NONE;
+}
+
+static int twin(const struct bit *b)
+{
+    struct list *k = &m.keep, *l = &m.discard;
+    int why;
+
+    if (m.v6)
+        return twin_discard(l, b);
+    if (!m.parted) {
+        bool bad = bad_end(k, b), over = !bad && overlaps(k, b);
+
+        if (over && !same_as_one(k, b) && in_one_run(k, b) && header_differs(k, b))
+            return REASON_FRAG_HEADER; /* nobody takes it */
+        m.parted = bad || (over && !same_as_one(k, b));
+    }
+    why = twin_keep(k, b);
+    twin_discard(l, b);
+    return why;
+}
+
+/* ---- the twin: whose byte ---- */
+
+static bool wins(int policy, int64_t h0, int64_t h1, const struct bit *b, int64_t at)
+{
+    int64_t n0 = b->off, n1 = b->off + b->len;
+
+    switch (policy) {
+    case OVERLAP_LAST:
+        return true;
+    case OVERLAP_BSD:
+        return n0 < h0;
+    case OVERLAP_OLD_LINUX:
+        return n0 <= h0;
+    case OVERLAP_BSD_RIGHT:
+        return n1 > h1 || (n1 == h1 && n0 <= h0);
+    case OVERLAP_WINDOWS:
+        return at < h0 && n1 > h1;
+    case OVERLAP_SOLARIS:
+        return at < h0 && n1 >= h1;
+    default:
+        return false;
+    }
+}
+
+/* twin_bytes: owner of each byte, one fragment after the other; spans are what one owner has in a row. */
+static void twin_bytes(const struct list *l, int policy, uint8_t *out)
+{
+    int owner[LONGEST + 1], now[LONGEST + 1];
+
+    memset(owner, -1, sizeof(owner));
+    for (int i = 0; i < l->n; i++) {
+        const struct bit *b = &l->v[i];
+        int64_t at = b->off;
+
+        memcpy(now, owner, sizeof(now));
+        for (int64_t x = b->off; x < b->off + b->len; x++) {
+            int64_t h0 = x, h1 = x;
+
+            while (h0 > 0 && owner[h0 - 1] == owner[x])
+                h0--;
+            while (owner[x] >= 0 && owner[h1] == owner[x])
+                h1++;
+            if (owner[x] < 0 || wins(policy, h0, h1, b, at)) {
+                now[x] = i;
+            } else {
+                at = h1;
+                x = h1 - 1;
+            }
+        }
+        memcpy(owner, now, sizeof(owner));
+    }
+    for (int x = 0; x < end_of(l); x++)
+        out[x] = l->v[owner[x]].data[(uint32_t)x - l->v[owner[x]].off];
+}
+
+/* ---- both ---- */
+
+static struct bit any_bit(const uint8_t *truth, uint32_t len)
+{
+    struct bit b = {.off = 8 * (uint32_t)rng_below(&m.r, (len + 7) / 8)};
+
+    b.len = 8 * (1 + (uint32_t)rng_below(&m.r, one_in(3) ? 8 : 3));
+    b.more = b.off + b.len < len;
+    if (!b.more)
+        b.len = len - b.off;
+    if (one_in(40))
+        b.more = !b.more && b.len % 8 == 0;
+    memcpy(b.data, truth + b.off, b.len);
+    if (one_in(4))
+        for (uint32_t i = 0; i < b.len; i++)
+            if (b.off + i >= HEADER || one_in(20))
+                b.data[i] = (uint8_t)rng_next(&m.r);
+    return b;
+}
+
+static void compare(struct datagram *g, struct list *l, const char *which)
+{
+    uint8_t want[LONGEST];
+
+    CHECK((g != NULL) == (l->on && whole(l)), "%s: %s", which, g ? "complete" : "incomplete");
+    if (g == NULL)
+        return;
+    CHECK(g->len == end_of(l), "%s: %u bytes", which, g->len);
+    CHECK(g->pb.nfrags == (uint32_t)l->nfrags, "%s: %u fragments, should be %d", which,
+          g->pb.nfrags, l->nfrags);
+    CHECK(g->overlap == l->overlap, "%s", which);
+    m.choices += g->overlap;
+    for (int p = 0; p < OVERLAP_CNT; p++) {
+        twin_bytes(l, p, want);
+        defrag_assemble(g, (enum overlap_policy)p);
+        CHECK(memcmp(g->payload, want, g->len) == 0, "%s, policy %d", which, p);
+    }
+    forget(l);
+}
+
+static void step(const struct bit *b)
+{
+    static struct frame_buf buf;
+    struct pktbuf *pb = frame_ip(&buf, (struct frame){.v6 = m.v6,
+                                                      .id = 1,
+                                                      .proto = 6,
+                                                      .payload = b->data,
+                                                      .plen = b->len,
+                                                      .frag_off = (uint16_t)b->off,
+                                                      .frag_more = b->more});
+    struct frag_note *n;
+    struct seg s;
+    int why;
+
+    m.step++;
+    decode(&s, pb);
+    n = defrag_input(&m.d, &s, &m.room);
+    assert_non_null(n);
+    why = twin(b);
+    CHECK(n->reason == why, "%s, should be %s", reason_name(n->reason),
+          reason_name((enum reason)why));
+    m.refused += why != REASON_NONE;
+    if (m.v6) {
+        compare(n->dg[0], &m.discard, "IPv6");
+        m.whole[0] += n->dg[0] != NULL;
+    } else if (!m.parted && n->dg[0]) { /* for both */
+        m.whole[0]++;
+        CHECK(n->dg[0]->world == FW_BOTH && !n->dg[1], "one for both");
+        compare(n->dg[0], &m.keep, "both");
+        forget(&m.discard);
+    } else {
+        m.whole[0] += n->dg[0] != NULL;
+        m.whole[1] += n->dg[1] != NULL;
+        compare(n->dg[0], &m.keep, "going on");
+        if (m.parted)
+            compare(n->dg[1], &m.discard, "throwing away");
+        m.parted &= m.keep.on || m.discard.on;
+    }
+    if (one_in(8))
+        frag_room_empty(&m.room, true);
+}
+
+static void episode(void)
+{
+    uint8_t truth[LONGEST];
+    uint32_t len = 24 + (uint32_t)rng_below(&m.r, LONGEST - 24 + 1);
+
+    m.v6 = one_in(3);
+    m.parted = false;
+    forget(&m.keep);
+    forget(&m.discard);
+    for (uint32_t i = 0; i < len; i++)
+        truth[i] = (uint8_t)rng_next(&m.r);
+    for (int i = 0; i < 60; i++) {
+        struct bit b = any_bit(truth, len);
+
+        if (b.off > 0 && b.off + b.len <= len && (!b.more || b.len % 8 == 0))
+            step(&b);
+        else if (b.more && b.len % 8 == 0)
+            step(&b);
+        if (m.keep.n > MANY - 2 || m.discard.n > MANY - 2)
+            break;
+    }
+    defrag_end(&m.d);
+    CHECK(m.d.entry.used == 0 && m.d.block.used == 0, "%u, %u", m.d.entry.used, m.d.block.used);
+}
+
+static uint64_t number(const char *name, uint64_t otherwise)
+{
+    const char *v = getenv(name);
+
+    return v ? strtoull(v, NULL, 0) : otherwise;
+}
+
+static void against_the_twin(void **state)
+{
+    const struct defrag_conf conf = {
+        .datagrams = 4, .memory = 1 << 20, .pieces = MANY, .min_tcp = 8, .timeout_ns = UINT64_MAX};
+    uint64_t steps = number("STEPS", 60000);
+
+    m.seed = number("SEED", (uint64_t)time(NULL));
+    print_message("seed %llu\n", (unsigned long long)m.seed);
+    rng_seed(&m.r, m.seed);
+    defrag_init(&m.d, &conf, m.seed);
+    while (m.step < steps)
+        episode();
+    defrag_fini(&m.d);
+    frag_room_fini(&m.room);
+    print_message("%llu fragments, %llu datagrams, %llu for Linux alone, %llu with a choice, %llu "
+                  "fragments refused\n",
+                  (unsigned long long)m.step, (unsigned long long)m.whole[0],
+                  (unsigned long long)m.whole[1], (unsigned long long)m.choices,
+                  (unsigned long long)m.refused);
+    assert_true(m.whole[0] > steps / 100 && m.whole[1] > steps / 1000 && m.choices > steps / 1000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(against_the_twin)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,590 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Fragments put together: the policies, whole datagrams, every refusal, every limit. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "frames.h"
+#include "wire/csum.h"
+#include "wire/decode.h"
+#include "wire/defrag.h"
+
+#define SEC UINT64_C(1000000000)
+
+static struct defrag d;
+static struct frag_room room;
+static uint64_t now;
+
+static const struct defrag_conf usual = {.datagrams = 8,
+                                         .memory = 1 << 20,
+                                         .pieces = 16,
+                                         .min_tcp = 8,
+                                         .timeout_ns = 30 * SEC,
+                                         .vlan_in_key = true};
+
+static int up(void **state)
+{
+    memset(&room, 0, sizeof(room));
+    defrag_init(&d, &usual, 1);
+    now = 100 * SEC;
+    return 0;
+}
+
+static int down(void **state)
+{
+    defrag_end(&d);
+    assert_int_equal(d.entry.used, 0);
+    assert_int_equal(d.block.used, 0);
+    defrag_fini(&d);
+    frag_room_fini(&room);
+    return 0;
+}
+
+/* A whole segment, and pieces of it. */
+static struct frame_buf whole, part;
+static struct seg of_whole;
+
+static void make_whole(struct frame f)
+{
+    if (f.plen == 0 && f.payload == NULL)
+        f.plen = 200;
+    assert_int_equal(decode(&of_whole, frame_tcp(&whole, f)), REASON_NONE);
+}
+
+static struct frag_note *input(struct pktbuf *pb)
+{
+    struct seg s;
+
+    pb->clock_ns = pb->ts_ns = now;
+    assert_int_equal(decode(&s, pb), REASON_IP_FRAGMENT);
+    return defrag_input(&d, &s, &room);
+}
+
+/* give: bytes [off, off + len) of the whole, by a template that says all but that. */
+static struct frag_note *give(struct frame f, uint32_t off, uint32_t len)
+{
+    f.payload = whole.pb.data + of_whole.l4_off + off;
+    f.plen = len;
+    f.proto = f.proto ? f.proto : 6;
+    f.frag_off = (uint16_t)off;
+    f.frag_more |= of_whole.l4_off + off + len < whole.pb.len;
+    return input(frame_ip(&part, f));
+}
+
+/* text: a fragment of letters. */
+static struct frag_note *text(uint32_t id, uint32_t off, const char *s, bool more)
+{
+    return input(frame_ip(
+        &part,
+        (struct frame){
+            .id = id, .proto = 6, .frag_off = (uint16_t)off, .frag_more = more, .payload = s}));
+}
+
+static void assert_text(struct datagram *g, enum overlap_policy p, const char *want)
+{
+    char got[4096] = "";
+
+    assert_non_null(g);
+    defrag_assemble(g, p);
+    assert_true(g->len < sizeof(got));
+    memcpy(got, g->payload, g->len);
+    assert_string_equal(got, want);
+}
+
+#define taken(note)        assert_int_equal((note)->reason, REASON_NONE)
+#define refused(why, note) assert_int_equal((note)->reason, REASON_##why)
+
+/* ---- policies ---- */
+
+/*
+ * The pattern by which Sturges and Novak have told hosts apart, one letter for 8 bytes, and what each
+ * kind of host makes of it.
+ */
+static void published_pattern(void **state)
+{
+    static const struct {
+        uint32_t off, len;
+    } at[] = {{0, 3}, {4, 2}, {6, 3}, {10, 1}, {13, 2}, {15, 3}, {18, 2}, {20, 2}, {22, 1},
+              {1, 4}, {6, 3}, {9, 3}, {12, 3}, {16, 1}, {19, 1}, {20, 1}, {22, 2}};
+    static const char *const want[] = {
+        [OVERLAP_FIRST] = "AAAJBBCCCLDLMEEFFFGGHHIQ",
+        [OVERLAP_LAST] = "AJJJJBKKKLLLMMMFNFGOPHQQ",
+        [OVERLAP_BSD] = "AAAJJBCCCLLLMMMFFFGGHHIQ",
+        [OVERLAP_BSD_RIGHT] = "AJJJBBKKKLLLMMMFFFGGHHQQ",
+        [OVERLAP_OLD_LINUX] = "AAAJJBKKKLLLMMMFFFGGPHQQ",
+        [OVERLAP_WINDOWS] = "AAAJBBCCCLLLMEEFFFGGHHIQ",
+        [OVERLAP_SOLARIS] = "AAAJBBCCCLLLMMMFFFGGHHIQ",
+    };
+    struct frag_piece piece[17];
+    uint8_t bytes[17][32], payload[192], scratch[FRAG_SCRATCH(17)];
+    struct datagram g = {.payload = payload,
+                         .len = sizeof(payload),
+                         .overlap = true,
+                         .npiece = 17,
+                         .piece = piece,
+                         .scratch = scratch};
+
+    for (uint32_t i = 0; i < 17; i++) {
+        memset(bytes[i], 'A' + (int)i, sizeof(bytes[i]));
+        piece[i] =
+            (struct frag_piece){.off = at[i].off * 8, .len = at[i].len * 8, .data = bytes[i]};
+    }
+    for (int p = 0; p < OVERLAP_CNT; p++) {
+        char got[25] = "";
+
+        if (want[p] == NULL)
+            continue;
+        defrag_assemble(&g, (enum overlap_policy)p);
+        for (int i = 0; i < 24; i++) {
+            got[i] = (char)payload[8 * i];
+            for (int k = 1; k < 8; k++)
+                assert_int_equal(payload[8 * i + k], got[i]);
+        }
+        if (strcmp(got, want[p]) != 0)
+            fail_msg("policy %d: %s, should be %s", p, got, want[p]);
+    }
+}
+
+/* ---- whole datagrams ---- */
+
+/* same_segment: the datagram is what was cut. */
+static void same_segment(struct datagram *g, uint32_t nfrags)
+{
+    struct seg s;
+    bool known;
+
+    assert_non_null(g);
+    defrag_assemble(g, OVERLAP_FIRST);
+    assert_int_equal(decode(&s, &g->pb), REASON_NONE);
+    assert_int_equal(g->pb.len, whole.pb.len);
+    assert_int_equal(g->pb.wire_len, whole.pb.len);
+    assert_int_equal((uintptr_t)(g->pb.data + s.l3_off) & 3, 0);
+    assert_memory_equal(g->pb.data, whole.pb.data, s.l3_off);
+    assert_int_equal(s.ip_len, of_whole.ip_len);
+    assert_int_equal(s.flags & SEG_IPCSUM_BAD, 0);
+    assert_true(csum_tcp_ok(&s, &known) && known);
+    assert_int_equal(s.plen, of_whole.plen);
+    assert_int_equal(s.nvlan, of_whole.nvlan);
+    assert_memory_equal(g->pb.data + s.l4_off, whole.pb.data + of_whole.l4_off,
+                        whole.pb.len - of_whole.l4_off);
+    assert_int_equal(g->pb.flags, PB_DATAGRAM);
+    assert_int_equal(g->pb.nfrags, nfrags);
+    assert_int_equal(g->pb.ts_ns, now);
+}
+
+static void put_together(struct frame f)
+{
+    struct frag_note *n;
+
+    make_whole(f);
+    f.payload = NULL;
+    f.plen = 0;
+    f.id = 7;
+    taken(give(f, 0, 80)); /* in order */
+    taken(give(f, 80, 80));
+    n = give(f, 160, 60);
+    taken(n);
+    same_segment(n->dg[0], 3);
+    assert_null(n->dg[1]);
+    taken(give(f, 160, 60)); /* backwards, one twice */
+    taken(give(f, 80, 80));
+    now += SEC;
+    taken(give(f, 160, 60));
+    n = give(f, 0, 80);
+    taken(n);
+    same_segment(n->dg[0], 4);
+    assert_int_equal(n->dg[0]->pb.frag_bytes, 3 * (of_whole.ip_len - 220) + 220 + 60 +
+                                                  (of_whole.ip_len - 220) + (f.v6 ? 4 * 8u : 0));
+    assert_false(n->dg[0]->overlap);
+    assert_int_equal(d.entry.used, 0);
+    frag_room_empty(&room, true);
+}
+
+static void whole_datagrams(void **state)
+{
+    static const uint8_t options[] = {7, 7, 4, 0, 0, 0, 0, 1};
+
+    put_together((struct frame){0});
+    put_together((struct frame){.df = true, .tos = 4, .ttl = 3});
+    put_together((struct frame){.vlan = {5, 6}});
+    put_together((struct frame){.pppoe = true});
+    put_together((struct frame){.link = FRAME_SNAP});
+    put_together((struct frame){.link = FRAME_RAW});
+    put_together((struct frame){.mpls = 2});
+    put_together((struct frame){.ip_opts = options, .ip_optlen = sizeof(options)});
+    put_together((struct frame){.v6 = true});
+    put_together((struct frame){.v6 = true, .link = FRAME_SLL, .vlan = {0}});
+}
+
+/* What tells datagrams apart: addresses, id, protocol (IPv4), tags, realm. */
+static void keys(void **state)
+{
+    make_whole((struct frame){.plen = 60});
+    taken(give((struct frame){.id = 1}, 0, 40));
+    assert_null(give((struct frame){.id = 2}, 40, 40)->dg[0]);
+    assert_null(give((struct frame){.id = 1, .reply = true}, 40, 40)->dg[0]);
+    assert_null(give((struct frame){.id = 1, .src = "10.0.0.9"}, 40, 40)->dg[0]);
+    assert_null(give((struct frame){.id = 1, .vlan = {1}}, 40, 40)->dg[0]);
+    assert_null(give((struct frame){.id = 1, .vlan = {1, 2}}, 40, 40)->dg[0]);
+    assert_int_equal(d.entry.used, 6);
+    assert_non_null(give((struct frame){.id = 1}, 40, 40)->dg[0]);
+    assert_int_equal(d.entry.used, 5);
+}
+
+/* The longest there is, and one byte more. */
+static void long_ones(void **state)
+{
+    static uint8_t frame[14 + 20 + 65528];
+    struct frag_note *n = NULL;
+    struct frame f = {.proto = 6, .plen = 2048, .frag_more = true, .payload = frame};
+    struct seg s;
+
+    for (uint32_t off = 0; off < 63488; off += 2048) {
+        f.frag_off = (uint16_t)off;
+        d.conf.pieces = 64;
+        n = input(frame_ip(&part, f));
+        taken(n);
+    }
+    f.frag_off = 63488;
+    f.frag_more = false;
+    f.plen = 2028;
+    refused(FRAG_LEN, input(frame_ip(&part, f))); /* 65,536 with its IP header */
+    f.plen = 2027;
+    n = input(frame_ip(&part, f));
+    taken(n);
+    assert_non_null(n->dg[0]);
+    assert_int_equal(n->dg[0]->len, 65515);
+    decode(&s, &n->dg[0]->pb);
+    assert_int_equal(s.ip_len, 65535);
+    assert_int_equal(s.flags & SEG_IPCSUM_BAD, 0);
+}
+
+/* ---- refusals ---- */
+
+static void refusals(void **state)
+{
+    struct frame f = {.id = 9};
+
+    make_whole(f);
+    d.conf.min_tcp = 16;
+    refused(FRAG_TINY, give(f, 0, 8));
+    refused(FRAG_HEADER, give(f, 8, 16));
+    refused(FRAG_HEADER, give(f, 8, 212));
+    taken(give(f, 16, 16));
+    f.snap = 60;
+    refused(FRAG_CUT, give(f, 32, 80));
+    f.snap = 0;
+    f.bad_ipcsum = true;
+    refused(IP_CSUM, give(f, 32, 80));
+    f.bad_ipcsum = false;
+    f.proto = 17;
+    refused(IP_FRAGMENT, give(f, 32, 80));
+    f.proto = 6;
+    f.ip_len_add = 8; /* says more than came */
+    refused(FRAG_LEN, give(f, 32, 80));
+    f.ip_len_add = 0;
+    refused(FRAG_LEN, give(f, 32, 81)); /* not the last, not a multiple of 8 */
+    assert_int_equal(d.entry.used, 1);
+}
+
+static void lengths(void **state)
+{
+    refused(FRAG_LEN, text(1, 65528, "12345678", false));
+    refused(FRAG_LEN, text(1, 65528, "12345678", true));
+    refused(FRAG_LEN, text(1, 65512, "12345678", true)); /* with its header */
+    assert_int_equal(d.entry.used, 0);
+    taken(text(2, 24, "aaaaaaaabbbbbbbb", false)); /* ends at 40 */
+    refused(FRAG_LEN, text(2, 24, "aaaaaaaa", false));
+    refused(FRAG_LEN, text(2, 40, "aaaaaaaa", true));
+    refused(FRAG_LEN, text(2, 40, "a", false));
+    taken(text(3, 24, "aaaaaaaabbbbbbbb", true));
+    refused(FRAG_LEN, text(3, 24, "aaaaaaa", false)); /* an end before what is there */
+}
+
+/* ---- overlaps ---- */
+
+static void header_rewritten(void **state)
+{
+    taken(text(1, 0, "0123456701234567012345670123456701234567", true));
+    refused(FRAG_HEADER, text(1, 16, "XXXXXXXX", true)); /* byte 16 to 19 are TCP's */
+    taken(text(1, 24, "XXXXXXXX", true));
+    taken(text(1, 8, "01234567", true)); /* the same bytes */
+}
+
+static void header_rewritten_first(void **state)
+{
+    struct frag_note *n;
+
+    taken(text(1, 16, "XXXXXXXXYYYYYYYY", true));
+    refused(FRAG_HEADER, text(1, 0, "0123456701234567ZZZZZZZZ", true));
+    taken(text(1, 0, "0123456701234567", true));
+    n = text(1, 32, "end", false);
+    assert_text(n->dg[0], OVERLAP_FIRST, "0123456701234567XXXXXXXXYYYYYYYYend");
+    assert_int_equal(n->dg[0]->world, FW_KEEP);
+}
+
+#define HEAD "HEADHEADHEADHEADHEADHEAD" /* 24 bytes: TCP's header is not touched below */
+
+/* Where a Linux host threw the datagram away it can be completed anew; others have gone on. */
+static void two_worlds(void **state)
+{
+    struct frag_note *n;
+
+    taken(text(1, 0, HEAD "aaaaaaaabbbbbbbb", true)); /* to 40 */
+    taken(text(1, 32, "XXXXXXXXcccccccc", true));     /* overlaps: Linux throws away */
+    n = text(1, 48, "end", false);
+    taken(n);
+    assert_non_null(n->dg[0]);
+    assert_null(n->dg[1]);
+    assert_int_equal(n->dg[0]->world, FW_KEEP);
+    assert_true(n->dg[0]->overlap);
+    assert_int_equal(n->dg[0]->pb.nfrags, 3);
+    assert_text(n->dg[0], OVERLAP_FIRST, HEAD "aaaaaaaabbbbbbbbccccccccend");
+    assert_text(n->dg[0], OVERLAP_LAST, HEAD "aaaaaaaaXXXXXXXXccccccccend");
+    assert_text(n->dg[0], OVERLAP_BSD, HEAD "aaaaaaaabbbbbbbbccccccccend");
+    assert_text(n->dg[0], OVERLAP_BSD_RIGHT, HEAD "aaaaaaaaXXXXXXXXccccccccend");
+    assert_int_equal(d.entry.used, 1); /* "end", in the world of Linux */
+    n = text(1, 0, HEAD "AAAAAAAABBBBBBBBCCCCCCCC", true);
+    taken(n);
+    assert_null(n->dg[0]); /* a new datagram for the others */
+    assert_non_null(n->dg[1]);
+    assert_int_equal(n->dg[1]->world, FW_DISCARD);
+    assert_text(n->dg[1], OVERLAP_LINUX, HEAD "AAAAAAAABBBBBBBBCCCCCCCCend");
+}
+
+/* A repetition with other bytes: Linux ignores it, others have a choice. */
+static void repeated_with_other_bytes(void **state)
+{
+    struct frag_note *n;
+
+    taken(text(1, 0, HEAD, true));
+    taken(text(1, 24, "aaaaaaaa", true));
+    taken(text(1, 24, "XXXXXXXX", true));
+    n = text(1, 32, "end", false);
+    taken(n);
+    assert_text(n->dg[0], OVERLAP_FIRST, HEAD "aaaaaaaaend");
+    assert_text(n->dg[0], OVERLAP_LAST, HEAD "XXXXXXXXend");
+    assert_text(n->dg[0], OVERLAP_OLD_LINUX, HEAD "XXXXXXXXend");
+    assert_text(n->dg[0], OVERLAP_BSD, HEAD "aaaaaaaaend");
+    assert_text(n->dg[1], OVERLAP_LINUX, HEAD "aaaaaaaaend");
+    assert_int_equal(n->dg[1]->pb.nfrags, 4);
+    assert_int_equal(n->dg[1]->pb.frag_bytes, n->dg[0]->pb.frag_bytes);
+    assert_int_equal(d.entry.used, 0);
+}
+
+/* Linux's runs: within one that grew at its end a fragment is a repetition, over two it is not. */
+static void runs(void **state)
+{
+    taken(text(1, 0, HEAD, true));
+    taken(text(1, 24, "aaaaaaaa", true));
+    taken(text(1, 16, "HEADHEADaaaaaaaa", true)); /* within: the worlds part, Linux goes on */
+    assert_int_equal(d.entry.used, 2);
+    taken(text(2, 24, "aaaaaaaa", true));
+    taken(text(2, 0, HEAD, true));                /* a run of its own: it came later */
+    taken(text(2, 16, "HEADHEADaaaaaaaa", true)); /* over both: Linux throws away */
+    assert_int_equal(d.entry.used, 3);
+}
+
+/* ---- IPv6 ---- */
+
+static struct frag_note *text6(uint32_t off, const char *s, bool more, uint8_t proto)
+{
+    return input(frame_ip(&part, (struct frame){.v6 = true,
+                                                .id = 70000,
+                                                .proto = proto,
+                                                .frag_off = (uint16_t)off,
+                                                .frag_more = more,
+                                                .payload = s}));
+}
+
+static void ipv6_overlaps(void **state)
+{
+    struct frag_note *n;
+
+    taken(text6(0, HEAD, true, 6));
+    taken(text6(24, "aaaaaaaabbbbbbbb", true, 6));
+    taken(text6(24, "aaaaaaaabbbbbbbb", true, 6)); /* once more */
+    n = text6(32, "bbbbbbbbcccccccc", true, 6);    /* the same bytes, and an overlap */
+    refused(FRAG_OVERLAP, n);
+    assert_int_equal(n->overlap, 3);
+    assert_int_equal(d.entry.used, 0);
+    taken(text6(0, HEAD, true, 6)); /* what comes now is a new one */
+    n = text6(24, "end", false, 6);
+    assert_text(n->dg[0], OVERLAP_LAST, HEAD "end");
+    assert_int_equal(n->dg[0]->world, FW_BOTH);
+    taken(text6(0, HEAD, true, 6));
+    taken(text6(24, "aaaaaaaa", true, 6));
+    n = text6(24, "end", false, 6); /* an end before what came */
+    refused(FRAG_LEN, n);
+    assert_int_equal(n->overlap, 2);
+}
+
+/* The protocol is what the first fragment says, and not part of the key. */
+static void ipv6_protocols(void **state)
+{
+    struct frag_note *n;
+
+    taken(text6(24, "end", false, 17));
+    n = text6(0, HEAD, true, 6);
+    assert_text(n->dg[0], OVERLAP_FIRST, HEAD "end");
+    taken(text6(24, "aaaaaaaa", true, 6));
+    n = text6(0, HEAD, true, 17); /* not TCP: what was kept for it goes, what comes is not kept */
+    refused(IP_FRAGMENT, n);
+    assert_int_equal(n->other, 1);
+    assert_int_equal(d.block.used, 0);
+    refused(IP_FRAGMENT, text6(32, "aaaaaaaa", true, 17));
+    assert_int_equal(d.entry.used, 1);
+    refused(IP_FRAGMENT, text6(40, "end", false, 17)); /* its end */
+    assert_int_equal(d.entry.used, 0);                 /* what was given up was seen, too */
+}
+
+static struct frag_note *raw6(uint8_t first, const uint8_t *p, uint32_t len)
+{
+    return input(frame_ip(
+        &part,
+        (struct frame){
+            .v6 = true, .id = 5, .proto = first, .frag_more = true, .payload = p, .plen = len}));
+}
+
+/* Extension headers between the fragment header and TCP: all in the first fragment (RFC 7112). */
+static void ipv6_header_chain(void **state)
+{
+    uint8_t p[64] = {6, 1}; /* destination options of 16 bytes, then TCP */
+    static const uint8_t udp[16] = {17}, beyond[8] = {6, 3};
+    struct frag_note *n;
+    struct seg s;
+
+    taken(raw6(60, p, 24));
+    assert_int_equal(defrag_end(&d), 1);
+    d.conf.min_tcp = 16;
+    refused(FRAG_TINY, raw6(60, p, 24));
+    refused(FRAG_TINY, raw6(60, p, 16));
+    refused(FRAG_TINY, raw6(60, p, 8));
+    refused(FRAG_TINY, raw6(60, beyond, 8));
+    refused(IP_FRAGMENT, raw6(60, udp, 16));
+    defrag_end(&d);
+    p[16 + 12] = 5 << 4; /* TCP's data offset */
+    taken(raw6(60, p, 40));
+    n = input(frame_ip(
+        &part, (struct frame){.v6 = true, .id = 5, .proto = 60, .frag_off = 40, .payload = "end"}));
+    assert_non_null(n->dg[0]);
+    assert_int_equal(decode(&s, &n->dg[0]->pb), REASON_NONE);
+    assert_int_equal(s.plen, 7);
+    assert_int_equal(s.ip_len, 40 + 43);
+}
+
+/* ---- limits ---- */
+
+static void time_is_up(void **state)
+{
+    struct frag_note *n;
+
+    taken(text(1, 0, HEAD, true));
+    taken(text(1, 24, "aaaaaaaa", true));
+    now += 10 * SEC;
+    taken(text(2, 0, HEAD, true));
+    now += 20 * SEC - 1;
+    n = text(3, 0, HEAD, true);
+    assert_int_equal(n->timeout, 0);
+    now += 1;
+    n = text(1, 32, "end", false);
+    assert_int_equal(n->timeout, 2);
+    assert_null(n->dg[0]);
+    assert_int_equal(n->evicted[0] + n->evicted[1], 0);
+    assert_int_equal(defrag_end(&d), 3);
+}
+
+static void too_many_datagrams(void **state)
+{
+    struct frag_note *n;
+
+    for (uint32_t i = 1; i <= 8; i++)
+        taken(text(i, 0, HEAD, true));
+    taken(text(1, 24, "aaaaaaaa", true)); /* the oldest stays the oldest */
+    n = text(9, 0, HEAD, true);
+    taken(n);
+    assert_int_equal(n->limit, 2);
+    assert_int_equal(n->evicted[0], 1);
+    n = text6(0, HEAD, true, 6);
+    assert_int_equal(n->limit, 1);
+    assert_non_null(text(3, 24, "end", false)->dg[0]);
+    assert_null(text(2, 24, "end", false)->dg[0]);
+}
+
+static void too_many_pieces(void **state)
+{
+    struct frag_note *n;
+
+    d.conf.pieces = 3;
+    taken(text(1, 0, HEAD, true));
+    taken(text(1, 24, "aaaaaaaa", true));
+    taken(text(1, 40, "aaaaaaaa", true));
+    n = text(1, 56, "aaaaaaaa", true);
+    refused(FRAG_LIMIT, n);
+    assert_int_equal(n->limit, 3);
+    assert_int_equal(n->evicted[0], 1);
+    assert_int_equal(d.entry.used, 0);
+}
+
+/* Memory: the oldest goes; one that does not fit into all of it goes itself. */
+static void too_many_bytes(void **state)
+{
+    static char big[1025];
+    struct frag_note *n;
+    uint32_t i, lost = 0;
+
+    memset(big, 'x', 1024);
+    defrag_fini(&d);
+    defrag_init(
+        &d,
+        &(struct defrag_conf){
+            .datagrams = 100, .memory = 16384, .pieces = 200, .min_tcp = 8, .timeout_ns = SEC},
+        1);
+    for (i = 1; i < 50; i++) {
+        n = text(i, 0, big, true);
+        taken(n);
+        lost += n->limit;
+        assert_int_equal(n->limit, n->evicted[0]);
+    }
+    assert_int_equal(d.entry.used + lost, 49);
+    assert_in_range(d.entry.used, 8, 16);
+    lost = 0;
+    for (i = 0; i < 30; i++) {
+        n = text(100, 1024 * i, big, true);
+        lost += n->limit + (n->reason == REASON_FRAG_LIMIT);
+    }
+    assert_true(lost > 16);
+    assert_true(d.block.used * 256 <= 16384 + 256);
+}
+
+#define t(name) cmocka_unit_test_setup_teardown(name, up, down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        t(published_pattern),
+        t(whole_datagrams),
+        t(keys),
+        t(long_ones),
+        t(refusals),
+        t(lengths),
+        t(header_rewritten),
+        t(header_rewritten_first),
+        t(two_worlds),
+        t(repeated_with_other_bytes),
+        t(runs),
+        t(ipv6_overlaps),
+        t(ipv6_protocols),
+        t(ipv6_header_chain),
+        t(time_is_up),
+        t(too_many_datagrams),
+        t(too_many_pieces),
+        t(too_many_bytes),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
