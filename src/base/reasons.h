@@ -53,9 +53,10 @@
     R(LATE, "late", "bytes that arrived for a hole already given up")                              \
     R(STOPPED, "stopped", "flow whose monitoring was stopped")                                     \
     /* memory and limits */                                                                        \
-    R(NO_FLOW_MEM, "no-flow-mem", "no room for another flow")                                      \
-    R(NO_SOCK, "no-sock", "no socket id left for another child")                                   \
+    R(NO_FLOW_MEM, "no-flow-mem", "no room for a flow, or for more about one")                     \
+    R(NO_SOCK, "no-sock", "no socket id or memory for another child")                              \
     R(NO_STREAM_MEM, "no-stream-mem", "no room to keep stream bytes")                              \
+    R(NO_FRAME_MEM, "no-frame-mem", "no room for a changed frame, which was dropped")              \
     R(EVICTED, "evicted", "flow ended to make room for another")                                   \
     R(EVICTED_HALF, "evicted-half-open", "evicted before its handshake was complete")              \
     R(EVICTED_CLOSING, "evicted-closing", "evicted while closing or lingering")                    \

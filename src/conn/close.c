@@ -88,6 +88,8 @@ void conn_kill(struct conn_env *env, uint32_t idx, int reason)
     f->flags |= FLOW_ENDED;
     if (conn_vec_grow(env, (void **)&env->ended, &env->cap_ended, env->nended, sizeof(*env->ended)))
         env->ended[env->nended++] = idx;
+    else
+        env->ended_lack = true;
 }
 
 /*

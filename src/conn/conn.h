@@ -84,6 +84,8 @@ struct conn_env {
     uint32_t touched; /* flows with borrowed bytes, linked by flow.pend */
     uint32_t *ended;  /* flows that end with this batch, in order */
     uint32_t nended, cap_ended;
+    /* no memory for the list: it lacks flows, whose flags say that they belong there */
+    bool raises_lack, ended_lack;
     bool no_counts; /* flows do not count bytes (MOS_STATS 0) */
 };
 
@@ -258,6 +260,9 @@ bool conn_payload(const struct conn_pkt *cp, struct strm_in *in);
 bool conn_fits(const struct flow *f, int side, struct strm_in *in);
 /* conn_beyond: does this offset of side's receive stream lie where no window reaches? */
 bool conn_beyond(const struct flow *f, int side, uint64_t end);
+
+/* conn_ext: the flow's extension, made if missing. => NULL without memory, which is counted. */
+struct flow_ext *conn_ext(struct conn_env *env, struct flow *f);
 
 /*
  * conn_vec_grow: room for one more element in a batch list; doubles (counted as an allocation). =>

@@ -4,8 +4,11 @@
  */
 #include "conn/conn.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/errtext.h"
 
 int conn_env_init(struct conn_env *env, const struct conn_cfg *cfg, uint32_t max_flows,
                   uint64_t secret, uint32_t limit, uint32_t ooo_limit)
@@ -15,7 +18,13 @@ int conn_env_init(struct conn_env *env, const struct conn_cfg *cfg, uint32_t max
     if (ftable_init(&env->ft, max_flows, secret, &env->acct) < 0)
         return -1;
     strm_env_init(&env->se, &env->acct, limit, ooo_limit);
-    return 0;
+    /* what a batch needs, as a rule: it is there from the beginning */
+    if (conn_vec_grow(env, (void **)&env->gaps, &env->cap_gaps, 0, sizeof(*env->gaps)) &&
+        conn_vec_grow(env, (void **)&env->raises, &env->cap_raises, 0, sizeof(*env->raises)) &&
+        conn_vec_grow(env, (void **)&env->ended, &env->cap_ended, 0, sizeof(*env->ended)))
+        return 0;
+    conn_env_fini(env);
+    return err_set(ENOMEM, "no memory for a context's lists");
 }
 
 void conn_env_fini(struct conn_env *env)
@@ -27,6 +36,14 @@ void conn_env_fini(struct conn_env *env)
     free(env->raises);
     free(env->ended);
     memset(env, 0, sizeof(*env));
+}
+
+struct flow_ext *conn_ext(struct conn_env *env, struct flow *f)
+{
+    struct flow_ext *x = flow_ext_get(&env->ft, f);
+
+    env->reasons[REASON_NO_FLOW_MEM] += x == NULL;
+    return x;
 }
 
 bool conn_vec_grow(struct conn_env *env, void **v, uint32_t *cap, uint32_t n, size_t elem)

@@ -26,10 +26,11 @@ void conn_raise(struct conn_env *env, uint32_t idx, int side, uint16_t kind)
     struct flow_side *sd = &flow_at(&env->ft, idx)->side[side];
 
     if (!(sd->flags & (SIDE_PEND_DATA | SIDE_PEND_GAP))) {
-        if (!conn_vec_grow(env, (void **)&env->raises, &env->cap_raises, env->nraises,
-                           sizeof(*env->raises)))
-            return;
-        env->raises[env->nraises++] = (struct conn_raise){.flow = idx, .side = (uint8_t)side};
+        if (conn_vec_grow(env, (void **)&env->raises, &env->cap_raises, env->nraises,
+                          sizeof(*env->raises)))
+            env->raises[env->nraises++] = (struct conn_raise){.flow = idx, .side = (uint8_t)side};
+        else
+            env->raises_lack = true;
     }
     sd->flags |= kind;
 }
@@ -42,15 +43,17 @@ static void note_gap(struct conn_env *env, uint32_t idx, int side, enum gap_caus
     struct flow_ctr *c = &f->ctr[!side];
 
     if (c->gap + len > UINT32_MAX) {
-        struct flow_ext *x = flow_ext_get(&env->ft, f);
+        struct flow_ext *x = conn_ext(env, f);
 
         if (x)
             x->dir[!side].gap_carry += len;
     } else {
         c->gap += (uint32_t)len;
     }
-    if (!conn_vec_grow(env, (void **)&env->gaps, &env->cap_gaps, env->ngaps, sizeof(*env->gaps)))
+    if (!conn_vec_grow(env, (void **)&env->gaps, &env->cap_gaps, env->ngaps, sizeof(*env->gaps))) {
+        env->reasons[REASON_NO_STREAM_MEM]++; /* no MOS_ON_GAP; who reads is told all the same */
         return;
+    }
     env->gaps[env->ngaps++] = (struct conn_gap){
         .flow = idx, .side = (uint8_t)side, .cause = (uint8_t)cause, .off = off, .len = len};
     conn_raise(env, idx, side, SIDE_PEND_GAP);
@@ -275,7 +278,7 @@ static void insert(struct conn_env *env, struct conn_pkt *cp)
         return;
     }
     if (in.off > next) {
-        struct flow_ext *x = flow_ext_get(&env->ft, f);
+        struct flow_ext *x = conn_ext(env, f);
 
         if (x)
             x->dir[cp->from].ooo_packets++;

@@ -100,7 +100,7 @@ static void pick_up(struct flow *f, const struct seg *s, int from)
 
 static void keep_vlans(struct conn_env *env, struct flow *f, const struct seg *s)
 {
-    struct flow_ext *x = flow_ext_get(&env->ft, f);
+    struct flow_ext *x = conn_ext(env, f);
 
     if (x) {
         memcpy(x->vlan, s->vlan, sizeof(x->vlan));

@@ -221,7 +221,7 @@ static void note_syn(struct conn_pkt *cp)
  */
 static void keep_far_ack(struct conn_env *env, struct conn_pkt *cp)
 {
-    struct flow_ext *x = flow_ext_get(&env->ft, cp->f);
+    struct flow_ext *x = conn_ext(env, cp->f);
 
     if (x == NULL)
         return;
@@ -235,7 +235,7 @@ static void agree(struct conn_env *env, struct conn_pkt *cp)
 {
     const struct seg *s = cp->s;
     struct flow_side *rcv = &cp->f->side[cp->to];
-    struct flow_ext *x = cp->f->ext ? flow_ext_get(&env->ft, cp->f) : NULL;
+    struct flow_ext *x = cp->f->ext ? conn_ext(env, cp->f) : NULL;
     uint32_t far;
 
     if (likely(x == NULL || !x->dir[cp->from].far) || (s->tflags & (TH_SYN_ | TH_RST_)))
@@ -303,7 +303,7 @@ static void count(struct conn_env *env, struct conn_pkt *cp)
 
     c->packets += n;
     if (unlikely(c->packets < n)) { /* tracking looks at this one, too */
-        struct flow_ext *x = flow_ext_get(&env->ft, cp->f);
+        struct flow_ext *x = conn_ext(env, cp->f);
 
         if (x)
             x->dir[cp->from].packets_carry += 1ULL << 32;
@@ -344,7 +344,7 @@ static void note_time(struct conn_env *env, struct conn_pkt *cp)
     struct flow_ext *x = NULL;
 
     if (unlikely(f->ext || ts < env->now))
-        x = flow_ext_get(&env->ft, f);
+        x = conn_ext(env, f);
     if (unlikely(x && (x->behind || ts < env->now))) {
         newest = cp->opened ? 0 : f->last - x->behind;
         x->behind = env->now - (ts > newest ? ts : newest);
@@ -455,7 +455,7 @@ static void classify(struct conn_env *env, struct conn_pkt *cp, bool syn_again, 
         env->reasons[REASON_SEG_OLD]++;
     if (o.late)
         env->reasons[REASON_LATE]++;
-    struct flow_ext *x = flow_ext_get(&env->ft, f);
+    struct flow_ext *x = conn_ext(env, f);
     if (x && (cp->rexmit.len || syn_again || fin_again)) {
         x->dir[cp->from].rexmit_packets++;
         x->dir[cp->from].rexmit_bytes += cp->rexmit.len;

@@ -123,7 +123,7 @@ static struct ctx *push_enter(mctx_t mctx)
     if (c->push == NULL) {
         c->push = calloc(1, sizeof(*c->push));
         if (c->push == NULL)
-            return err_null(ENOMEM, "no memory");
+            return err_null(ENOMEM, "mtcp_push: no memory for frames");
     }
     if (c->push->ended || m->state == MON_DONE)
         return err_null(EPIPE, "the input of context %d has ended", mctx->cpu);
@@ -144,21 +144,32 @@ static size_t room_for(const struct mtcp_frame *f)
     return ((size_t)IO_HEADROOM + 2 + f->len + IO_TAILROOM + 15) & ~(size_t)15;
 }
 
-/* take: copy the group into the arena. */
-static int take(struct push *p, const struct mtcp_frame *v, int n)
+/* make_room: for the largest group of these frames, before any of them is worked off. */
+static int make_room(struct push *p, const struct mtcp_frame *v, int n)
 {
-    size_t need = 0, at = 0;
+    size_t need = 0, group = 0;
 
-    for (int i = 0; i < n; i++)
-        need += room_for(&v[i]);
+    for (int i = 0; i < n; i++) {
+        group = (i % IO_BURST ? group : 0) + room_for(&v[i]);
+        if (group > need)
+            need = group;
+    }
     if (need > p->cap) {
         uint8_t *a = realloc(p->arena, need * 2);
 
         if (a == NULL)
-            return err_set(ENOMEM, "no memory for %zu bytes of frames", need);
+            return err_set(ENOMEM, "mtcp_push: no memory for %zu bytes of frames", need);
         p->arena = a;
         p->cap = need * 2;
     }
+    return 0;
+}
+
+/* take: copy the group into the arena. */
+static void take(struct push *p, const struct mtcp_frame *v, int n)
+{
+    size_t at = 0;
+
     for (int i = 0; i < n; i++) {
         struct pktbuf *pb = &p->pb[i];
         int lt = v[i].linktype ? v[i].linktype : DLT_EN10MB;
@@ -182,53 +193,46 @@ static int take(struct push *p, const struct mtcp_frame *v, int n)
             memcpy(pb->data, v[i].data, v[i].len);
         at += room_for(&v[i]);
     }
-    return 0;
 }
 
-/* answer: verdict and bytes of one frame. */
-static int answer(struct push *p, struct mtcp_frame *v, const struct pktbuf *pb)
+/* answer: verdict and bytes of one frame; one that was changed and has no room is lost. */
+static void answer(struct ctx *c, struct mtcp_frame *v, const struct pktbuf *pb)
 {
-    uint8_t *copy;
+    uint8_t *copy = NULL;
 
     v->verdict = MTCP_FRAME_PASS;
     v->out = v->data;
     v->out_len = v->len;
-    if (pb->flags & PB_DROP) {
-        v->verdict = MTCP_FRAME_DROP;
-        v->out = NULL;
-        v->out_len = 0;
-    } else if (pb->flags & PB_CHANGED) {
-        copy = room_changed(p, pb->len);
-        if (copy == NULL)
-            return err_set(ENOMEM, "no memory for a changed frame");
-        memcpy(copy, pb->data, pb->len);
-        v->verdict = MTCP_FRAME_CHANGED;
-        v->out = copy;
-        v->out_len = pb->len;
+    if (!(pb->flags & (PB_DROP | PB_CHANGED)))
+        return;
+    if (!(pb->flags & PB_DROP)) {
+        copy = room_changed(c->push, pb->len);
+        c->m->env.reasons[REASON_NO_FRAME_MEM] += copy == NULL;
     }
-    return 0;
+    if (copy)
+        memcpy(copy, pb->data, pb->len);
+    v->verdict = copy ? MTCP_FRAME_CHANGED : MTCP_FRAME_DROP;
+    v->out = copy;
+    v->out_len = copy ? pb->len : 0;
 }
 
-static int push_group(struct ctx *c, struct mtcp_frame *v, int n)
+static void push_group(struct ctx *c, struct mtcp_frame *v, int n)
 {
     struct push *p = c->push;
     struct pktbuf *pp[IO_BURST];
-    int rc = 0;
 
-    if (take(p, v, n) < 0)
-        return -1;
+    take(p, v, n);
     for (int i = 0; i < n; i++)
         pp[i] = &p->pb[i];
     mon_clock(c->m, p->pb[0].clock_ns);
     worker_burst(&c->w, pp, n);
     c->w.at = n;
     mon_epoch(c->m, p->clock);
-    for (int i = 0; i < n && rc == 0; i++)
-        rc = answer(p, &v[i], pp[i]);
+    for (int i = 0; i < n; i++)
+        answer(c, &v[i], pp[i]);
     egress_burst(engine.out, engine.conf.mon.forward, pp, n, &c->eg, 1);
     if (engine.conf.poison)
         memset(p->arena, 0xDB, p->cap);
-    return rc;
 }
 
 int mtcp_push(mctx_t mctx, struct mtcp_frame *v, int n)
@@ -247,6 +251,8 @@ int mtcp_push(mctx_t mctx, struct mtcp_frame *v, int n)
             return err_set(EINVAL,
                            "mtcp_push: frame %d: link type %d is not known, or data is NULL", i,
                            v[i].linktype);
+    if (make_room(c->push, v, n) < 0)
+        return -1;
     for (int i = 0; i < n; i += IO_BURST) {
         if (__atomic_load_n(&c->stop, __ATOMIC_RELAXED))
             return err_set(EPERM, "mtcp_push: context %d was destroyed in a callback", mctx->cpu);
@@ -254,8 +260,7 @@ int mtcp_push(mctx_t mctx, struct mtcp_frame *v, int n)
             end_input(c);
             return err_set(EPIPE, "mtcp_push: context %d was interrupted", mctx->cpu);
         }
-        if (push_group(c, v + i, n - i < IO_BURST ? n - i : IO_BURST) < 0)
-            return -1;
+        push_group(c, v + i, n - i < IO_BURST ? n - i : IO_BURST);
     }
     return n;
 }

@@ -26,7 +26,10 @@
 
 /* ---- realm: one number for a VLAN stack ---- */
 
-/* realm_of_three: stacks of three tags do not fit in 32 bits: they are numbered as they come. */
+/*
+ * realm_of_three: stacks of three tags do not fit in 32 bits: they are numbered as they come. For
+ * want of memory, those that have no number yet share the last one.
+ */
 static uint32_t realm_of_three(struct worker *w, const uint16_t *vlan)
 {
     uint64_t packed = (uint64_t)vlan[0] << 24 | (uint32_t)vlan[1] << 12 | vlan[2];
@@ -38,8 +41,10 @@ static uint32_t realm_of_three(struct worker *w, const uint16_t *vlan)
         uint32_t cap = w->cap_realm3 ? w->cap_realm3 * 2 : 16;
         uint32_t *v = realloc(w->realm3, 2 * cap * sizeof(*v));
 
-        if (v == NULL)
-            return 1u << 31;
+        if (v == NULL) {
+            w->m->env.reasons[REASON_NO_FLOW_MEM]++;
+            return UINT32_MAX;
+        }
         w->realm3 = v;
         w->cap_realm3 = cap;
     }

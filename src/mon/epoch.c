@@ -41,6 +41,18 @@ static void tell_raise(struct mon *m, uint32_t idx, int side)
         mon_tell(m, idx, HK_NULL, side, EVB(EV_NEW_DATA));
 }
 
+/* tell_unlisted: those that found no room in the list, in any order. */
+static void tell_unlisted(struct mon *m, uint32_t only)
+{
+    uint32_t idx = only ? only : ftable_next(&m->env.ft, 0);
+
+    while (idx) {
+        tell_raise(m, idx, CLI);
+        tell_raise(m, idx, SVR);
+        idx = only ? 0 : ftable_next(&m->env.ft, idx);
+    }
+}
+
 /* tell_raises: all of them, or those of one flow; callbacks may add more. */
 static void tell_raises(struct mon *m, uint32_t only)
 {
@@ -51,6 +63,12 @@ static void tell_raises(struct mon *m, uint32_t only)
             continue;
         m->env.raises[i].flow = 0;
         tell_raise(m, r.flow, r.side);
+    }
+    if (unlikely(m->env.raises_lack) && only)
+        tell_unlisted(m, only);
+    while (unlikely(m->env.raises_lack) && !only) {
+        m->env.raises_lack = false;
+        tell_unlisted(m, 0);
     }
     if (only == 0)
         m->env.nraises = m->env.ngaps = 0;
@@ -189,6 +207,12 @@ static void end_finished(struct mon *m)
         if (m->env.ended[i])
             mon_end(m, m->env.ended[i], 0);
     m->env.nended = 0;
+    if (likely(!m->env.ended_lack))
+        return;
+    m->env.ended_lack = false;
+    for (uint32_t i = ftable_next(&m->env.ft, 0); i; i = ftable_next(&m->env.ft, i))
+        if (flow_at(&m->env.ft, i)->flags & FLOW_ENDED)
+            mon_end(m, i, 0);
 }
 
 /* flow_timers: idle flows, holes that waited long enough, lingering that is over. */
@@ -219,28 +243,36 @@ static void flow_timers(struct mon *m)
     }
 }
 
+static void bury(struct mon *m, uint32_t idx)
+{
+    struct flow *f = flow_at(&m->env.ft, idx);
+
+    mon_abandon(m, idx);
+    conn_forget(&m->env, idx); /* it may have been ended after it was stopped, or before */
+    strm_drop(&m->env.se, &f->side[CLI]);
+    strm_drop(&m->env.se, &f->side[SVR]);
+    idx = ftable_bury(&m->env.ft, idx, m->env.now);
+    m->env.reasons[REASON_NO_FLOW_MEM] += idx == 0; /* its packets will be orphans */
+    if (idx && m->env.cfg.idle_ns != UINT64_MAX)
+        wheel_hang(&m->env.ft.tomb_wheel, idx & ~FLOW_TOMB, m->env.now + m->env.cfg.idle_ns);
+}
+
 /*
  * bury_stopped: flows that every child has stopped leave a tombstone: no CONN_END (API semantics
  * 2).
  */
 static void bury_stopped(struct mon *m)
 {
-    for (uint32_t i = 0; i < m->nstopped; i++) {
-        uint32_t idx = m->stopped[i];
-        struct flow *f;
-
-        if (idx == 0)
-            continue;
-        f = flow_at(&m->env.ft, idx);
-        mon_abandon(m, idx);
-        conn_forget(&m->env, idx); /* it may have been ended after it was stopped, or before */
-        strm_drop(&m->env.se, &f->side[CLI]);
-        strm_drop(&m->env.se, &f->side[SVR]);
-        idx = ftable_bury(&m->env.ft, idx, m->env.now);
-        if (idx && m->env.cfg.idle_ns != UINT64_MAX)
-            wheel_hang(&m->env.ft.tomb_wheel, idx & ~FLOW_TOMB, m->env.now + m->env.cfg.idle_ns);
-    }
+    for (uint32_t i = 0; i < m->nstopped; i++)
+        if (m->stopped[i])
+            bury(m, m->stopped[i]);
     m->nstopped = 0;
+    if (likely(!m->stopped_lack))
+        return;
+    m->stopped_lack = false;
+    for (uint32_t i = ftable_next(&m->env.ft, 0); i; i = ftable_next(&m->env.ft, i))
+        if (mon_all_stopped(m, i))
+            bury(m, i);
 }
 
 void mon_epoch(struct mon *m, uint64_t now)

@@ -114,6 +114,7 @@ struct mon {
     /* flows that nobody watches any more: buried at the end of the batch */
     uint32_t *stopped;
     uint32_t nstopped, cap_stopped;
+    bool stopped_lack; /* no memory for the list: it lacks some */
 
     /* configuration that is only used here */
     bool buffer_always, drop_orphans, forward, vlan_in_key;
@@ -213,6 +214,8 @@ void mon_abandon(struct mon *m, uint32_t idx);
 void mon_rewant(struct mon *m, uint32_t idx);
 /* mon_child_stop: no more callbacks for this child and side (MOS_SIDE_BOTH: nor anything). */
 void mon_child_stop(struct mon *m, uint32_t idx, struct child *c, int side);
+/* mon_all_stopped: has nobody any interest in this flow any more? */
+bool mon_all_stopped(const struct mon *m, uint32_t idx);
 /* mon_wants: does this child want this side's bytes? */
 bool mon_wants(const struct mon *m, const struct child *c, int side);
 

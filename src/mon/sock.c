@@ -49,8 +49,10 @@ int mon_sock_new(struct mon *m, enum sock_kind kind, uint32_t idx)
             m->free_tail = 0;
         m->nfree--;
     } else {
-        if (m->nsock >= m->max_sock || !grow_ids(m))
+        if (m->nsock >= m->max_sock)
             return err_set(ENFILE, "no socket id left (max_concurrency = %u)", m->max_sock);
+        if (!grow_ids(m))
+            return err_set(ENOMEM, "no memory for another socket id");
         id = m->nsock++;
     }
     m->sock[id] = (uint32_t)kind << SK_SHIFT | idx;
@@ -306,6 +308,7 @@ static void take_options(struct mon *m, struct flow *f, const struct listener *l
         if (l->buf[side]) {
             struct strm *s = strm_get(&m->env.se, sd);
 
+            m->env.reasons[REASON_NO_STREAM_MEM] += s == NULL; /* the size is not kept */
             if (s && (!s->sized || s->limit < l->buf[side])) { /* of several the largest */
                 s->limit = l->buf[side];
                 s->sized = true;
@@ -350,8 +353,10 @@ bool mon_adopt(struct mon *m, uint32_t idx, uint64_t match)
 
         if (!(match & 1))
             continue;
-        if (last && (c = new_child_ext(m, idx, &self)) == NULL)
+        if (last && (c = new_child_ext(m, idx, &self)) == NULL) {
+            m->env.reasons[REASON_NO_SOCK]++;
             break;
+        }
         sock = mon_sock_new(m, self ? SK_CHILD : SK_CHILD0, self ? self : idx);
         if (sock < 0) {
             m->env.reasons[REASON_NO_SOCK]++;
@@ -411,9 +416,9 @@ void mon_abandon(struct mon *m, uint32_t idx)
     f->c0.next = 0;
 }
 
-/* all_stopped: has nobody any interest in this flow? */
-static bool all_stopped(const struct mon *m, struct flow *f)
+bool mon_all_stopped(const struct mon *m, uint32_t idx)
 {
+    struct flow *f = flow_at(&m->env.ft, idx);
     uint32_t v[MON_LISTENERS];
     int n = mon_children(m, f, false, v);
 
@@ -425,8 +430,6 @@ static bool all_stopped(const struct mon *m, struct flow *f)
 
 void mon_child_stop(struct mon *m, uint32_t idx, struct child *c, int side)
 {
-    struct flow *f = flow_at(&m->env.ft, idx);
-
     if (c->flags & CHILD_CLOSED)
         return; /* the flow is listed once */
     if (side == MOS_SIDE_CLI || side == MOS_SIDE_BOTH)
@@ -437,7 +440,11 @@ void mon_child_stop(struct mon *m, uint32_t idx, struct child *c, int side)
         c->flags |= CHILD_CLOSED;
     mon_rewant(m, idx);
     conn_touch(&m->env, idx);
-    if (all_stopped(m, f) && conn_vec_grow(&m->env, (void **)&m->stopped, &m->cap_stopped,
-                                           m->nstopped, sizeof(*m->stopped)))
+    if (!mon_all_stopped(m, idx))
+        return;
+    if (conn_vec_grow(&m->env, (void **)&m->stopped, &m->cap_stopped, m->nstopped,
+                      sizeof(*m->stopped)))
         m->stopped[m->nstopped++] = idx;
+    else
+        m->stopped_lack = true;
 }
