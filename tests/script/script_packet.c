@@ -11,6 +11,7 @@ struct packet_texts {
     char src[64], dst[64], flags[12];
     char payload[FRAME_ROOM];
     char opts[64];
+    int part, part_len; /* {part OFF+LEN}: these bytes of the IP payload, as a fragment; -1: all */
 };
 
 /* c, c2, s, s1: client 10.0.0.1:1234+k, server 10.0.0.2:80+k; {src}, {dst} say others. */
@@ -162,6 +163,9 @@ static bool one_extra(struct run *r, const char *x, struct frame *f, struct pack
         f->frag_off = (uint16_t)v;
     else if (strcmp(word, "id") == 0)
         f->id = (uint32_t)v;
+    else if (strcmp(word, "part") == 0)
+        return sscanf(val, "%d+%d", &t->part, &t->part_len) == 2 ||
+               script_fail(r, "extra: part OFF+LEN");
     else if (strcmp(word, "raw") == 0)
         f->link = FRAME_RAW;
     else if (strcmp(word, "src") == 0)
@@ -226,10 +230,43 @@ static bool packet_rest(struct run *r, struct words *w, int i, struct frame *f,
     return true;
 }
 
+/* What stands at a frame's network layer. */
+struct dissected {
+    const uint8_t *ip, *tcp;
+    uint32_t ip_hl, tcp_len;
+    bool v6, ip_ok, tcp_ok;
+    char src[48], dst[48];
+};
+static bool dissect(const uint8_t *p, uint32_t len, struct dissected *d);
+
+/* packet_part: the segment is made whole; a fragment with some of it is what is sent. */
+static struct pktbuf *packet_part(struct frame_buf *b, struct frame f, const struct packet_texts *t)
+{
+    static uint8_t bytes[FRAME_ROOM];
+    struct frame all = f;
+    struct dissected d;
+    struct pktbuf *p;
+    uint32_t off = (uint32_t)t->part, len = (uint32_t)t->part_len;
+
+    all.snap = 0;
+    p = frame_tcp(b, all);
+    if (p == NULL || !dissect(p->data, p->wire_len, &d) || off >= d.tcp_len)
+        return NULL;
+    if (len > d.tcp_len - off)
+        len = d.tcp_len - off;
+    memcpy(bytes, d.tcp + off, len);
+    f.proto = 6;
+    f.payload = bytes;
+    f.plen = len;
+    f.frag_off = (uint16_t)off;
+    f.frag_more |= off + len < d.tcp_len;
+    return frame_ip(b, f);
+}
+
 bool packet_line(struct run *r, struct words *w, int at)
 {
     struct frame f = {.ts_ns = SCRIPT_EPOCH + r->now, .may_fail = true};
-    struct packet_texts t;
+    struct packet_texts t = {.part = -1};
     struct pktbuf *p;
     bool udp = w->n > at + 3 && strcmp(w->v[at + 3], "udp") == 0;
 
@@ -245,7 +282,10 @@ bool packet_line(struct run *r, struct words *w, int at)
     }
     if (!packet_rest(r, w, at + (udp ? 4 : 5), &f, &t))
         return false;
-    p = udp ? frame_udp(&r->bufs[r->nbatch], f) : frame_tcp(&r->bufs[r->nbatch], f);
+    if (t.part >= 0)
+        p = packet_part(&r->bufs[r->nbatch], f, &t);
+    else
+        p = udp ? frame_udp(&r->bufs[r->nbatch], f) : frame_tcp(&r->bufs[r->nbatch], f);
     if (p == NULL)
         return script_fail(r, "packet: no such frame can be made");
     r->batch[r->nbatch++] = (struct mtcp_frame){.data = p->data,
@@ -278,14 +318,6 @@ void flags_text(const struct tcphdr *t, char out[16])
         *o++ = '-';
     *o = '\0';
 }
-
-/* What stands at a frame's network layer. */
-struct dissected {
-    const uint8_t *ip, *tcp;
-    uint32_t ip_hl, tcp_len;
-    bool v6, ip_ok, tcp_ok;
-    char src[48], dst[48];
-};
 
 static bool tcp_sum_ok(const struct dissected *d)
 {
