@@ -89,11 +89,12 @@ static uint32_t place(enum overlap_policy policy, const struct span *old, uint32
 
 void defrag_assemble(struct datagram *g, enum overlap_policy policy)
 {
-    struct span *old = g->scratch, *now = old + 2 * g->npiece + 1;
+    struct span *old = g->scratch, *now;
     uint32_t n = 0;
 
     if (g->npiece == 0)
         return;
+    now = old + 2 * g->npiece + 1;
     for (uint32_t i = 0; i < g->npiece; i++) {
         struct span *was = old;
 
