@@ -13,14 +13,14 @@
 
 #include <stdlib.h>
 
-/* tell_gaps: this batch's gaps of one side, ascending (they were declared in that order). */
+/* tell_gaps: this batch's gaps of one side, ascending. */
 static void tell_gaps(struct mon *m, uint32_t idx, int side)
 {
-    for (uint32_t i = 0; i < m->env.ngaps; i++) {
+    uint32_t i;
+
+    while ((i = mon_next_gap(m, idx, side, 0, 0)) < m->env.ngaps) {
         struct conn_gap g = m->env.gaps[i];
 
-        if (g.flow != idx || g.side != side)
-            continue;
         m->env.gaps[i].flow = 0;
         m->gap = &g;
         mon_tell(m, idx, HK_NULL, side, EVB(EV_GAP));

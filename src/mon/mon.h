@@ -235,6 +235,12 @@ void mon_tell_merged(struct mon *m, struct conn_pkt *cp);
  * from gap0 on, and data.
  */
 void mon_tell_given_up(struct mon *m, uint32_t idx, uint32_t gap0, uint8_t data);
+/*
+ * mon_next_gap: of this batch's gaps of one side, from number gap0 on, the lowest that begins at
+ * `from` or behind: what a frame's cut end has lost is declared before the holes below it.
+ * => its number; env.ngaps if there is none.
+ */
+uint32_t mon_next_gap(const struct mon *m, uint32_t idx, int side, uint32_t gap0, uint64_t from);
 /* mon_tell_orphan: a TCP segment without a flow. mon_tell_raw: any IP packet, to raw sockets. */
 void mon_tell_orphan(struct mon *m, struct seg *s);
 void mon_tell_raw(struct mon *m, struct seg *s);

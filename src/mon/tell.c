@@ -104,17 +104,40 @@ void mon_tell_packet(struct mon *m, struct conn_pkt *cp, enum mon_hook hook, int
     m->ip_len_was = 0;
 }
 
-void mon_tell_given_up(struct mon *m, uint32_t idx, uint32_t gap0, uint8_t data)
+uint32_t mon_next_gap(const struct mon *m, uint32_t idx, int side, uint32_t gap0, uint64_t from)
 {
+    uint32_t low = m->env.ngaps;
+
     for (uint32_t i = gap0; i < m->env.ngaps; i++) {
+        const struct conn_gap *g = &m->env.gaps[i];
+
+        if (g->flow == idx && g->side == side && g->off >= from &&
+            (low == m->env.ngaps || g->off < m->env.gaps[low].off))
+            low = i;
+    }
+    return low;
+}
+
+/* tell_gaps_now: one side's gaps from gap0 on, ascending. */
+static void tell_gaps_now(struct mon *m, uint32_t idx, int side, uint32_t gap0)
+{
+    uint64_t from = 0;
+    uint32_t i;
+
+    while ((i = mon_next_gap(m, idx, side, gap0, from)) < m->env.ngaps) {
         struct conn_gap g = m->env.gaps[i]; /* the list may move */
 
-        if (g.flow != idx)
-            continue;
         m->gap = &g;
-        mon_tell(m, idx, HK_RCV, g.side, EVB(EV_GAP));
+        mon_tell(m, idx, HK_RCV, side, EVB(EV_GAP));
         m->gap = NULL;
+        from = g.off + 1;
     }
+}
+
+void mon_tell_given_up(struct mon *m, uint32_t idx, uint32_t gap0, uint8_t data)
+{
+    for (int side = CLI; side <= SVR && gap0 < m->env.ngaps; side++)
+        tell_gaps_now(m, idx, side, gap0);
     for (int side = CLI; side <= SVR; side++)
         if (data & (1 << side))
             mon_tell(m, idx, HK_RCV, side, EVB(EV_NEW_DATA));
