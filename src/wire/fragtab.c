@@ -17,7 +17,8 @@ void defrag_init(struct defrag *d, const struct defrag_conf *c, uint64_t secret)
     d->secret = secret;
     pool_init(&d->entry, "unfinished datagrams", sizeof(struct frag_entry), 8, SLAB, c->datagrams,
               NULL);
-    pool_init(&d->block, "fragments", FRAG_BLOCK, 8, SLAB, c->memory / FRAG_BLOCK + 1, NULL);
+    pool_init(&d->block, "fragments", FRAG_BLOCK, 8, SLAB,
+              c->memory > FRAG_BLOCK ? c->memory / FRAG_BLOCK : 1, NULL);
 }
 
 void defrag_fini(struct defrag *d)

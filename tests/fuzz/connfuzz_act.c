@@ -113,7 +113,8 @@ static void send_packet(int sock, int side, bool reset)
         said(mtcp_sendpkt(cf.ctx, sock, &p));
 }
 
-static void registration(int sock, const uint8_t c[3])
+/* registration: on a listener it is for the children to come. */
+static void registration(int sock, bool child, const uint8_t c[3])
 {
     static const event_t events[] = {
         MOS_ON_PKT_IN, MOS_ON_CONN_NEW_DATA, MOS_ON_REXMIT, MOS_ON_OVERLAP,
@@ -122,7 +123,10 @@ static void registration(int sock, const uint8_t c[3])
     callback_t fn[] = {cf_on_event, cf_on_rcv, cf_on_null};
     int h = (c[2] >> 1) % 3;
 
-    kid(sock)->loose = true;
+    if (child)
+        kid(sock)->loose = true;
+    else
+        cf.loose = true;
     said((mtcp_register_callback)(cf.ctx, sock, events[c[1] % 8], hooks[h],
                                   c[2] & 1 ? fn[h] : NULL));
 }
@@ -180,7 +184,7 @@ void cf_act(int sock, int side, event_t ev, const uint8_t code[3])
         sockets(code);
         break;
     case 7:
-        registration(sock, code);
+        registration(sock, child, code);
         break;
     case 8:
     case 9:

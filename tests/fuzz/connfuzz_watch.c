@@ -43,7 +43,7 @@ static struct cf_kid *kid_of(int sock, event_t ev)
         return k;
     FUZZ_CHECK(mtcp_get_uctx(cf.ctx, sock) == NULL, "a child begins without context");
     FUZZ_CHECK(!k->live || k->loose, "child %d went without CONN_END", sock);
-    *k = (struct cf_kid){.live = true, .peer = peer_of_sock(sock)};
+    *k = (struct cf_kid){.live = true, .loose = cf.loose, .peer = peer_of_sock(sock)};
     mtcp_set_uctx(cf.ctx, sock, k);
     return k;
 }

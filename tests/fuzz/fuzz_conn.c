@@ -146,7 +146,7 @@ static bool set_up(const uint8_t *h)
     memset(cf.kid, 0, sizeof(cf.kid[0]) * CF_KIDS);
     cf.header = h;
     cf.now = UINT64_C(1700000000000000000);
-    cf.any_bytes = false;
+    cf.any_bytes = cf.loose = false;
     cf.calls = cf.depth = cf.armed_at = cf.batches = 0;
     cf.n = cf.nlst = 0;
     memset(cf.peer, 0, sizeof(cf.peer));
