@@ -76,7 +76,9 @@ class Kernel:
         """=> the bytes that the server's program read."""
         self.conn, self.got, self.isn, self.tsval = None, b'', None, 0
         for step in talk.steps:
-            os.write(self.wire, self.fitted(step, talk))
+            raw = self.fitted(step, talk)
+            for piece in evade.fragments(raw, step.cuts) if step.cuts else [raw]:
+                os.write(self.wire, piece)
             for _ in range(3):      # the answer is there as a rule when write returns
                 time.sleep(0.0005)
                 self.answers()
@@ -101,16 +103,8 @@ class Kernel:
             return bytes(raw)
         struct.pack_into('!H', raw, tcp + 16, 0)
         pseudo = raw[12:20] + struct.pack('!HH', 6, len(raw) - tcp)
-        struct.pack_into('!H', raw, tcp + 16, checksum(pseudo + raw[tcp:]))
+        struct.pack_into('!H', raw, tcp + 16, evade.checksum(pseudo + raw[tcp:]))
         return bytes(raw)
-
-
-def checksum(data):
-    data = bytes(data) + bytes(len(data) % 2)
-    total = sum(struct.unpack('!%dH' % (len(data) // 2), data))
-    while total >> 16:
-        total = (total & 0xffff) + (total >> 16)
-    return ~total & 0xffff
 
 
 def main():

@@ -14,6 +14,7 @@ namespace, and compares (Linux 6.18: all that can be played agree). The docstrin
 net/ipv4/tcp_input.c, tcp_ipv4.c and tcp_minisocks.c. `kernel` in a case says why it cannot be played that way.
 """
 import random
+import struct
 from collections import namedtuple
 
 from scapy.layers.inet import IP, TCP
@@ -31,8 +32,30 @@ GOOD = bytes(ord('a') + i % 26 for i in range(2000))
 EVIL = GOOD.upper()
 
 Case = namedtuple('Case', 'name play counters kernel opts')
-Step = namedtuple('Step', 'packet broken')
+Step = namedtuple('Step', 'packet broken cuts')
 CASES = []
+
+
+def fragments(raw, cuts):
+    """An IPv4 datagram in pieces: (from, to, more, altered) of its payload. Altered pieces have capital letters."""
+    head, body, out = bytearray(raw[:20]), raw[20:], []
+    for start, stop, more, altered in cuts:
+        piece = body[start:stop] + b'z' * (stop - start - len(body[start:stop]))
+        struct.pack_into('!H', head, 2, 20 + len(piece))
+        struct.pack_into('!H', head, 6, more << 13 | start // 8)
+        head[10:12] = bytes(2)
+        struct.pack_into('!H', head, 10, checksum(head))
+        out.append(bytes(head) + (piece.upper() if altered else piece))
+    return out
+
+
+def checksum(data):
+    """That of IP, TCP and UDP (RFC 1071)."""
+    data = bytes(data) + bytes(len(data) % 2)
+    total = sum(struct.unpack('!%dH' % (len(data) // 2), data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
 
 
 def case(counters=None, kernel=None, opts=()):
@@ -50,6 +73,7 @@ class Talk:
         rng = random.Random(number)
         self.client, self.sport = '10.9.%d.%d' % (number >> 8, number & 255), 40000 + number
         self.isn = isn if isn is not None else (rng.getrandbits(32), rng.getrandbits(32))
+        self.ident = self.isn[0] ^ self.isn[0] >> 16
         self.now, self.steps, self.frames = start, [], []
         self.ts = None          # the client's clock of RFC 7323, if both use it
         self.acked = 0          # what the server has acknowledged, in the capture
@@ -69,12 +93,13 @@ class Talk:
                    dataofs=how.get('dataofs'))
 
     def packet(self, mine, flags, off, data=b'', ack=0, **how):
-        """Any packet. how: ts, tsecr, no_ts, opts, window, urg, dataofs, ttl, badsum, badip, wait (ms before it)."""
+        """Any packet. how: ts, tsecr, no_ts, opts, window, urg, dataofs, ttl, badsum, badip, wait (ms before it), cuts
+        (see fragments())."""
         self.now += int(how.get('wait', 0.1) * MS)
         if self.ts is not None and 'ts' not in how:
             self.ts += int(how.get('wait', 0))
         ends = (self.client, SERVER) if mine else (SERVER, self.client)
-        ip = IP(src=ends[0], dst=ends[1], id=len(self.frames) + 1, flags=2, ttl=how.get('ttl', 64))
+        ip = IP(src=ends[0], dst=ends[1], id=self.ident + len(self.steps) & 0xffff, flags=0 if how.get('cuts') else 2, ttl=how.get('ttl', 64))
         tcp = self._tcp(mine, flags, off, ack if flags & ACK else None, how)
         full = ip / tcp / Raw(data) if data else ip / tcp
         if how.get('badsum'):
@@ -82,10 +107,12 @@ class Talk:
         if how.get('badip'):
             full.chksum = IP(bytes(full)).chksum ^ 0x5555
         macs = ('02:00:00:00:00:01', '02:00:00:00:00:02')
-        raw = bytes(Ether(src=macs[not mine], dst=macs[mine], type=0x0800) / full)
-        self.frames.append(capfile.frame(self.now, raw, len(raw)))
+        link = bytes(Ether(src=macs[not mine], dst=macs[mine], type=0x0800))
+        raw = bytes(full)
+        for piece in fragments(raw, how['cuts']) if how.get('cuts') else [raw]:
+            self.frames.append(capfile.frame(self.now, link + piece, len(link + piece)))
         if mine:
-            self.steps.append(Step(full, bool(how.get('badsum') or how.get('badip'))))
+            self.steps.append(Step(full, bool(how.get('badsum') or how.get('badip')), how.get('cuts')))
         return self
 
     def open(self, timestamps=False, syn_data=b'', **how):
@@ -551,6 +578,107 @@ def data_and_fin_in_a_hole(t):
     t.open().good(5, 10, flags=FIN | PSH | ACK).ack(0).evil(12, 20).ack(0).good(0, 5)
     t.packet(False, FIN | ACK, 0, ack=11).packet(True, ACK, 11, ack=1)
     return GOOD[:10]
+
+
+# ---- fragments (a datagram's payload is here 20 bytes of TCP header and 44 of the stream)
+
+@case()
+def fragments_in_order(t):
+    """ip_frag_queue(): the plain thing."""
+    t.open().good(0, 44, cuts=[(0, 24, 1, 0), (24, 48, 1, 0), (48, 64, 0, 0)]).ack(44).close(44)
+    return GOOD[:44]
+
+
+@case()
+def fragments_backwards(t):
+    """The last one first."""
+    t.open().good(0, 44, cuts=[(48, 64, 0, 0), (24, 48, 1, 0), (0, 24, 1, 0)]).ack(44).close(44)
+    return GOOD[:44]
+
+
+@case()
+def fragment_again_and_altered(t):
+    """inet_frag_queue_insert(): the same range again (IPFRAG_DUP) is thrown away, whatever is in it."""
+    t.open().good(0, 44, cuts=[(0, 24, 1, 0), (24, 48, 1, 0), (24, 48, 1, 1), (0, 24, 1, 1), (48, 64, 0, 0)])
+    t.ack(44).close(44)
+    return GOOD[:44]
+
+
+@case()
+def fragment_within_another(t):
+    """The same for one that lies within a run of those held."""
+    t.open().good(0, 44, cuts=[(0, 48, 1, 0), (24, 32, 1, 1), (48, 64, 0, 0)]).ack(44).close(44)
+    return GOOD[:44]
+
+
+@case(opts=('--overlap', 'linux'))
+def fragments_overlap(t):
+    """inet_frag_queue_insert(): an overlap that is not wholly within (IPFRAG_OVERLAP) ends the whole datagram, and what
+    comes of it later is another one that is never complete. What was in it comes again."""
+    t.open().good(0, 44, cuts=[(0, 32, 1, 0), (24, 48, 1, 1), (24, 48, 1, 0), (48, 64, 0, 0)]).ack(0)
+    t.good(0, 44, wait=300).ack(44).close(44)
+    return GOOD[:44]
+
+
+@case(opts=('--overlap', 'linux'))
+def fragments_overlap_with_other_bytes(t):
+    """The same, and the bytes that come afterwards are not those of the datagram that was lost."""
+    t.open().evil(0, 44, cuts=[(0, 32, 1, 0), (48, 64, 0, 0), (24, 48, 1, 0)]).ack(0)
+    t.good(0, 44, wait=300).ack(44).close(44)
+    return GOOD[:44]
+
+
+@case(opts=('--overlap', 'linux'))
+def fragments_cover_a_held_one(t):
+    """The same for one that covers another and reaches further."""
+    t.open().evil(0, 44, cuts=[(24, 32, 1, 0), (0, 48, 1, 0), (48, 64, 0, 0)]).ack(0)
+    t.good(0, 44, wait=300).ack(44).close(44)
+    return GOOD[:44]
+
+
+@case(counters={'frag-len': 1})
+def fragments_with_two_ends(t):
+    """ip_frag_queue(): a second last fragment that ends elsewhere ends the datagram."""
+    t.open().evil(0, 44, cuts=[(48, 56, 0, 0), (48, 64, 0, 0), (0, 48, 1, 0)]).ack(0)
+    t.good(0, 44, wait=300).ack(44).close(44)
+    return GOOD[:44]
+
+
+@case(opts=('--overlap', 'linux'))
+def fragment_beyond_the_end(t):
+    """The same for one that lies behind the last."""
+    t.open().evil(0, 44, cuts=[(48, 64, 0, 0), (64, 72, 1, 0), (0, 48, 1, 0)]).ack(0)
+    t.good(0, 44, wait=300).ack(44).close(44)
+    return GOOD[:44]
+
+
+@case()
+def fragments_never_complete(t):
+    """One is missing; the segment comes again, whole and different."""
+    t.open().evil(0, 44, cuts=[(0, 24, 1, 0), (48, 64, 0, 0)]).good(0, 44, wait=300).ack(44).close(44)
+    return GOOD[:44]
+
+
+@case(counters={'frag-len': 1})
+def fragment_longer_than_a_datagram(t):
+    """ip_frag_queue(), ip_frag_reasm(): more than 65535 bytes are no datagram."""
+    t.open().evil(0, 44, cuts=[(0, 48, 1, 0), (65528, 65600, 0, 0)]).good(0, 44, wait=300).ack(44).close(44)
+    return GOOD[:44]
+
+
+@case(opts=('--overlap', 'linux'))
+def fragment_of_odd_length(t):
+    """ip_frag_queue(): all but the last are cut to a multiple of 8 bytes; here 28 become 24. (The BSDs drop them.)"""
+    t.open().good(0, 44, cuts=[(0, 28, 1, 0), (24, 48, 1, 0), (48, 64, 0, 0)]).ack(44).close(44)
+    return GOOD[:44]
+
+
+@case(counters={'frag-tiny': 1})
+def fragments_that_are_tiny(t):
+    """The TCP header in three pieces: a host puts them together all the same."""
+    cuts = [(at, at + 8, int(at < 56), 0) for at in range(0, 64, 8)]
+    t.open().good(0, 44, cuts=cuts).ack(44).close(44)
+    return GOOD[:44]
 
 
 # ---- the rest
