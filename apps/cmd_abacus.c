@@ -213,30 +213,17 @@ static void on_rexmit(mctx_t mctx, int sock, int side, event_t event, filter_arg
     w = &b->sub->way[way_to(b, side)];
     w->again_packets++;
     w->again_bytes += info.len;
-    changed = info.content == MOS_REXMIT_CHANGED;
-    if (info.content == MOS_REXMIT_UNKNOWN)
+    if (info.kind == MOS_REXMIT_KEEPALIVE) /* any byte will do (RFC 1122 4.2.3.6) */
+        changed = false;
+    else if (info.content == MOS_REXMIT_UNKNOWN)
         changed = sample_tells(app, b, side, &p, &info);
+    else
+        changed = info.content == MOS_REXMIT_CHANGED;
     if (!changed)
         w->free_bytes += info.new_len ? info.len : p.len32;
 }
 
-/* Where the copies differ, if the library does not say so. */
-static void find_difference(mctx_t mctx, int sock, int side, const struct pkt_info *p,
-                            struct mos_overlap_info *info)
-{
-    static _Thread_local char held[65536];
-    ssize_t n = mtcp_ppeek(mctx, sock, side, held, info->len, info->off);
-
-    for (ssize_t i = 0; i < n; i++) {
-        if (held[i] == (char)p->payload[info->off + (uint64_t)i - p->offset])
-            continue;
-        if (info->differ++ == 0)
-            info->changed_off = info->off + (uint64_t)i;
-        info->changed_len = (uint32_t)(info->off + (uint64_t)i + 1 - info->changed_off);
-    }
-}
-
-/* Both copies are there. Keep-alives may carry any byte (RFC 1122 4.2.3.6) and raise no OVERLAP. */
+/* Both copies are there. */
 static void on_overlap(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
 {
     struct bill *b = bill_of(mctx, sock);
@@ -250,8 +237,6 @@ static void on_overlap(mctx_t mctx, int sock, int side, event_t event, filter_ar
     if (!b || mtcp_getsockopt(mctx, sock, SOL_MONSOCKET, MOS_OVERLAP_INFO, &info, &len) < 0 ||
         info.content != MOS_REXMIT_CHANGED || mtcp_getlastpkt(mctx, sock, side, &p) < 0)
         return;
-    if (info.differ == 0)
-        find_difference(mctx, sock, side, &p, &info);
     c = (struct change){.ts_ns = p.ts_ns,
                         .way = way_to(b, side),
                         .off = info.changed_off,
