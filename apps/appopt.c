@@ -384,7 +384,7 @@ int appopt_parse(struct appopt *opt, const struct command *cmd, int argc, char *
                            .midstream = true,
                            .cores = 1,
                            .batch = 64,
-                           .epoch = 64,
+
                            .timeout = "3600",
                            .sample = 1};
     *status = APP_MISUSE;
@@ -398,6 +398,8 @@ int appopt_parse(struct appopt *opt, const struct command *cmd, int argc, char *
         *status = APP_OK;
         return -1;
     }
+    if (opt->epoch == 0)
+        opt->epoch = opt->interval_ms ? 1 : 64; /* reports are due at the end of an epoch */
     return check_together(opt);
 }
 

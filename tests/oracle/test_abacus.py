@@ -457,7 +457,7 @@ def slow_talk(tmp_path):
 def test_interval(tmp_path):
     """Reports in packet time; numbers only grow; the last is that of a run without."""
     path = slow_talk(tmp_path)
-    bill = abacus(path, '--interval', '2', '--batch', '1', '--epoch', '1')
+    bill = abacus(path, '--interval', '2')
     reports = [r for r in bill.lines if r['record'] == 'subscriber']
     assert [r['final'] for r in reports] == [False] * 4 + [True] or \
         [r['final'] for r in reports] == [False] * 5 + [True]
@@ -474,7 +474,7 @@ def test_interval(tmp_path):
 
 
 def test_reports_in_a_pipe(tmp_path):
-    out = weirtool.run('abacus', '--interval', '2', '--epoch', '1', '-r', slow_talk(tmp_path), code=0).out
+    out = weirtool.run('abacus', '--interval', '2', '-r', slow_talk(tmp_path), code=0).out
     assert '\x1b' not in out and out.count('SUBSCRIBER') >= 4 and out.count('capture') >= 4
     assert not any(line.endswith(' ') for line in out.splitlines())
 
@@ -501,7 +501,7 @@ def on_terminal(*args, env=None):
 
 def test_reports_on_a_terminal(tmp_path):
     """Redrawn in place; the last one stays, complete."""
-    out = on_terminal('abacus', '--interval', '2', '--epoch', '1', '-r', slow_talk(tmp_path))
+    out = on_terminal('abacus', '--interval', '2', '-r', slow_talk(tmp_path))
     screens = out.split('\x1b[H\x1b[J')
     assert len(screens) >= 5 and all('SUBSCRIBER' in s for s in screens[1:])
     assert '10.9.0.1' in screens[-1] and 'capture' in screens[-1]
