@@ -96,6 +96,7 @@ static bool keep_head(struct defrag *d, struct frag_entry *e, struct frag *f)
     e->head = frag_put(d, f, s->pb->data, s->l4_off);
     e->head_l3 = s->l3_off;
     e->head_link_len = s->link_len_off;
+    e->head_linktype = s->pb->linktype;
     e->head_ip_len = s->ip_len;
     e->tcp_at = (uint16_t)f->tcp_at;
     return e->head != 0;
@@ -185,7 +186,7 @@ static struct datagram *make_datagram(struct defrag *d, const struct frag_entry 
     g->pb.flags = PB_DATAGRAM;
     g->pb.nfrags = e->nfrags;
     g->pb.frag_bytes = e->bytes;
-    g->pb.linktype = of->linktype;
+    g->pb.linktype = e->head_linktype; /* the link header is that of the first */
     g->pb.in_if = of->in_if;
     g->pb.realm = of->realm;
     g->pb.ts_ns = of->ts_ns;
@@ -244,6 +245,7 @@ static bool copy_head(struct defrag *d, uint32_t from, uint32_t to, struct frag 
     b->tcp_at = a->tcp_at;
     b->head_l3 = a->head_l3;
     b->head_link_len = a->head_link_len;
+    b->head_linktype = a->head_linktype;
     b->head_ip_len = a->head_ip_len;
     b->nfrags = a->nfrags + 1; /* the one at hand, a repetition there */
     b->bytes = a->bytes + f->s->ip_len;

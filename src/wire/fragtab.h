@@ -48,7 +48,7 @@ struct frag_entry {
     uint32_t top, top_run, runs;
     uint32_t npieces, nfrags, bytes;
     uint32_t head_ip_len;
-    uint16_t head_l3, head_link_len;
+    uint16_t head_l3, head_link_len, head_linktype;
     uint16_t tcp_at; /* where its TCP header begins, once there is a head */
     uint8_t world;   /* enum frag_world */
     bool overlap;
