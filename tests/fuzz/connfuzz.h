@@ -57,6 +57,7 @@ struct cf_world {
     struct cf_peer peer[CF_PEERS];
     struct cf_kid kid[CF_KIDS];
     bool loose;     /* a listener's callbacks were changed: all its children are loose */
+    bool miscounts; /* counters were switched off or on */
     bool any_bytes; /* payload was changed by somebody: bytes are not compared */
     uint32_t calls; /* callbacks so far */
     uint32_t depth, batches;

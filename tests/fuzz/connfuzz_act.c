@@ -52,6 +52,7 @@ static void set_some(int sock, const uint8_t c[3])
         set_int(sock, option, c[2] - 1);
     else
         set_int(sock, option, c[2] % 4);
+    cf.miscounts |= option == MOS_STATS;
 }
 
 static void get_all(int sock)

@@ -54,24 +54,39 @@ static void define_events(void)
     udes[3] = mtcp_alloc_event(MOS_ON_PKT_IN);
 }
 
+/* write_limits: flows, half-open flows, fragments; small, so that they are reached. */
+static size_t write_limits(char *out, size_t room, const uint8_t *h)
+{
+    return (size_t)snprintf(out, room,
+                            "max_flows = %d\nmax_half_open = %d\nfrag_datagrams = %d\n"
+                            "frag_memory = %u\nfrag_pieces = %d\nfrag_timeout = %dms\n",
+                            h[15] & 3 ? 0 : h[15] >> 2 & 3, h[15] & 0x30 ? 0 : h[15] >> 6,
+                            1 + (h[14] & 3), 4096u << (h[14] >> 2 & 3), 2 + (h[14] >> 4 & 7),
+                            h[14] & 128 ? 30000 : 10);
+}
+
 static size_t write_conf(char *out, size_t room, const uint8_t *h)
 {
-    static const char *const
-        csum[] = {"auto", "on", "off", "auto"},
-        *const tw[] = {"0", "1", "60", "0.01"}, *const linger[] = {"0", "50ms", "2", "0"},
-        *const grace[] = {"10ms", "0", "1", "1ms"}, *const gap[] = {"2", "0", "100ms", "off"},
-        *const idle[] = {"30", "1", "-1", "0.1"}, *const flows[] = {"1000", "3", "8", "64"},
-        *const memory[] = {"0", "256K", "1M", "4M"};
-
-    return (size_t)snprintf(
+    static const char *const csum[] = {"auto", "on", "off", "auto"};
+    static const char *const tw[] = {"0", "1", "60", "0.01"};
+    static const char *const linger[] = {"0", "50ms", "2", "0"};
+    static const char *const grace[] = {"10ms", "0", "1", "1ms"};
+    static const char *const gap[] = {"2", "0", "100ms", "off"};
+    static const char *const idle[] = {"30", "1", "-1", "0.1"};
+    static const char *const flows[] = {"1000", "3", "8", "64"};
+    static const char *const memory[] = {"0", "256K", "1M", "4M"};
+    size_t n = (size_t)snprintf(
         out, room,
         "mos {\nstrict = %d\nmidstream = %d\nbuffer = %s\nvlan_in_key = %d\ndrop_orphans = %d\n"
         "checksum = %s\ntcp_tw_interval = %s\nlinger = %s\ngap_grace = %s\ngap_timeout = %s\n"
-        "tcp_timeout = %s\nmax_concurrency = %s\nmemory = %s\nrmem_size = %u\nooo_size = %u\n}\n",
+        "tcp_timeout = %s\nmax_concurrency = %s\nmemory = %s\nrmem_size = %u\nooo_size = %u\n",
         h[0] & 1, h[0] >> 1 & 1, h[0] & 4 ? "always" : "auto", h[0] >> 3 & 1, h[0] >> 4 & 1,
         csum[h[1] & 3], tw[h[1] >> 2 & 3], linger[h[1] >> 4 & 3], grace[h[1] >> 6], gap[h[2] & 3],
         idle[h[2] >> 2 & 3], flows[h[2] >> 4 & 3], memory[h[2] >> 6], 16u << (h[3] & 15),
         16u << (h[3] >> 4));
+
+    n += write_limits(out + n, room - n, h);
+    return n + (size_t)snprintf(out + n, room - n, "}\n");
 }
 
 static void register_one(int sock, event_t ev, bool snd, bool rcv, bool null)
@@ -140,13 +155,13 @@ static void open_sockets(const uint8_t *h)
 static bool set_up(const uint8_t *h)
 {
     struct fuzz_file f;
-    char conf[600];
+    char conf[1000];
     int rc;
 
     memset(cf.kid, 0, sizeof(cf.kid[0]) * CF_KIDS);
     cf.header = h;
     cf.now = UINT64_C(1700000000000000000);
-    cf.any_bytes = cf.loose = false;
+    cf.any_bytes = cf.loose = cf.miscounts = false;
     cf.calls = cf.depth = cf.armed_at = cf.batches = 0;
     cf.n = cf.nlst = 0;
     memset(cf.peer, 0, sizeof(cf.peer));
@@ -263,6 +278,8 @@ static void end(bool at_eof)
         FUZZ_CHECK(mtcp_push(cf.ctx, NULL, 0) == 0, "%s", mtcp_errstr());
         cf_finished();
         assert_pools_empty(&mon_now()->env);
+        FUZZ_CHECK(engine.ctx[0].w.frags.entry.used == 0 && engine.ctx[0].w.frags.block.used == 0,
+                   "fragments are left");
         FUZZ_CHECK(evtab_check(mon_now()->sets), "%s", err_text());
     }
     FUZZ_CHECK(mtcp_destroy_context(cf.ctx) == 0, "%s", mtcp_errstr());
