@@ -210,15 +210,20 @@ static void drop_covered(struct hostq *q, struct span seg)
         take_out(q, i);
 }
 
-/* place: into the queue, as tcp_data_queue_ofo() does. => false: dropped. */
-static bool place(struct hostq *q, struct span seg)
+#define DROPPED UINT64_MAX
+
+/*
+ * place: into the queue, as tcp_data_queue_ofo() does. => where the entry begins that has the
+ * segment now, which is its turn to be drained; none if it was dropped.
+ */
+static uint64_t place(struct hostq *q, struct span seg)
 {
     uint32_t p = rightmost(q), i;
     int d = 1;
 
     if (p && at(q, p)->at.end == seg.start) {
         at(q, p)->at.end = seg.end;
-        return true;
+        return at(q, p)->at.start;
     }
     for (i = p && seg.start < at(q, p)->at.end ? q->root : 0; i; i = at(q, i)->kid[d]) {
         struct span *held = &at(q, i)->at;
@@ -226,32 +231,32 @@ static bool place(struct hostq *q, struct span seg)
         p = i;
         d = seg.start >= held->start;
         if (d && held->end >= seg.end)
-            return false;
+            return DROPPED;
         if (held->end == seg.start) {
             held->end = seg.end;
-            return true;
+            return held->start;
         }
         if (held->start == seg.start) {
             held->end = seg.end;
             drop_covered(q, seg);
-            return true;
+            return seg.start;
         }
     }
     add(q, p, d, seg);
     drop_covered(q, seg);
-    return true;
+    return seg.start;
 }
 
 struct span hosttree_insert(struct hostq *q, struct span seg)
 {
-    struct span run = seg;
+    uint64_t turn = place(q, seg);
 
+    if (turn == DROPPED)
+        return (struct span){0, 0};
     for (uint32_t i = 1; i <= q->n; i++)
-        if (at(q, i)->at.start < seg.start && at(q, i)->at.end > run.start)
-            run.start = at(q, i)->at.end;
-    if (!place(q, seg))
-        run.end = run.start;
-    return run;
+        if (at(q, i)->at.start < turn && at(q, i)->at.end > seg.start)
+            seg.start = at(q, i)->at.end;
+    return seg;
 }
 
 void hosttree_drain(struct hostq *q, uint64_t next)
