@@ -26,7 +26,7 @@ struct slot { /* two to a cache line */
     uint32_t zero;
 };
 
-struct table {
+struct floor_table {
     struct slot *v;
     uint32_t mask;
     size_t bytes;
@@ -41,23 +41,35 @@ struct item {
     uint32_t tcp_len; /* header and payload */
 };
 
-static bool table_init(struct table *t, uint32_t flows)
+struct floor_table *floor_new(uint32_t flows)
 {
+    struct floor_table *t = calloc(1, sizeof(*t));
     uint32_t n = 1024;
 
+    if (t == NULL)
+        return NULL;
     while (n < 2 * flows)
         n *= 2;
     t->mask = n - 1;
     t->bytes = (size_t)n * sizeof(struct slot);
     t->v = mmap(NULL, t->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (t->v == MAP_FAILED)
-        return false;
+    if (t->v == MAP_FAILED) {
+        free(t);
+        return NULL;
+    }
     madvise(t->v, t->bytes, MADV_HUGEPAGE);
     memset(t->v, 0, t->bytes);
-    return true;
+    return t;
 }
 
-static uint32_t home(const struct table *t, const uint32_t addr[2], const uint16_t port[2])
+void floor_free(struct floor_table *t)
+{
+    if (t)
+        munmap(t->v, t->bytes);
+    free(t);
+}
+
+static uint32_t home(const struct floor_table *t, const uint32_t addr[2], const uint16_t port[2])
 {
     return (uint32_t)hash_mix(((uint64_t)addr[0] << 32 | addr[1]) ^
                               ((uint64_t)port[0] << 16 | port[1]) * 0x9e3779b97f4a7c15ull) &
@@ -97,7 +109,7 @@ static bool same(const struct slot *s, const struct item *it)
 }
 
 /* leave: linear probing without gravestones (Knuth 6.4, algorithm R). */
-static void leave(struct table *t, uint32_t i)
+static void leave(struct floor_table *t, uint32_t i)
 {
     for (uint32_t j = (i + 1) & t->mask; t->v[j].live; j = (j + 1) & t->mask) {
         uint32_t h = home(t, t->v[j].addr, t->v[j].port);
@@ -110,7 +122,8 @@ static void leave(struct table *t, uint32_t i)
     t->v[i].live = 0;
 }
 
-static inline void look_up(struct table *t, const struct item *it, struct floor_result *r)
+static inline void look_up(struct floor_table *t, const struct item *it, unsigned work,
+                           struct floor_result *r)
 {
     uint32_t i = it->at;
     uint8_t flags = it->tcp[13];
@@ -120,7 +133,7 @@ static inline void look_up(struct table *t, const struct item *it, struct floor_
         i = (i + 1) & t->mask;
     s = &t->v[i];
     if (!s->live) {
-        if (!(flags & 2))
+        if (!(flags & 2) || (work & FLOOR_KNOWN))
             return;
         *s = (struct slot){
             .addr = {it->addr[0], it->addr[1]}, .port = {it->port[0], it->port[1]}, .live = 1};
@@ -151,7 +164,7 @@ static void verify(const struct item *it, struct floor_result *r)
         r->bad++;
 }
 
-static int decode_batch(const struct preload *p, const struct table *t, uint64_t at,
+static int decode_batch(const struct preload *p, const struct floor_table *t, uint64_t at,
                         struct item *it)
 {
     int n = 0, want = p->n - at < BATCH ? (int)(p->n - at) : BATCH;
@@ -166,29 +179,35 @@ static int decode_batch(const struct preload *p, const struct table *t, uint64_t
     return n;
 }
 
-bool floor_run(const struct preload *p, unsigned work, struct floor_result *r)
+void floor_pass(struct floor_table *t, const struct preload *p, unsigned work,
+                struct floor_result *r)
 {
     struct item it[BATCH];
-    struct table t;
-    uint64_t start;
+    uint64_t start = thread_ns();
 
-    memset(r, 0, sizeof(*r));
-    if (!table_init(&t, p->cfg.concurrent))
-        return false;
-    start = thread_ns();
     for (uint64_t at = 0; at < p->n; at += BATCH) {
-        int n = decode_batch(p, &t, at, it);
+        int n = decode_batch(p, t, at, it);
 
         preload_ahead(p, at + BATCH, BATCH);
         for (int i = 0; i < n; i++) {
-            look_up(&t, &it[i], r);
+            look_up(t, &it[i], work, r);
             if (work & FLOOR_CSUM)
                 verify(&it[i], r);
             if (work & FLOOR_SEARCH)
                 search(&it[i], r);
         }
     }
-    r->ns = thread_ns() - start;
-    munmap(t.v, t.bytes);
+    r->ns += thread_ns() - start;
+}
+
+bool floor_run(const struct preload *p, unsigned work, struct floor_result *r)
+{
+    struct floor_table *t = floor_new(p->cfg.concurrent);
+
+    memset(r, 0, sizeof(*r));
+    if (t == NULL)
+        return false;
+    floor_pass(t, p, work, r);
+    floor_free(t);
     return true;
 }

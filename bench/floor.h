@@ -11,6 +11,7 @@
 enum floor_work {
     FLOOR_SEARCH = 1, /* memmem over each payload */
     FLOOR_CSUM = 2,   /* the TCP checksum of each packet */
+    FLOOR_KNOWN = 4,  /* SYNs enter nothing: look-ups only */
 };
 
 struct floor_result {
@@ -19,6 +20,12 @@ struct floor_result {
     uint64_t ns;             /* thread CPU time of the loop */
 };
 
+/* floor_new: a table for so many flows at a time. => NULL: no memory. */
+struct floor_table *floor_new(uint32_t flows);
+void floor_free(struct floor_table *t);
+/* floor_pass: all packets of p; what is counted is added to *r. */
+void floor_pass(struct floor_table *t, const struct preload *p, unsigned work,
+                struct floor_result *r);
 /* floor_run: one pass over all packets. => false: no memory. */
 bool floor_run(const struct preload *p, unsigned work, struct floor_result *r);
 

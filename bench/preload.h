@@ -20,6 +20,7 @@ struct preload {
     uint8_t **chunk; /* where the frames lie: mapped in pieces, huge pages where there are */
     uint32_t nchunks;
     uint64_t used; /* of the last chunk */
+    bool whole;    /* options are headers, too: preload_ahead fetches two lines */
     struct gen_totals tot;
     struct gen_cfg cfg;
 };
@@ -36,8 +37,11 @@ static inline void preload_ahead(const struct preload *p, uint64_t at, int n)
 {
     uint64_t end = at + (uint64_t)n < p->n ? at + (uint64_t)n : p->n;
 
-    for (; at < end; at++)
+    for (; at < end; at++) {
         prefetch_r(p->pkt[at].data);
+        if (p->whole)
+            prefetch_r(p->pkt[at].data + 64);
+    }
 }
 
 #endif

@@ -92,7 +92,6 @@ void conf_default(struct engine_conf *c)
     c->frag = (struct defrag_conf){
         .datagrams = 4096, .memory = 4 << 20, .pieces = 256, .timeout_ns = 30 * NSEC_PER_SEC};
     c->frag_min = -1;
-    c->seed = 0x57656972;
     c->batch = IO_BURST;
     c->epoch = ENGINE_EPOCH;
 #ifdef WEIR_POISON
@@ -154,9 +153,10 @@ static int store_int(struct reading *r, const struct key *k, const struct conf_i
     if (conf_int(r->f, it, k->min, k->max, &v) < 0)
         return -1;
     n = (int)v;
-    if (k->off == AT(seed))
+    if (k->off == AT(seed)) {
         memcpy(at, &v, sizeof(v));
-    else
+        r->c->seeded = true;
+    } else
         memcpy(at, &n, sizeof(n));
     return 0;
 }

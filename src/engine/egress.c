@@ -73,8 +73,11 @@ int egress_burst(struct io_dev *out, bool forward, struct pktbuf *const *pb, int
                  struct egress *const *e, int ne)
 {
     int refused = 0;
+    bool made = false;
 
-    for (int i = 0; i < n; i++) {
+    for (int c = 0; c < ne; c++)
+        made |= e[c]->first != NULL;
+    for (int i = 0; (made || (forward && out)) && i < n; i++) {
         if (forward && out && !(pb[i]->flags & PB_DROP) && io_tx(out, &pb[i], 1) != 1)
             refused++;
         for (int c = 0; c < ne; c++)

@@ -29,9 +29,10 @@ struct engine_conf {
     int frag_min; /* -1: by strictness (frag.min_tcp has what holds) */
     struct engine_dev dev[ENGINE_DEVS];
     int ndev;
-    char *out;    /* output device, or NULL */
-    char *filter; /* BPF expression on frames, or NULL */
-    uint64_t seed;
+    char *out;     /* output device, or NULL */
+    char *filter;  /* BPF expression on frames, or NULL */
+    uint64_t seed; /* if `seeded`; else the secret is drawn at random */
+    bool seeded;
     int batch; /* frames read at once, 1..64 */
     int epoch; /* frames after which NEW_DATA, timers and ends are told, 1..64 */
     bool poison;
@@ -47,14 +48,25 @@ void conf_drop(struct engine_conf *c);
 
 /* ---- a packet's way (worker.c) ---- */
 
+/* What the gate (gate.c) has found out since a callback ran last. */
+struct gate {
+    bool fresh;     /* it holds */
+    bool open;      /* nothing is noted now */
+    bool drops;     /* a SYN that is noted is dropped */
+    bool filtered;  /* which listeners want a SYN depends on the SYN */
+    uint8_t csum;   /* enum csum_mode of the flows that the SYNs would open */
+    uint64_t match; /* the listeners that want an IPv4 SYN, unless `filtered` */
+    uint64_t until; /* then a half-open flow makes way for a SYN */
+};
+
 struct worker {
     struct mon *m;
     struct seg seg[IO_BURST];
     struct flow_key key[IO_BURST];
     uint32_t hash[IO_BURST];
-    uint8_t end[IO_BURST];  /* which endpoint of the key sent it */
-    bool bare[IO_BURST];    /* a plain SYN, not decoded: perhaps one for the gate */
-    bool gate_drops;        /* SYNs that the gate notes are dropped */
+    uint8_t end[IO_BURST]; /* which endpoint of the key sent it */
+    bool bare[IO_BURST];   /* a plain SYN, not decoded: perhaps one for the gate */
+    struct gate gate;
     int at;                 /* number of the frame being worked off, in its burst */
     bool slots;             /* frames carry that number in pb->slot */
     struct defrag frags;    /* unfinished datagrams; with `slots` the feeder has them */
@@ -87,15 +99,14 @@ struct opening {
     struct synnote note;
 };
 
-/* gate_begin: before a burst that finds the half-open flows at their limit. => may SYNs be noted? */
-bool gate_begin(struct worker *w);
 /*
- * gate_bare_syn: is this frame a SYN of the plainest kind, for which decoding can wait? Then its
- * hash is there and what it needs is on its way. gate_note_bare: if it belongs to no flow and is
- * not to be made one, note it. => false: decode it and go on as with any other.
+ * gate_scan: before a burst that finds the half-open flows at their limit: sets w->bare for SYNs of
+ * the plainest kind, for which decoding can wait, and fetches what they need.
+ * gate_run: the bare SYNs from frame i on, as far as they belong to no flow and are not to be made
+ * one: noted and done with. => the first frame that is something else: decode it if it is bare.
  */
-bool gate_bare_syn(struct worker *w, const struct pktbuf *pb, int i);
-bool gate_note_bare(struct worker *w, struct pktbuf *pb, int i);
+void gate_scan(struct worker *w, struct pktbuf *const *pb, int n);
+int gate_run(struct worker *w, struct pktbuf *const *pb, int i, int n);
 /*
  * gate_admit: the half-open flows are at their limit: may this segment open one more? Perhaps the
  * oldest makes way. => false: its SYN was noted, or refused for its checksum.

@@ -15,12 +15,16 @@
  */
 #include "engine/engine.h"
 
+#include <endian.h>
+#include <netinet/in.h>
 #include <string.h>
 
+#include "flow/buckets.h"
+#include "flow/keyhash.h"
 #include "wire/csum.h"
 #include "wire/decode.h"
 
-#define NOTES       (1u << 16) /* 1 MB: stays in the cache */
+#define NOTES       (1u << 15) /* 512 KB: stays in the cache */
 #define NOTES_FEW   (1u << 10)
 #define AGAIN_NS    (200 * NSEC_PER_MSEC) /* a SYN so much later is sent again, not doubled */
 #define SYN_BITS    (TH_FIN_ | TH_SYN_ | TH_RST_ | TH_PSH_ | TH_ACK_ | TH_URG_)
@@ -55,10 +59,43 @@ static bool notes_made(struct mon *m)
     return synnotes_init(&m->env.notes, n, &m->env.acct);
 }
 
-bool gate_begin(struct worker *w)
+/* plain_match: which listeners want an IPv4 SYN, if that does not depend on filters. */
+static uint64_t plain_match(const struct mon *m, bool *filtered)
 {
-    w->gate_drops = app_in_the_way(w->m);
-    return !w->m->raw_sockets && notes_made(w->m);
+    uint64_t match = 0;
+
+    *filtered = false;
+    for (int i = 0; i < m->nlst; i++) {
+        const struct listener *l = &m->lst[i];
+
+        if (!l->started || l->raw || l->closed || l->domain == AF_INET6)
+            continue;
+        *filtered |= l->syn.expr != NULL;
+        match |= 1ULL << i;
+    }
+    return match;
+}
+
+/* csum_mode: of the flow that it would be: the first listener's that takes it (sock.c). */
+static uint8_t csum_mode(const struct mon *m, uint64_t match)
+{
+    const struct listener *l = &m->lst[__builtin_ctzll(match)];
+
+    return l->csum >= 0 ? (uint8_t)l->csum : m->env.cfg.csum;
+}
+
+/* refresh: a callback may have changed anything. */
+static void refresh(struct worker *w)
+{
+    struct mon *m = w->m;
+    struct gate *g = &w->gate;
+
+    g->match = plain_match(m, &g->filtered);
+    g->open = !mon_half_full(m) || m->raw_sockets || g->match == 0 || !notes_made(m);
+    g->drops = app_in_the_way(m);
+    g->csum = g->match ? csum_mode(m, g->match) : CSUM_OFF;
+    g->until = g->open ? 0 : mon_half_due(m);
+    g->fresh = true;
 }
 
 /* ---- plain SYNs ---- */
@@ -79,61 +116,72 @@ static inline uint32_t get32(const uint8_t *p)
     return v;
 }
 
+static inline uint64_t get64(const uint8_t *p)
+{
+    uint64_t v;
+
+    memcpy(&v, p, 8);
+    return v;
+}
+
+/* The frame's bytes 12-15 and 20-23 (type, version, header length; fragment, protocol), 46-47. */
+#define PLAIN_A 0x0800450000000000ULL
+#define MASK_A  0xffffff0000000000ULL
+#define PLAIN_B 0x0000000600000000ULL
+#define MASK_B  0x3fff00ff00000000ULL
+
 /*
- * is_plain: whole, with no payload; what decode would make of it is known without it. => length of
- * the datagram, 0: not plain.
+ * is_plain: whole, with no payload; what decode would make of it is known without it. The length of
+ * the datagram is that of its headers.
  */
-static inline uint32_t is_plain(const struct pktbuf *pb)
+static inline bool is_plain(const struct pktbuf *pb)
 {
     const uint8_t *p = pb->data;
-    uint32_t len, hlen;
+    uint32_t len;
 
-    if (pb->linktype != DLT_EN10MB || pb->len < PLAIN || pb->wire_len > pb->len || pb->realm ||
-        get16(p + 12) != __builtin_bswap16(0x0800) || p[14] != 0x45 || p[23] != 6 ||
-        (get16(p + 20) & __builtin_bswap16(0x3fff)) || (p[47] & SYN_BITS) != TH_SYN_)
-        return 0;
-    len = __builtin_bswap16(get16(p + 16));
-    hlen = (p[46] >> 4) * 4u;
-    return hlen >= TCP && len == IP4 + hlen && ETHER + len <= pb->len ? len : 0;
-}
-
-bool gate_bare_syn(struct worker *w, const struct pktbuf *pb, int i)
-{
-    const uint8_t *p = pb->data;
-    uint32_t src, dst, addr[2];
-    uint16_t port[2];
-    int from;
-
-    if (!is_plain(pb))
+    if (pb->linktype != DLT_EN10MB || pb->len < PLAIN ||
+        (get64(p + 12) & htobe64(MASK_A)) != htobe64(PLAIN_A) ||
+        (get64(p + 20) & htobe64(MASK_B)) != htobe64(PLAIN_B) || (p[47] & SYN_BITS) != TH_SYN_)
         return false;
-    src = get32(p + 26);
-    dst = get32(p + 30);
-    /* key.h: the smaller address comes first, then the smaller port, as bytes */
-    from = src == dst ? __builtin_bswap16(get16(p + 34)) > __builtin_bswap16(get16(p + 36))
-                      : __builtin_bswap32(src) > __builtin_bswap32(dst);
-    addr[from] = src;
-    addr[!from] = dst;
-    port[from] = get16(p + 34);
-    port[!from] = get16(p + 36);
-    w->end[i] = (uint8_t)from;
-    w->hash[i] = key_hash_v4(addr, port, 0, 6, w->m->env.ft.secret);
-    ftable_prefetch(&w->m->env.ft, w->hash[i]);
-    prefetch_w(synnote_at(&w->m->env.notes, w->hash[i]));
-    return true;
+    len = be16toh(get16(p + 16));
+    return len == IP4 + (p[46] >> 4) * 4u && len >= IP4 + TCP && ETHER + len <= pb->len &&
+           pb->wire_len <= pb->len && pb->realm == 0 && pb->flags == 0;
 }
 
-/* csum_bits: what is known of the checksums of a plain SYN. */
-static inline uint32_t csum_bits(const uint8_t *ip, uint32_t len)
+/* hash_bare: hash and sender's endpoint, as key_of_seg and ftable_hash would give them. */
+static inline void hash_bare(struct worker *w, const uint8_t *p, int i)
 {
-    const uint32_t tcp = len - IP4;
-    uint64_t head = 0, sum = (uint64_t)__builtin_bswap16(6) + __builtin_bswap16((uint16_t)tcp);
+    const uint32_t src = get32(p + 26), dst = get32(p + 30);
+    const uint16_t sport = get16(p + 34), dport = get16(p + 36);
+    uint32_t addr[2];
+    uint16_t port[2];
+    bool from;
 
-    for (int i = 0; i < IP4; i += 4)
-        head += get32(ip + i);
-    sum += (uint64_t)get32(ip + 12) + get32(ip + 16);
-    for (uint32_t i = 0; i < tcp; i += 4)
-        sum += get32(ip + IP4 + i);
-    return (csum_fold(head) | csum_fold(sum)) == 0 ? NOTE_CSUM_GOOD : NOTE_CSUM_WRONG;
+    /* key.h: the smaller address comes first, then the smaller port, as bytes */
+    from = src == dst ? be16toh(sport) > be16toh(dport) : be32toh(src) > be32toh(dst);
+    addr[0] = from ? dst : src;
+    addr[1] = from ? src : dst;
+    port[0] = from ? dport : sport;
+    port[1] = from ? sport : dport;
+    w->end[i] = from;
+    w->hash[i] = key_hash_v4(addr, port, 0, 6, w->m->env.ft.secret);
+}
+
+void gate_scan(struct worker *w, struct pktbuf *const *pb, int n)
+{
+    const struct buckets *b = ftable_slots(&w->m->env.ft);
+
+    refresh(w);
+    if (w->gate.open)
+        return;
+    for (int i = 0; i < n; i++) {
+        if (!is_plain(pb[i]))
+            continue;
+        w->bare[i] = true;
+        hash_bare(w, pb[i]->data, i);
+        prefetch_r(bucket_at(b, bucket_no(b, w->hash[i])));
+        prefetch_w(synnote_at(&w->m->env.notes, w->hash[i]));
+    }
 }
 
 static uint32_t option_bits(const struct seg *s)
@@ -142,67 +190,104 @@ static uint32_t option_bits(const struct seg *s)
            (s->flags & SEG_SACKOK ? NOTE_SACKOK : 0) | (s->flags & SEG_TS ? NOTE_TS : 0);
 }
 
-/* csum_mode: of the flow that it would be: the first listener's that takes it (sock.c). */
-static uint8_t csum_mode(const struct mon *m, uint64_t match)
+/*
+ * bare_options: of a plain SYN: what Linux sends (MSS, SACK permitted, timestamps, NOP, window
+ * scale) is known at sight. => false: malformed.
+ */
+static inline bool bare_options(const uint8_t *p, uint32_t len, uint32_t *bits, uint32_t *tsval)
 {
-    const struct listener *l = &m->lst[__builtin_ctzll(match)];
+    struct seg s;
 
-    return l->csum >= 0 ? (uint8_t)l->csum : m->env.cfg.csum;
+    *tsval = 0;
+    if (len == 0)
+        return true;
+    if (len == 20 && get16(p) == htobe16(0x0204) && get32(p + 4) == htobe32(0x0402080a) &&
+        p[16] == 1 && p[17] == 3 && p[18] == 3 && p[19] <= 14) {
+        *bits |= NOTE_HAS_WSCALE | NOTE_SACKOK | NOTE_TS | p[19];
+        *tsval = be32toh(get32(p + 8));
+        return true;
+    }
+    s.flags = s.tsval = 0;
+    decode_tcp_options(&s, p, len);
+    *bits |= option_bits(&s);
+    *tsval = s.tsval;
+    return !(s.flags & SEG_OPT_BAD);
 }
 
-/* again: was this SYN noted a while ago? Its sender is no random source. */
+/* is_noted: is this the note of this SYN? again: and an old one? Its sender is no random source. */
+static inline bool is_noted(const struct synnote *n, uint32_t hash, uint32_t isn)
+{
+    return unlikely(n->hash == hash) && n->isn == isn && (n->meta & NOTE_USED);
+}
+
 static bool again(const struct synnote *n, uint32_t hash, uint32_t isn, uint64_t now)
 {
-    return n->hash == hash && n->isn == isn && (n->meta & NOTE_USED) &&
-           synnote_age(n, now) >= AGAIN_NS;
+    return is_noted(n, hash, isn) && synnote_age(n, now) >= AGAIN_NS;
 }
 
-static void note(struct worker *w, struct pktbuf *pb, int i, uint32_t isn, uint32_t tsval,
-                 uint32_t bits)
+static inline void note(struct worker *w, struct synnote *n, struct pktbuf *pb, int i,
+                        struct synnote what)
 {
     struct mon *m = w->m;
-    struct synnote *n = synnote_at(&m->env.notes, w->hash[i]);
 
     m->env.reasons[REASON_SYN_GATED]++;
-    if (w->gate_drops) {
+    if (w->gate.drops) {
         pb->flags |= PB_DROP;
         m->env.reasons[REASON_SYN_GATE_DROP]++;
     }
-    if (n->hash == w->hash[i] && n->isn == isn && (n->meta & NOTE_USED))
-        return; /* doubled on the way: its time stays */
-    *n = (struct synnote){.hash = w->hash[i], .isn = isn, .tsval = tsval};
-    n->meta = bits | (w->end[i] ? NOTE_CLI_IS_1 : 0) | NOTE_USED | synnote_time(m->env.now);
+    what.hash = w->hash[i];
+    what.meta |= (w->end[i] ? NOTE_CLI_IS_1 : 0) | NOTE_USED | synnote_time(m->env.now);
+    *n = what;
 }
 
-bool gate_note_bare(struct worker *w, struct pktbuf *pb, int i)
+/* filter_says: where the listeners have filters. => are there listeners, and what of checksums? */
+static bool filter_says(struct worker *w, const uint8_t *ip, uint32_t len, uint8_t *csum)
+{
+    uint64_t match = mon_match_syn(w->m, ip, len, len, false);
+
+    if (match)
+        *csum = csum_mode(w->m, match);
+    return match != 0;
+}
+
+/*
+ * note_bare: one that gate_scan has found, if it belongs to no flow, is not noted yet, and is not to
+ * be made a flow. => false: none of these.
+ */
+static inline bool note_bare(struct worker *w, struct pktbuf *pb, int i)
+{
+    const struct mon *m = w->m;
+    const uint8_t *ip = pb->data + ETHER;
+    const uint32_t len = IP4 + (ip[IP4 + 12] >> 4) * 4u;
+    struct synnote *n = synnote_at(&m->env.notes, w->hash[i]);
+    struct synnote what = {.isn = be32toh(get32(ip + IP4 + 4))};
+    uint8_t csum = w->gate.csum;
+
+    if (unlikely(m->env.now >= w->gate.until) ||
+        buckets_maybe(ftable_slots(&m->env.ft), w->hash[i]) || is_noted(n, w->hash[i], what.isn) ||
+        (unlikely(w->gate.filtered) && !filter_says(w, ip, len, &csum)) ||
+        unlikely(csum == CSUM_ON) || /* it is verified on the common way */
+        !bare_options(ip + IP4 + TCP, len - IP4 - TCP, &what.meta, &what.tsval))
+        return false;
+    note(w, n, pb, i, what);
+    return true;
+}
+
+int gate_run(struct worker *w, struct pktbuf *const *pb, int i, int n)
 {
     struct mon *m = w->m;
-    const uint8_t *ip = pb->data + ETHER;
-    const uint32_t len = is_plain(pb), isn = __builtin_bswap32(get32(ip + IP4 + 4));
-    struct seg s;
-    uint32_t bits = 0;
-    uint64_t match;
-    uint8_t mode;
 
-    if (!mon_half_full(m) || mon_half_due(m) || ftable_maybe(&m->env.ft, w->hash[i]) ||
-        again(synnote_at(&m->env.notes, w->hash[i]), w->hash[i], isn, m->env.now))
-        return false;
-    match = mon_match_syn(m, ip, len, len, false);
-    if (match == 0 || (pb->flags & (PB_CSUM_BAD | PB_CSUM_PART | PB_CSUM_GOOD)))
-        return false;
-    mode = csum_mode(m, match);
-    if (mode != CSUM_OFF)
-        bits = csum_bits(ip, len);
-    if (mode == CSUM_ON && bits == NOTE_CSUM_WRONG)
-        return false;
-    s.flags = 0;
-    s.tsval = 0;
-    if (len > IP4 + TCP)
-        decode_tcp_options(&s, ip + IP4 + TCP, len - IP4 - TCP);
-    if (s.flags & SEG_OPT_BAD)
-        return false;
-    note(w, pb, i, isn, s.tsval, bits | option_bits(&s));
-    return true;
+    if (unlikely(!w->gate.fresh))
+        refresh(w);
+    for (; i < n && w->bare[i]; i++) {
+        if (pb[i]->clock_ns > m->env.now)
+            m->env.now = pb[i]->clock_ns;
+        if (unlikely(!note_bare(w, pb[i], i)))
+            break;
+        m->npackets++;
+        m->nbytes += pb[i]->wire_len;
+    }
+    return i;
 }
 
 /* ---- any segment ---- */
@@ -232,6 +317,19 @@ bool gate_hopeless(struct worker *w, const struct seg *s, uint64_t match)
     return true;
 }
 
+/* note_seg: a SYN of any shape. One that was doubled on the way keeps its time. */
+static void note_seg(struct worker *w, struct seg *s, int i, uint32_t csum)
+{
+    struct synnote *n = synnote_at(&w->m->env.notes, w->hash[i]), was = *n;
+
+    note(w, n, s->pb, i,
+         (struct synnote){.isn = s->seq,
+                          .tsval = s->flags & SEG_TS ? s->tsval : 0,
+                          .meta = csum | option_bits(s)});
+    if (is_noted(&was, w->hash[i], s->seq))
+        *n = was;
+}
+
 bool gate_admit(struct worker *w, struct seg *s, int i, const struct opening *o)
 {
     struct mon *m = w->m;
@@ -243,15 +341,14 @@ bool gate_admit(struct worker *w, struct seg *s, int i, const struct opening *o)
             mon_evict_half(m);
         return true;
     }
-    w->gate_drops = app_in_the_way(m);
-    if (mon_half_due(m) || !notes_made(m) ||
+    refresh(w);
+    if (m->env.now >= w->gate.until || !notes_made(m) ||
         again(synnote_at(&m->env.notes, w->hash[i]), w->hash[i], s->seq, m->env.now)) {
         m->half_evicted = m->env.now;
         mon_evict_half(m);
         return true;
     }
-    note(w, s->pb, i, s->seq, s->flags & SEG_TS ? s->tsval : 0,
-         option_bits(s) | (csum_mode(m, o->match) == CSUM_OFF ? 0 : csum_known(s)));
+    note_seg(w, s, i, csum_mode(m, o->match) == CSUM_OFF ? 0 : csum_known(s));
     return false;
 }
 

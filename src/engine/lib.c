@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 
 #include <compat/cpu.h>
@@ -82,6 +83,21 @@ int mtcp_core_affinitize(int cpu)
                : 0;
 }
 
+/*
+ * draw_seed: the secret of the hash functions, if the configuration gives none: who does not know it
+ * cannot choose keys that meet in one place. What is told does not depend on it. Where the system
+ * has no randomness yet, an address of this process has to do.
+ */
+static void draw_seed(struct engine_conf *c)
+{
+    struct timespec ts;
+
+    if (c->seeded || getrandom(&c->seed, sizeof(c->seed), GRND_NONBLOCK) == sizeof(c->seed))
+        return;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    c->seed = hash_mix((uint64_t)(uintptr_t)c ^ (uint64_t)ts.tv_nsec << 32);
+}
+
 static int init(const char *conf)
 {
     struct sigaction sa = {.sa_handler = interrupted, .sa_flags = SA_RESTART};
@@ -90,6 +106,7 @@ static int init(const char *conf)
     if (conf_read(&engine.conf, conf) < 0)
         return -1;
     snprintf(note, sizeof(note), "%s", err_text());
+    draw_seed(&engine.conf);
     engine.broke = 0;
     engine.why[0] = '\0';
     engine.end_now = 0;
@@ -208,7 +225,7 @@ static mctx_t create(int cpu)
     struct ctx *c = &engine.ctx[cpu];
 
     engine.conf.mon.max_sock = (uint32_t)engine.conf.pub.max_concurrency;
-    engine.conf.mon.secret = hash_mix((uint64_t)engine.conf.seed);
+    engine.conf.mon.secret = hash_mix(engine.conf.seed);
     memset(c, 0, sizeof(*c));
     c->m = mon_create(cpu, &engine.conf.mon);
     if (c->m == NULL)

@@ -401,33 +401,40 @@ static void prefetch_burst(struct worker *w, int n)
 {
     struct ftable *ft = &w->m->env.ft;
 
-    for (int i = 0; i < n; i++)
-        if (!w->bare[i] && w->seg[i].level == SEG_TCP)
-            ftable_prefetch_record(ft, w->hash[i]);
-    for (int i = 0; i < n; i++)
-        if (!w->bare[i] && w->seg[i].level == SEG_TCP)
-            prefetch_child(w->m, ftable_guess(ft, w->hash[i]));
+    uint8_t tcp[IO_BURST];
+    int k = 0;
+
+    for (int i = 0; i < n; i++) {
+        if (w->bare[i] || w->seg[i].level != SEG_TCP)
+            continue;
+        ftable_prefetch_record(ft, w->hash[i]);
+        tcp[k++] = (uint8_t)i;
+    }
+    for (int i = 0; i < k; i++)
+        prefetch_child(w->m, ftable_guess(ft, w->hash[tcp[i]]));
 }
 
 void worker_burst(struct worker *w, struct pktbuf *const *pb, int n)
 {
-    bool gate = unlikely(mon_half_full(w->m)) && gate_begin(w);
-
     if (unlikely(w->froom.at))
         frag_room_empty(&w->froom, engine.conf.poison);
-    for (int i = 0; i < n; i++) {
-        w->bare[i] = gate && gate_bare_syn(w, pb[i], i);
+    memset(w->bare, 0, sizeof(w->bare));
+    if (unlikely(mon_half_full(w->m)))
+        gate_scan(w, pb, n);
+    for (int i = 0; i < n; i++)
         if (!w->bare[i])
             look_at(w, pb[i], i);
-    }
     prefetch_burst(w, n);
     for (int i = 0; i < n; i++) {
-        account(w, pb[i], i);
-        if (w->bare[i]) {
-            if (likely(gate_note_bare(w, pb[i], i)))
-                continue;
-            look_at(w, pb[i], i); /* not for the gate: as any other */
+        if (unlikely(w->bare[i])) {
+            i = gate_run(w, pb, i, n);
+            if (i == n)
+                break;
         }
+        account(w, pb[i], i);
+        if (unlikely(w->bare[i])) /* not for the gate: as any other */
+            look_at(w, pb[i], i);
         worker_input(w, &w->seg[i], i);
+        w->gate.fresh = false;
     }
 }

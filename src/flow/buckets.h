@@ -101,4 +101,13 @@ static inline uint32_t bucket_match(const struct bucket *l, uint32_t hash)
 }
 #endif
 
+/* buckets_maybe: is anything of this tag where a look-up of this hash goes? */
+static inline bool buckets_maybe(const struct buckets *b, uint32_t hash)
+{
+    for (const struct bucket *l = bucket_at(b, bucket_no(b, hash)); l; l = bucket_over(b, l))
+        if (unlikely(bucket_match(l, hash)))
+            return true;
+    return false;
+}
+
 #endif

@@ -9,6 +9,7 @@
 #include "flow/key.h"
 
 #include "base/hash.h"
+#include "flow/keyhash.h"
 
 #include <endian.h>
 #include <string.h>
@@ -49,24 +50,6 @@ int key_of_seg(struct flow_key *k, const struct seg *s)
                     s->pb->realm);
 }
 
-static uint64_t seed_of(uint8_t proto, uint64_t secret)
-{
-    return secret + proto * 0x9e3779b97f4a7c15ULL;
-}
-
-uint32_t key_hash_v4(const uint32_t addr[2], const uint16_t port[2], uint32_t realm, uint8_t proto,
-                     uint64_t secret)
-{
-    uint8_t p[16];
-    uint64_t h;
-
-    memcpy(p, addr, 8);
-    memcpy(p + 8, port, 4);
-    memcpy(p + 12, &realm, 4);
-    h = hash_bytes(p, sizeof(p), seed_of(proto, secret));
-    return (uint32_t)(h ^ h >> 32);
-}
-
 uint32_t key_hash(const struct flow_key *k, uint64_t secret)
 {
     uint32_t addr[2];
@@ -77,7 +60,7 @@ uint32_t key_hash(const struct flow_key *k, uint64_t secret)
         memcpy(&addr[1], k->addr[1], 4);
         return key_hash_v4(addr, k->port, k->realm, k->proto, secret);
     }
-    h = hash_bytes(k, KEY6_BYTES, seed_of(k->proto, secret));
+    h = hash_bytes(k, KEY6_BYTES, key_seed(k->proto, secret));
     return (uint32_t)(h ^ h >> 32);
 }
 

@@ -32,10 +32,6 @@ int key_make(struct flow_key *k, bool v6, const void *src, uint16_t sport, const
 /* key_hash: keyed with the run's secret; equal for both directions. */
 uint32_t key_hash(const struct flow_key *k, uint64_t secret);
 
-/* key_hash_v4: the same from the parts of an IPv4 key, in its order. */
-uint32_t key_hash_v4(const uint32_t addr[2], const uint16_t port[2], uint32_t realm, uint8_t proto,
-                     uint64_t secret);
-
 bool key_eq(const struct flow_key *a, const struct flow_key *b);
 
 #endif

@@ -215,14 +215,9 @@ const struct flow *ftable_guess(const struct ftable *t, uint32_t hash)
     return ref & FLOW_TOMB ? NULL : flow_at(t, ref & REF_IDX);
 }
 
-bool ftable_maybe(const struct ftable *t, uint32_t hash)
+const struct buckets *ftable_slots(const struct ftable *t)
 {
-    const struct buckets *b = slots_of(t);
-
-    for (const struct bucket *l = bucket_at(b, bucket_no(b, hash)); l; l = bucket_over(b, l))
-        if (unlikely(bucket_match(l, hash)))
-            return true;
-    return false;
+    return slots_of(t);
 }
 
 static bool same_key(const struct ftable *t, const struct flow_tomb *id, const struct flow_key *k)

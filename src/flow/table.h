@@ -35,6 +35,8 @@ struct ftable {
     struct memacct *acct;
 };
 
+struct buckets;
+
 /* What a look-up found. */
 struct flow_hit {
     uint32_t idx;   /* 0: none; with FLOW_TOMB: a tombstone (tomb_at) */
@@ -69,8 +71,8 @@ void ftable_prefetch_record(const struct ftable *t, uint32_t hash);
  */
 const struct flow *ftable_guess(const struct ftable *t, uint32_t hash);
 
-/* ftable_maybe: can a look-up of this hash find anything? No key is compared. */
-bool ftable_maybe(const struct ftable *t, uint32_t hash);
+/* ftable_slots: the slots themselves (flow/buckets.h), for who looks before he has a key. */
+const struct buckets *ftable_slots(const struct ftable *t);
 
 /*
  * ftable_find: the flow with this key; `end` is the endpoint (0/1 of the key) that sent the

@@ -76,12 +76,13 @@ bool mon_evict(struct mon *m)
                                                                        : REASON_EVICTED_LIVE);
 }
 
-bool mon_half_due(const struct mon *m)
+uint64_t mon_half_due(const struct mon *m)
 {
     const struct ftable *ft = &m->env.ft;
+    uint64_t old = ft->half.head ? flow_at(ft, ft->half.head)->last + HALF_OLD : UINT64_MAX;
+    uint64_t gap = m->half_evicted + HALF_GAP;
 
-    return ft->half.head && m->env.now - flow_at(ft, ft->half.head)->last >= HALF_OLD &&
-           m->env.now - m->half_evicted >= HALF_GAP;
+    return old > gap ? old : gap;
 }
 
 /*

@@ -285,10 +285,10 @@ bool mon_evict(struct mon *m);
 /* mon_evict_half: end the oldest half-open flow. => false: there is none. */
 bool mon_evict_half(struct mon *m);
 /*
- * mon_half_due: are as many flows half open as may be, and is the oldest of them old enough to make
- * way for a SYN (a second without a packet; one eviction a millisecond)?
+ * mon_half_due: when the oldest half-open flow is old enough to make way for a SYN (a second without
+ * a packet; one eviction a millisecond).
  */
-bool mon_half_due(const struct mon *m);
+uint64_t mon_half_due(const struct mon *m);
 /* mon_entered: a new flow is half open from now on, unless it was picked up behind its handshake. */
 void mon_entered(struct mon *m, uint32_t idx);
 /* mon_reclass: after a packet: has the handshake ended, has it begun to close? */

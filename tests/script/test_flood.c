@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * test_flood.c: too many half-open connections. What the gate notes must open its flow as if the SYN
+ * had been seen, whatever the SYN looked like; who is behind a SYN gets in, who is not does not, and
+ * nothing that carries bytes goes.
+ */
+#include "pushfix.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <netinet/in.h>
+
+#define HALF 64
+
+static int evicted, started, ended_evicted;
+static uint64_t bytes;
+static uint8_t got[4096];
+
+static void on_evict(mctx_t m, int sock, int side, event_t ev, filter_arg_t *arg)
+{
+    evicted++;
+}
+
+static void on_start(mctx_t m, int sock, int side, event_t ev, filter_arg_t *arg)
+{
+    started++;
+}
+
+static void on_data(mctx_t m, int sock, int side, event_t ev, filter_arg_t *arg)
+{
+    ssize_t n;
+
+    while ((n = mtcp_peek(m, sock, side, (char *)got + bytes, sizeof(got) - bytes)) > 0)
+        bytes += (uint64_t)n;
+    assert_true(n == 0);
+    fix.child = sock;
+}
+
+static void on_end(mctx_t m, int sock, int side, event_t ev, filter_arg_t *arg)
+{
+    struct mos_flow_info info;
+    socklen_t len = sizeof(info);
+
+    assert_int_equal(mtcp_getsockopt(m, sock, SOL_MONSOCKET, MOS_FLOW_INFO, &info, &len), 0);
+    ended_evicted += info.reason == MOS_END_EVICTED;
+}
+
+static void up(const char *keys, int start_hook)
+{
+    char path[] = "/tmp/flood.XXXXXX";
+    int fd = mkstemp(path);
+    FILE *fp = fdopen(fd, "w");
+
+    fprintf(fp, "mos {\n max_half_open = %d\n %s\n}\n", HALF, keys);
+    fclose(fp);
+    memset(&fix, 0, sizeof(fix));
+    evicted = started = ended_evicted = 0;
+    bytes = 0;
+    fix.now = FIX_START;
+    assert_int_equal(mtcp_init(path), 0);
+    unlink(path);
+    fix.ctx = mtcp_create_context(0);
+    assert_non_null(fix.ctx);
+    fix.lst = mtcp_socket(fix.ctx, AF_UNSPEC, MOS_SOCK_MONITOR_STREAM, 0);
+    assert_int_equal(mtcp_register_callback(fix.ctx, fix.lst, MOS_ON_EVICT, MOS_NULL, on_evict), 0);
+    assert_int_equal(
+        mtcp_register_callback(fix.ctx, fix.lst, MOS_ON_CONN_START, start_hook, on_start), 0);
+    assert_int_equal(
+        mtcp_register_callback(fix.ctx, fix.lst, MOS_ON_CONN_NEW_DATA, MOS_NULL, on_data), 0);
+    assert_int_equal(mtcp_register_callback(fix.ctx, fix.lst, MOS_ON_CONN_END, MOS_HK_RCV, on_end),
+                     0);
+}
+
+static void down(void)
+{
+    assert_int_equal(fix_down(NULL), 0);
+}
+
+static uint64_t stat_of(const char *name)
+{
+    static struct mos_stat v[256];
+    socklen_t len = sizeof(v);
+
+    assert_int_equal(mtcp_getsockopt(fix.ctx, fix.lst, SOL_MONSOCKET, MOS_STATS, v, &len), 0);
+    for (size_t i = 0; i < len / sizeof(v[0]); i++)
+        if (strcmp(v[i].name, name) == 0)
+            return v[i].value;
+    fail_msg("no counter %s", name);
+    return 0;
+}
+
+/* syns: n SYNs of as many sources, from number `from` on, in batches. */
+static void syns(int from, int n)
+{
+    static char src[64][20];
+    struct frame f[64];
+    int k = 0;
+
+    for (int i = from; i < from + n; i++) {
+        snprintf(src[k], sizeof(src[k]), "172.16.%d.%d", i >> 8, i & 255);
+        f[k] = (struct frame){.src = src[k], .flags = "S", .seq = 77};
+        if (++k == 64 || i == from + n - 1) {
+            fix_batch(f, k);
+            k = 0;
+        }
+    }
+}
+
+static struct mos_flow_info info_of(int child)
+{
+    struct mos_flow_info v;
+    socklen_t len = sizeof(v);
+
+    assert_int_equal(mtcp_getsockopt(fix.ctx, child, SOL_MONSOCKET, MOS_FLOW_INFO, &v, &len), 0);
+    return v;
+}
+
+/* The limit holds, the surplus is noted, and what has come is forwarded. */
+static void surplus_is_noted(void **state)
+{
+    up("", MOS_HK_RCV);
+    syns(0, 300);
+    assert_int_equal(stat_of("half_open_now"), HALF);
+    assert_int_equal(stat_of("flows_now"), HALF);
+    assert_int_equal(stat_of("syn-gated"), 300 - HALF);
+    assert_int_equal(stat_of("syn-gate-drop"), 0);
+    assert_int_equal(stat_of("orphan"), 0);
+    assert_int_equal(evicted, 0);
+    assert_false(fix.last[0].verdict & MTCP_FRAME_DROP);
+    down();
+}
+
+/* talk: a handshake in the midst of a flood, then bytes both ways. => its child. */
+static void talk(struct frame syn, const char *cli, const char *svr)
+{
+    struct frame f = syn;
+    int before;
+
+    syns(2000 + syn.sport, 1); /* takes the place that the last one has left */
+    before = started;
+    f.flags = "S";
+    f.seq = FIX_CLI;
+    fix_push(f);
+    syns(1000, 10);
+    f = syn;
+    f.reply = true;
+    f.mss = f.wscale = 0;
+    f.ts[0] = 0;
+    f.flags = "S.";
+    f.seq = FIX_SVR;
+    f.ack = FIX_CLI + 1;
+    fix_push(f);
+    assert_int_equal(started, before + 1);
+    f = syn;
+    f.mss = f.wscale = 0;
+    f.ts[0] = 0;
+    f.flags = ".";
+    f.seq = FIX_CLI + 1;
+    f.ack = FIX_SVR + 1;
+    fix_push(f);
+    f.flags = "P.";
+    f.payload = cli;
+    bytes = 0;
+    fix_push(f);
+    assert_int_equal(bytes, strlen(cli));
+    assert_memory_equal(got, cli, bytes);
+    f.reply = true;
+    f.seq = FIX_SVR + 1;
+    f.ack = FIX_CLI + 1 + (uint32_t)strlen(cli);
+    f.payload = svr;
+    bytes = 0;
+    fix_push(f);
+    assert_int_equal(bytes, strlen(svr));
+    assert_memory_equal(got, svr, bytes);
+}
+
+/* Whatever a SYN looks like: noted, and its connection followed from the SYN/ACK on. */
+static void any_shape_is_followed(void **state)
+{
+    static const struct frame shape[] = {
+        {.sport = 1},
+        {.sport = 2, .mss = 1460},
+        {.sport = 3, .mss = 1460, .wscale = FRAME_WSCALE(7), .ts = {5, 0}},
+        {.sport = 4, .vlan = {7}},
+        {.sport = 5, .src = "2001:db8::1", .dst = "2001:db8::2"},
+        {.sport = 6, .src = "10.0.0.9", .dst = "10.0.0.2", .link = FRAME_SLL},
+        {.sport = 90, .src = "10.0.0.2", .dst = "10.0.0.1", .dport = 8080},
+        {.sport = 91, .src = "10.0.0.1", .dst = "10.0.0.1", .dport = 80},
+        {.sport = 79, .src = "10.0.0.1", .dst = "10.0.0.1", .dport = 80},
+    };
+
+    up("", MOS_HK_RCV);
+    syns(0, 100);
+    for (size_t i = 0; i < ARRAY_SIZE(shape); i++) {
+        talk(shape[i], "from the client", "and back again");
+        assert_int_equal(info_of(fix.child).flags & MOS_FLOWF_MIDSTREAM, 0);
+        assert_int_equal(info_of(fix.child).state[MOS_SIDE_SVR], TCP_ESTABLISHED);
+        assert_int_equal(stat_of("flows_from_notes"), i + 1);
+    }
+    assert_int_equal(stat_of("half_open_now"), HALF - 1);
+    assert_int_equal(evicted, ARRAY_SIZE(shape));
+    assert_int_equal(stat_of("evicted-half-open"), ARRAY_SIZE(shape));
+    down();
+}
+
+/* The SYN/ACK passed unseen: the client's own going on will do. An RST opens nothing. */
+static void clients_go_on(void **state)
+{
+    up("", MOS_HK_RCV);
+    syns(0, 100);
+    fix_push((struct frame){.sport = 9, .flags = "S", .seq = FIX_CLI});
+    fix_push((struct frame){.sport = 9, .flags = ".", .seq = FIX_CLI + 1, .ack = FIX_SVR + 1});
+    fix_push((struct frame){
+        .sport = 9, .flags = "P.", .seq = FIX_CLI + 1, .ack = FIX_SVR + 1, .payload = "hello"});
+    assert_int_equal(bytes, 5);
+    assert_int_equal(stat_of("flows_from_notes"), 1);
+    syns(2000, 1); /* takes the place that is left */
+    fix_push((struct frame){.sport = 10, .flags = "S", .seq = FIX_CLI});
+    fix_push((struct frame){FRAME_REPLY, .sport = 10, .flags = "R.", .seq = 0, .ack = FIX_CLI + 1});
+    fix_push((struct frame){.sport = 10, .flags = ".", .seq = FIX_CLI + 1, .ack = FIX_SVR + 1});
+    assert_int_equal(stat_of("flows_from_notes"), 1);
+    assert_int_equal(stat_of("orphan"), 2);
+    fix_push((struct frame){.sport = 11, .flags = "S", .seq = FIX_CLI});
+    fix_push((struct frame){.sport = 11, .flags = ".", .seq = FIX_CLI + 70000, .ack = 1});
+    assert_int_equal(stat_of("orphan"), 3); /* not behind that SYN */
+    down();
+}
+
+/* A client that sends its SYN again is somebody; a SYN doubled on the way is not. */
+static void second_syn_gets_in(void **state)
+{
+    const struct frame syn = {.sport = 9, .flags = "S", .seq = FIX_CLI};
+
+    up("", MOS_HK_RCV);
+    syns(0, 100);
+    fix_push(syn);
+    fix_push(syn);
+    assert_int_equal(started, HALF);
+    fix.now += 300 * FIX_MS;
+    fix_push(syn);
+    assert_int_equal(started, HALF + 1);
+    assert_int_equal(stat_of("half_open_now"), HALF);
+    assert_int_equal(evicted, 1);
+    assert_int_equal(ended_evicted, 2); /* once a side */
+    down();
+}
+
+/* Half-open flows of a second make way, one a millisecond. */
+static void old_ones_make_way(void **state)
+{
+    up("", MOS_HK_RCV);
+    syns(0, HALF);
+    fix.now += 1100 * FIX_MS;
+    syns(1000, 64); /* one batch: one time */
+    assert_int_equal(evicted, 1);
+    for (int i = 0; i < 10; i++)
+        syns(2000 + i, 1);
+    assert_int_equal(evicted, 11);
+    assert_int_equal(stat_of("half_open_now"), HALF);
+    down();
+}
+
+/* Somebody who may change or drop a SYN has to see it: what is noted is dropped. */
+static void unseen_is_not_forwarded(void **state)
+{
+    static const char *const keys[] = {"", "forward = 0", "drop_orphans = 1", "strict = 1"};
+    static const bool drops[][2] = {{true, false}, {false, false}, {true, true}, {true, true}};
+
+    for (int i = 0; i < 4; i++)
+        for (int rcv = 0; rcv < 2; rcv++) {
+            up(keys[i], rcv ? MOS_HK_RCV : MOS_HK_SND);
+            syns(0, HALF);
+            assert_false(fix.last[0].verdict & MTCP_FRAME_DROP);
+            syns(1000, 10);
+            assert_int_equal(!!(fix.last[0].verdict & MTCP_FRAME_DROP), drops[i][rcv]);
+            assert_int_equal(stat_of("syn-gate-drop"), drops[i][rcv] ? 10 : 0);
+            down();
+        }
+}
+
+/* A SYN that no listener wants is none for the gate; nor is one with a wrong checksum. */
+static void refused_is_not_noted(void **state)
+{
+    int on = MOS_CSUM_ON;
+
+    up("", MOS_HK_RCV);
+    assert_int_equal(mtcp_setsockopt(fix.ctx, fix.lst, SOL_MONSOCKET, MOS_CSUM, &on, sizeof(on)),
+                     0);
+    syns(0, 100);
+    fix_push((struct frame){.flags = "S", .seq = FIX_CLI, .bad_csum = true});
+    assert_int_equal(stat_of("syn-gated"), 100 - HALF);
+    assert_int_equal(stat_of("tcp-csum"), 1);
+    fix_push((struct frame){FRAME_REPLY, .flags = "S.", .seq = FIX_SVR, .ack = FIX_CLI + 1,
+                            .bad_csum = true});
+    assert_int_equal(stat_of("tcp-csum"), 2);
+    assert_int_equal(evicted, 0);
+    down();
+}
+
+/* Few half-open flows among many live ones: when the table is full it is they that go. */
+static void live_ones_stay(void **state)
+{
+    static char src[20];
+
+    up("max_flows = 500", MOS_HK_RCV);
+    for (int i = 0; i < 497; i++) {
+        struct frame f = {.src = src, .flags = "S", .seq = FIX_CLI};
+        struct frame a = {FRAME_REPLY, .src = src, .flags = "S.", .seq = FIX_SVR,
+                          .ack = FIX_CLI + 1};
+        struct frame v[3] = {f, a, {.src = src, .seq = FIX_CLI + 1, .ack = FIX_SVR + 1}};
+
+        snprintf(src, sizeof(src), "192.168.%d.%d", i >> 8, i & 255);
+        fix_batch(v, 3);
+    }
+    assert_int_equal(stat_of("half_open_now"), 0);
+    syns(0, 60);
+    assert_int_equal(stat_of("flows_now"), 500);
+    assert_int_equal(evicted, 57);
+    assert_int_equal(stat_of("evicted-half-open"), 57);
+    assert_int_equal(stat_of("evicted"), 57);
+    snprintf(src, sizeof(src), "192.168.0.0");
+    fix_push((struct frame){.src = src, .flags = "F.", .seq = FIX_CLI + 1, .ack = FIX_SVR + 1});
+    snprintf(src, sizeof(src), "192.168.0.1");
+    for (int i = 0; i < 4; i++) { /* three half-open ones go, then the one that closes */
+        char other[20];
+        struct frame v[3] = {
+            {.src = other, .flags = "S", .seq = FIX_CLI},
+            {FRAME_REPLY, .src = other, .flags = "S.", .seq = FIX_SVR, .ack = FIX_CLI + 1},
+            {.src = other, .seq = FIX_CLI + 1, .ack = FIX_SVR + 1}};
+
+        snprintf(other, sizeof(other), "192.169.0.%d", i);
+        fix_batch(v, 3);
+    }
+    assert_int_equal(stat_of("evicted-half-open"), 60);
+    assert_int_equal(stat_of("evicted-closing"), 1);
+    assert_int_equal(stat_of("evicted"), 61);
+    fix.now += 2000 * FIX_MS;
+    fix_push((struct frame){.src = "192.169.1.1", .flags = "S", .seq = FIX_CLI});
+    assert_int_equal(stat_of("evicted-idle"), 1);
+    down();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(surplus_is_noted),     cmocka_unit_test(any_shape_is_followed),
+        cmocka_unit_test(clients_go_on),        cmocka_unit_test(second_syn_gets_in),
+        cmocka_unit_test(old_ones_make_way),    cmocka_unit_test(unseen_is_not_forwarded),
+        cmocka_unit_test(refused_is_not_noted), cmocka_unit_test(live_ones_stay),
+    };
+
+    return cmocka_run_group_tests_name("flood", tests, NULL, NULL);
+}
