@@ -66,10 +66,16 @@ def case(counters=None, kernel=None, opts=()):
     return add
 
 
-class Talk:
-    """One connection: frames for a capture, steps for a kernel."""
+class NotMirrored(Exception):
+    """This case is about the handshake."""
 
-    def __init__(self, number, isn=None, start=T0):
+
+class Talk:
+    """One connection: frames for a capture, steps for a kernel. Mirrored, the server plays the tricks on the client, for
+    whom the same rules hold once the connection is established."""
+
+    def __init__(self, number, isn=None, start=T0, mirrored=False):
+        self.mirrored, self.opened = mirrored, False
         rng = random.Random(number)
         self.client, self.sport = '10.9.%d.%d' % (number >> 8, number & 255), 40000 + number
         self.isn = isn if isn is not None else (rng.getrandbits(32), rng.getrandbits(32))
@@ -85,8 +91,8 @@ class Talk:
         if self.ts is not None and not how.get('no_ts'):
             clocks = (how.get('ts', self.ts), how.get('tsecr', 1000)) if mine else (1000, self.ts)
             opts += [('NOP', None), ('NOP', None), ('Timestamp', clocks)]
-        side = 0 if mine else 1
-        return TCP(sport=self.sport if mine else PORT, dport=PORT if mine else self.sport, flags=flags,
+        side, client = 0 if mine else 1, mine != self.mirrored
+        return TCP(sport=self.sport if client else PORT, dport=PORT if client else self.sport, flags=flags,
                    seq=self.isn[side] + 1 + off & 0xffffffff,
                    ack=self.isn[1 - side] + 1 + ack & 0xffffffff if ack is not None else 0,
                    window=how.get('window', 60000), options=opts, urgptr=how.get('urg', 0),
@@ -98,7 +104,9 @@ class Talk:
         self.now += int(how.get('wait', 0.1) * MS)
         if self.ts is not None and 'ts' not in how:
             self.ts += int(how.get('wait', 0))
-        ends = (self.client, SERVER) if mine else (SERVER, self.client)
+        if self.mirrored and not self.opened:
+            raise NotMirrored
+        ends = (self.client, SERVER) if mine != self.mirrored else (SERVER, self.client)
         ip = IP(src=ends[0], dst=ends[1], id=self.ident + len(self.steps) & 0xffff, flags=0 if how.get('cuts') else 2, ttl=how.get('ttl', 64))
         tcp = self._tcp(mine, flags, off, ack if flags & ACK else None, how)
         full = ip / tcp / Raw(data) if data else ip / tcp
@@ -120,6 +128,9 @@ class Talk:
         if timestamps:
             self.ts = 5_000_000
         opts = [('MSS', 1460), ('WScale', 7)]
+        if self.mirrored and not syn_data and not self.frames:
+            self.opened = True
+            return self.packet(False, SYN, -1, opts=opts).packet(True, SYN | ACK, -1, opts=opts).packet(False, ACK, 0)
         self.packet(True, SYN, -1, syn_data, opts=opts, tsecr=0, **how)
         return self.synack().packet(True, ACK, 0)
 
@@ -714,12 +725,15 @@ def short_ttl(t):
     return GOOD[:10]
 
 
-def talks(wrap=False):
+def talks(wrap=False, mirrored=False):
     """[(case, talk, truth)]: every case played, the ISNs random or just below 2^32."""
     out, start = [], T0
     for n, one in enumerate(CASES):
-        talk = Talk(n + 1, (2**32 - 8, 2**32 - 3) if wrap else None, start)
-        truth = one.play(talk)
+        talk = Talk(n + 1, (2**32 - 8, 2**32 - 3) if wrap else None, start, mirrored)
+        try:
+            truth = one.play(talk)
+        except NotMirrored:
+            continue
         start = talk.now + MS
         out.append((one, talk, truth))
     return out
