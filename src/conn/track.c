@@ -12,6 +12,7 @@
 #include "conn/conn.h"
 
 #define WSCALE_UNKNOWN 15
+#define WSCALE_MAX     14         /* RFC 7323 2.3 */
 #define UNSEEN_SLACK   (1u << 20) /* bytes that may have passed unseen before a window is known */
 
 static uint16_t base_bit(int side)
@@ -143,6 +144,52 @@ static enum reason fin_astray(const struct conn_pkt *cp)
     return off > 0 && conn_beyond(f, cp->to, (uint64_t)off) ? REASON_SEG_ABOVE : REASON_NONE;
 }
 
+/*
+ * ts_recent: the receiver's TS.Recent, for what this side sends. RFC 7323 4.3 says when it moves, but
+ * not with which segments: one that we have seen may be lost behind us, or come behind others. Its
+ * echoes tell (3.2), so that is the newest of them.
+ */
+static uint32_t ts_recent(const struct flow *f, int from)
+{
+    const struct flow_ctr *c = &f->ctr[from];
+
+    return f->side[from].flags & SIDE_FIN_SENT ? c->tsval : c->echoed;
+}
+
+/* note_echo: => only what was sent can be echoed; more is a lie, which would make the truth old. */
+static void note_echo(struct conn_pkt *cp)
+{
+    const struct seg *s = cp->s;
+    struct flow_ctr *c = &cp->f->ctr[cp->to];
+    uint16_t flags = cp->f->side[cp->to].flags & (SIDE_TS_OK | SIDE_FIN_SENT);
+
+    if (flags == SIDE_TS_OK && seq_lt(c->echoed, s->tsecr) && seq_leq(s->tsecr, c->tsval))
+        c->echoed = s->tsecr;
+}
+
+/* note_stamp: this side's newest timestamp; behind its FIN nothing is newer. */
+static void note_stamp(struct conn_pkt *cp)
+{
+    struct flow_side *snd = &cp->f->side[cp->from];
+    struct flow_ctr *c = &cp->f->ctr[cp->from];
+
+    if (snd->flags & SIDE_FIN_SENT)
+        return;
+    if (!(snd->flags & SIDE_TS_OK))
+        c->tsval = c->echoed = cp->s->tsval;
+    else if (seq_lt(c->tsval, cp->s->tsval))
+        c->tsval = cp->s->tsval;
+    snd->flags |= SIDE_TS_OK;
+}
+
+/* note_fin: its FIN, the first. What TS.Recent was at this moment stays. */
+static void note_fin(struct flow *f, int from, uint32_t fin)
+{
+    f->ctr[from].tsval = f->ctr[from].echoed;
+    f->ctr[from].fin = fin;
+    f->side[from].flags |= SIDE_FIN_SENT;
+}
+
 /* judge: would the receiver take this segment at all? */
 static void judge(struct conn_env *env, struct conn_pkt *cp, uint64_t idle)
 {
@@ -162,8 +209,7 @@ static void judge(struct conn_env *env, struct conn_pkt *cp, uint64_t idle)
         return;
     }
     if ((f->flags & FLOW_STRICT) && (s->flags & SEG_TS) && (f->side[cp->from].flags & SIDE_TS_OK) &&
-        /* RFC 7323 5.3; a tap may see it reordered */
-        paws_old(s->tsval, f->ctr[cp->from].tsval, idle)) {
+        paws_old(s->tsval, ts_recent(f, cp->from), idle)) { /* RFC 7323 5.3 */
         ignore(env, cp, REASON_PAWS);
         return;
     }
@@ -252,7 +298,29 @@ static void agree(struct conn_env *env, struct conn_pkt *cp)
     rcv->dupacks = 0;
 }
 
-/* note_ack: the sender's ACK and window. */
+/*
+ * window: the sender's, as it stands in all segments but SYNs, which are not scaled (RFC 7323 2.2).
+ * Its end does not go back with a newer ACK (RFC 9293 3.8.6): what was on its way into a window that
+ * has shrunk is taken all the same once there is room.
+ */
+static uint16_t window(const struct flow_side *snd, const struct seg *s)
+{
+    uint32_t shift = snd->wscale > WSCALE_MAX ? WSCALE_MAX : snd->wscale, left, win = s->win;
+
+    if ((s->tflags & TH_SYN_) && snd->wscale != WSCALE_UNKNOWN)
+        win = (win + (1u << shift) - 1) >> shift;
+    if (!(snd->flags & SIDE_ACKED))
+        return (uint16_t)win;
+    left = snd->ack + tcp_window(snd->wnd, snd->wscale) - s->ack;
+    if (left >> 31 == 0 && left >> shift > win)
+        win = left >> shift > UINT16_MAX ? UINT16_MAX : left >> shift;
+    return (uint16_t)win;
+}
+
+/*
+ * note_ack: the sender's ACK and window. An older ACK says nothing of the window, nor does a smaller
+ * window with the same number: it was overtaken.
+ */
 static void note_ack(struct conn_env *env, struct conn_pkt *cp)
 {
     struct flow *f = cp->f;
@@ -283,14 +351,18 @@ static void note_ack(struct conn_env *env, struct conn_pkt *cp)
             return;
         }
         cp->first_ack = !(snd->flags & SIDE_ACKED);
+        snd->wnd = window(snd, s);
         snd->flags |= SIDE_ACKED;
         snd->ack = s->ack;
         snd->dupacks = 0;
-    } else if (snd->ack == s->ack && s->plen == 0 && s->win == snd->wnd &&
-               !(s->tflags & (TH_SYN_ | TH_FIN_))) {
-        snd->dupacks += snd->dupacks < 255;
+    } else if (snd->ack == s->ack) {
+        if (s->plen == 0 && s->win == snd->wnd && !(s->tflags & (TH_SYN_ | TH_FIN_)))
+            snd->dupacks += snd->dupacks < 255;
+        snd->wnd = window(snd, s); /* not less than it was */
+    } else {
+        return;
     }
-    snd->wnd = s->win;
+    snd->flags = (uint16_t)(s->win ? snd->flags & ~SIDE_SHUT : snd->flags | SIDE_SHUT);
 }
 
 /* count: a datagram counts with all the fragments that came for it. */
@@ -324,10 +396,8 @@ static void note_sent(struct conn_pkt *cp)
     if (!(snd->flags & SIDE_SPOKE) || seq_lt(snd->snd_max, end))
         snd->snd_max = end;
     snd->flags |= SIDE_SPOKE;
-    if (s->flags & SEG_TS) {
-        f->ctr[cp->from].tsval = s->tsval;
-        snd->flags |= SIDE_TS_OK;
-    }
+    if (s->flags & SEG_TS)
+        note_stamp(cp);
 }
 
 static bool acks_fin(const struct flow *f, const struct seg *s, int of)
@@ -370,6 +440,9 @@ void conn_send(struct conn_env *env, struct conn_pkt *cp)
     if (cp->opened)
         cp->snd |= CR_CONN_START;
     agree(env, cp);
+    if (unlikely(stamp_expired(idle)))
+        for (int i = 0; i < 2; i++)
+            f->side[i].flags &= (uint16_t)~SIDE_TS_OK;
     judge(env, cp, idle);
     if (cp->ignored)
         return;
@@ -377,6 +450,8 @@ void conn_send(struct conn_env *env, struct conn_pkt *cp)
         note_syn(cp);
     if ((s->tflags & (TH_ACK_ | TH_RST_)) == TH_ACK_)
         note_ack(env, cp);
+    if ((s->flags & SEG_TS) && (s->tflags & (TH_ACK_ | TH_RST_)) == TH_ACK_)
+        note_echo(cp);
     q.payload = s->plen > 0;
     q.acks_fin = acks_fin(f, s, cp->to);
     next = f->flags & FLOW_LINGER ? snd->state : fsm_send(&q);
@@ -439,7 +514,7 @@ static void classify(struct conn_env *env, struct conn_pkt *cp, bool syn_again, 
         .snd_max = max_before,
         .rcv_ack = rcv->ack,
         .rcv_ack_known = rcv->flags & SIDE_ACKED,
-        .rcv_window = tcp_window(rcv->wnd, rcv->wscale),
+        .rcv_window = rcv->flags & SIDE_SHUT ? 0 : tcp_window(rcv->wnd, rcv->wscale),
     };
     cp->rexmit.cls = (uint8_t)rexmit_classify(&q);
     if (cp->rexmit.cls == RX_NONE)
@@ -534,10 +609,8 @@ void conn_recv(struct conn_env *env, struct conn_pkt *cp)
         uint32_t fin = s->seq + syn + s->plen;
 
         fin_again = (snd->flags & SIDE_FIN_SENT) && f->ctr[cp->from].fin == fin;
-        if (!(snd->flags & SIDE_FIN_SENT)) {
-            snd->flags |= SIDE_FIN_SENT;
-            f->ctr[cp->from].fin = fin;
-        }
+        if (!(snd->flags & SIDE_FIN_SENT))
+            note_fin(f, cp->from, fin);
     }
     /* the first SYN/ACK of a simultaneous open repeats the ISN and is no repetition */
     syn_again = syn && spoke && s->seq + 1 == rcv->base && !cp->first_ack && !cp->first_syn;

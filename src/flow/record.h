@@ -53,6 +53,7 @@ enum side_flags {
     SIDE_CSUM_OFF = 1 << 10,
     SIDE_PEND_DATA = 1 << 11, /* NEW_DATA to raise at the end of the batch */
     SIDE_PEND_GAP = 1 << 12,  /* gaps to tell */
+    SIDE_SHUT = 1 << 13,      /* this side has said that its window is 0, whatever `wnd` is */
     SIDE_ACKED = 1 << 14,     /* this side has sent an ACK (`ack` is valid) */
     SIDE_SPOKE = 1 << 15,     /* this side has sent anything (`snd_max` is valid) */
 };
@@ -62,7 +63,7 @@ struct flow_side {    /* 32 bytes, written on every packet */
     uint32_t base;    /* receive stream: sequence number of offset 0 (IRS + 1) */
     uint32_t snd_max; /* sender: highest sequence number seen + 1 (SND.NXT) */
     uint32_t ack;     /* sender: its highest ACK */
-    uint16_t wnd;     /* sender: window of its last ACK, as on the wire */
+    uint16_t wnd;     /* sender: its window behind `ack`, not scaled; its end never goes back */
     uint16_t flags;   /* enum side_flags */
     uint32_t strm;    /* receive stream's struct strm; 0 until it holds anything */
     uint8_t wscale;   /* sender's: 0-14; 15 unknown (counts as 14) */
@@ -75,9 +76,12 @@ struct flow_ctr { /* 32 bytes: what side s has sent */
     uint64_t ip_bytes;
     uint64_t payload;
     uint32_t packets; /* 2^32 packets: the carry is in the extension */
-    uint32_t fin;     /* sequence number of its FIN */
-    uint32_t tsval;   /* its last timestamp */
-    uint32_t gap;     /* bytes it sent that were declared lost; carry in the extension */
+    union {
+        uint32_t fin;    /* SIDE_FIN_SENT: sequence number of its FIN */
+        uint32_t echoed; /* before: the newest of its timestamps that its peer has echoed */
+    };
+    uint32_t tsval; /* its newest timestamp; SIDE_FIN_SENT: what `echoed` was */
+    uint32_t gap;   /* bytes it sent that were declared lost; carry in the extension */
 };
 
 /* One monitoring child of the flow: child 0 is inside the record, others are in the child pool. */

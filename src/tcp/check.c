@@ -85,9 +85,16 @@ enum rexmit_class rexmit_classify(const struct rexmit_query *q)
     return q->fin_again ? RX_FIN : RX_NONE;
 }
 
+bool stamp_expired(uint64_t age_ns)
+{
+    return age_ns > PAWS_DAYS * 86400 * NSEC_PER_SEC;
+}
+
 bool paws_old(uint32_t tsval, uint32_t last, uint64_t age_ns)
 {
-    if (age_ns > PAWS_DAYS * 86400 * NSEC_PER_SEC)
+    if (stamp_expired(age_ns))
         return false;
-    return seq_lt(tsval, last); /* RFC 7323 5.3: compared modulo 2^32, like sequence numbers */
+    /* RFC 7323 5.3: compared modulo 2^32, like sequence numbers. One tick less is not too old for
+     * Linux (TCP_PAWS_WINDOW); who refuses it gets it again. */
+    return seq_lt(tsval + 1, last);
 }

@@ -83,6 +83,8 @@ struct rexmit_query {
  */
 enum rexmit_class rexmit_classify(const struct rexmit_query *q);
 
+/* stamp_expired: does a timestamp of this age say nothing any more (RFC 7323 5.5)? */
+bool stamp_expired(uint64_t age_ns);
 /*
  * paws_old: is tsval older than the last one (RFC 7323 5.3), given that the last is `age_ns` old?
  * After 24 days nothing is.

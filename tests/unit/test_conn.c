@@ -232,7 +232,7 @@ static void old_timestamps_strict(void **state)
                             .ts = {7, 100}});
     feed(&x, (struct frame){.seq = CLI_ISN + 1, .ack = SVR_ISN + 1, .ts = {101, 7}});
     feed(&x,
-         (struct frame){.seq = CLI_ISN + 1, .ack = SVR_ISN + 1, .ts = {99, 7}, .payload = "old"});
+         (struct frame){.seq = CLI_ISN + 1, .ack = SVR_ISN + 1, .ts = {98, 7}, .payload = "old"});
     refused_as(REASON_PAWS);
     at(&x, UINT64_C(25) * 86400 * 1000); /* RFC 7323 5.5: after 24 days nothing is old */
     feed(&x,
