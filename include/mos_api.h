@@ -164,7 +164,10 @@ typedef bool (*filter4_t)(mctx_t mctx, int sock, int side, event_t event);
  * receiver. Packet. MOS_OVERLAP_INFO has place and outcome.
  */
 #define MOS_ON_OVERLAP (UINT64_C(1) << 33)
-/* The connection will be forgotten to make room. NULL, side BOTH, no packet; CONN_END follows. */
+/*
+ * The connection will be forgotten to make room. NULL, side BOTH, no packet; CONN_END follows. On a
+ * raw socket: a datagram was given up to make room before all its fragments had come.
+ */
 #define MOS_ON_EVICT (UINT64_C(1) << 34)
 
 /* TCP states, in this order and not in Linux' (RFC 9293 3.3.2). */
@@ -233,7 +236,7 @@ int mtcp_bind_monitor_filter(mctx_t mctx, int sock, monitor_filter_t cat);
  * => Hooks: NEW_DATA and GAP: NULL or RCV. ORPHAN, ERROR, TIMEOUT, EVICT: NULL. CONN_START,
  *    REXMIT (never comes at SND), TCP_STATE_CHANGE, CONN_END: SND or RCV. OVERLAP: RCV. PKT_IN:
  *    SND or RCV, NULL on raw sockets (on others it is taken and never comes). Raw sockets have
- *    PKT_IN and ORPHAN at NULL, nothing else. A user-defined event: as the built-in one at its root.
+ *    PKT_IN, ORPHAN and EVICT at NULL, nothing else. A user-defined event: as the built-in one at its root.
  * => 0; -1 with EBADF, EINVAL (unknown event, hook not for it or for this kind of socket), ENOMEM.
  * => The older form, with a callback4_t, is the same call. (API semantics 1.5)
  */
@@ -428,7 +431,7 @@ int mtcp_getlastpkt(mctx_t mctx, int sock, int side, struct pkt_info *pinfo);
  * => sock: child (or raw socket). side is not looked at. data stays the program's.
  * => 0; -1 with EBADF, EAGAIN (not exactly one action), EINVAL (no region, outside of it, data
  *    NULL), EACCES (no packet at hand), ENODATA (no such header), EOPNOTSUPP (length change at
- *    RCV, or not offered for this packet), EPERM (wrong thread; or the connection forbids edits:
+ *    RCV, or not offered for this packet: one that came as fragments can only be dropped), EPERM (wrong thread; or the connection forbids edits:
  *    TCP-AO, TCP-MD5).
  */
 int mtcp_setlastpkt(mctx_t mctx, int sock, int side, off_t offset, byte *data, uint16_t len,
