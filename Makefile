@@ -3,7 +3,7 @@
 # Each target first sees that the Debian packages it needs are there (tools/deps.sh: silent when they are;
 # WEIR_NO_DEPS=1 skips that). Directories: build (release, what you install), build-test (ASan + UBSan, frames
 # poisoned), build-clang (clang, release), build-tsan (ThreadSanitizer), build-net (release, with the tests' programs),
-# build-fuzz (clang, libFuzzer).
+# build-fuzz (clang, libFuzzer), build-coverage (gcov).
 #
 #   PREFIX=/usr/local  DESTDIR=  where `make install` puts things
 #   WERROR=1                     compiler warnings are errors
@@ -41,9 +41,11 @@ TSAN := -Dbuildtype=debug -Doptimization=1 -Db_sanitize=thread -Db_lundef=false 
 	-Dapps=true -Dtests=enabled $(STRICT)
 FUZZ := -Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false \
 	-Dpoison=true -Dfuzz=true -Dapps=false -Dtests=enabled $(STRICT)
+COVERED := -Dbuildtype=debug -Doptimization=0 -Db_coverage=true -Db_lundef=false -Dpoison=true \
+	-Dapps=true -Dtests=enabled $(STRICT)
 
 .DEFAULT_GOAL := all
-.PHONY: all build help demo test check lint format tidy bench net install uninstall clean check-clang tsan \
+.PHONY: all build help demo test check lint format tidy bench net install uninstall clean check-clang tsan coverage \
 	fuzz fuzz-build fuzz-merge \
 	deps deps-build deps-test deps-lint
 
@@ -58,6 +60,7 @@ help:
 	@echo 'make tidy         clang-tidy over every source file'
 	@echo 'make check-clang  release build with clang, warnings are errors, and its tests'
 	@echo 'make tsan         the tests under ThreadSanitizer'
+	@echo 'make coverage     the tests with gcov: lines run in each folder; fails below 95 % where it matters'
 	@echo 'make net          whole transfers between real sockets over a bad line: RUNS=25 SEED= (root)'
 	@echo 'make fuzz         every fuzz target for MINUTES=N (1), or TARGET=NAME alone; then a table'
 	@echo 'make fuzz-merge   what was found to reach more code goes into tests/fuzz/corpus'
@@ -106,6 +109,13 @@ tsan: deps-test
 	@$(NINJA) -C build-tsan
 	@MESON="$(MESON)" tools/run-tests build-tsan
 
+coverage: deps-test
+	@$(CONFIGURE) build-coverage $(COVERED)
+	@$(NINJA) -C build-coverage
+	@find build-coverage -name '*.gcda' -delete
+	@MESON="$(MESON)" tools/run-tests build-coverage
+	@tools/coverage build-coverage
+
 fuzz-build: deps-test
 	@CC=clang $(CONFIGURE) build-fuzz $(FUZZ)
 	@$(NINJA) -C build-fuzz fuzz
@@ -133,4 +143,4 @@ uninstall:
 	@$(NINJA) -C build uninstall
 
 clean:
-	rm -rf build build-test build-clang build-tsan build-net build-fuzz
+	rm -rf build build-test build-clang build-tsan build-net build-fuzz build-coverage

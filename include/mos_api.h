@@ -218,7 +218,7 @@ typedef union monitor_filter monitor_filter; /* the older, plain type name */
  *
  * => Holds for connections that begin later. cat NULL: 0, and nothing changes.
  * => 0; -1 with EBADF, ENOPROTOOPT (neither listener nor raw socket), EINVAL (an expression is
- *    refused; mtcp_errstr has the words). (API semantics 1.5)
+ *    refused; mtcp_errstr has the words), ENOMEM. (API semantics 1.5)
  */
 int mtcp_bind_monitor_filter(mctx_t mctx, int sock, monitor_filter_t cat);
 
@@ -335,8 +335,8 @@ ssize_t mtcp_ppeek(mctx_t mctx, int sock, int side, char *buf, size_t count, uin
  * => *cnt: entries at iov on the way in, entries filled on the way out (0 with a return below 1).
  * => The pieces lie in the packets or in the connection's storage: read them only, and only until
  *    the callback returns. mtcp_peekv has consumed exactly what it returned.
- * => Returns and errors as mtcp_peek and mtcp_ppeek; EINVAL also for iov or cnt NULL, *cnt below
- *    1. (contract 2)
+ * => Returns and errors as mtcp_peek and mtcp_ppeek (EBADF, EINVAL, ENODATA); EINVAL also for iov
+ *    or cnt NULL, *cnt below 1. (contract 2)
  */
 ssize_t mtcp_peekv(mctx_t mctx, int sock, int side, struct iovec *iov, int *cnt);
 ssize_t mtcp_ppeekv(mctx_t mctx, int sock, int side, struct iovec *iov, int *cnt, uint64_t off);
@@ -781,7 +781,8 @@ struct mtcp_frame {
  *    Frames after that are refused.
  * => n; -1 with EINVAL (v NULL, n negative, a linktype nobody knows: nothing was worked off),
  *    EBUSY (the context has a device of its own), EDEADLK (in a callback), EPIPE (after the end,
- *    or interrupted by SIGINT).
+ *    or interrupted by SIGINT), EPERM (destroyed in a callback), ENOMEM (nothing was worked off).
+ * => A changed frame that there is no memory for is dropped, and counted as no-frame-mem.
  *    (contract 2 and 7)
  */
 int mtcp_push(mctx_t mctx, struct mtcp_frame *v, int n);
@@ -790,7 +791,7 @@ int mtcp_push(mctx_t mctx, struct mtcp_frame *v, int n);
  * mtcp_tick: let time pass without packets: timers and time-outs up to ns run. [as mtcp_push]
  *
  * => ns since 1970; a time that has passed already is no error and changes nothing.
- * => 0; -1 with EBUSY, EDEADLK, EPIPE as mtcp_push.
+ * => 0; -1 with EBUSY, EDEADLK, EPIPE, ENOMEM as mtcp_push.
  */
 int mtcp_tick(mctx_t mctx, uint64_t ns);
 

@@ -22,7 +22,8 @@
  * THREADS. Contexts share nothing. Each declaration says where it may be called:
  *      [any]       any thread, at any time after mtcp_init (or before it, where it says so)
  *      [setup]     any thread before that context's first packet; after that only as [callback]
- *      [callback]  in a callback or filter that this very context is running
+ *      [callback]  in a callback or filter that this very context is running; where frames come by
+ *                  mtcp_push, also between its calls, in the thread that called last
  * In the wrong place a call fails with EPERM and does nothing.
  *
  * ERRORS. A failing call returns -1 (NULL, 0: as declared), always sets errno, and leaves one
@@ -149,8 +150,8 @@ const char *mtcp_errstr(void);
  *
  * => SIGINT: the library's own handler stays and calls `handler` after it noted the interrupt.
  *    Without a handler SIGINT ends every context: each mtcp_app_join returns, and the next
- *    mtcp_push or mtcp_tick ends its connections and fails with EPIPE. A second SIGINT within one
- *    second does so even if there is a handler.
+ *    mtcp_push or mtcp_tick ends its connections and fails. A second SIGINT within one second does
+ *    so even if there is a handler.
  * => Any other signal: as signal(2).
  * => The handler that was there before (SIG_DFL if none); SIG_ERR with EINVAL.
  */
@@ -159,7 +160,7 @@ mtcp_sighandler_t mtcp_register_signal(int signum, mtcp_sighandler_t handler);
 /*
  * mtcp_core_affinitize: pin the calling thread to a CPU. [any, before mtcp_init too]
  *
- * => 0; -1 with EINVAL (no such CPU), EPERM (not allowed by the system).
+ * => 0; -1 with EINVAL (no such CPU, or none that the system lets this process have).
  */
 int mtcp_core_affinitize(int cpu);
 
@@ -194,6 +195,8 @@ int mtcp_destroy_context(mctx_t mctx);
  * mtcp_app_join: run until this context's input has ended and its last event was raised. [any]
  *
  * => The first join on any context starts a capture for all of them.
+ * => errno is 0 and mtcp_errstr() empty, unless the input or output broke, or there was no thread
+ *    to run the capture (then no event was told, and all contexts are finished).
  * => At the end of a capture each live connection ends with reason MOS_END_EOF and a full
  *    MOS_ON_CONN_END before the join returns. A live device ends by SIGINT or
  *    mtcp_destroy_context.
@@ -226,7 +229,7 @@ enum socket_type {
  *    comes with the endpoint half of the library: EPROTONOSUPPORT until then. protocol is not
  *    looked at.
  * => An id from 0 to max_concurrency-1, unique among all sockets of this context; or -1 with
- *    EAFNOSUPPORT (domain), EINVAL (any other type), EPROTONOSUPPORT, ENFILE (no id left).
+ *    EAFNOSUPPORT (domain), EINVAL (any other type), EPROTONOSUPPORT, ENFILE (no id left), ENOMEM.
  */
 int mtcp_socket(mctx_t mctx, int domain, int type, int protocol);
 
@@ -251,7 +254,7 @@ int mtcp_close(mctx_t mctx, int sock);
  * => *optlen is the room at optval on the way in and the bytes written on the way out.
  * => 0; -1 with EBADF (no such socket), ENOTSOCK (not the kind of socket this option is for),
  *    ENOSYS (unknown level or name), EINVAL (length or value), EFAULT (optval or optlen NULL),
- *    EPERM (wrong thread), ENODATA (nothing to tell now).
+ *    EPERM (wrong thread), ENODATA (nothing to tell now), ENOMEM (set only).
  */
 int mtcp_getsockopt(mctx_t mctx, int sock, int level, int optname, void *optval, socklen_t *optlen);
 int mtcp_setsockopt(mctx_t mctx, int sock, int level, int optname, const void *optval,

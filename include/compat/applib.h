@@ -52,7 +52,7 @@ extern "C" {
  *
  * => '#' begins a comment; blank lines and keys that are not in var are passed over. A key that
  *    does not occur keeps the value it had; one that occurs twice gets the last.
- * => 0; -1 with EINVAL (an argument), the errno of fopen, or E2BIG (a value longer than
+ * => 0; -1 with EINVAL (an argument), the errno of fopen (ENOENT ...), or E2BIG (a value longer than
  *    CONF_VALUE_LEN or a line longer than MAX_LINE_LEN: what came before it is in var).
  */
 int LoadConfig(char *fname, struct conf_var *var, int size);

@@ -14,7 +14,7 @@ int GetNumCPUs(void);
 /*
  * CoreAffinitize: pin the calling thread to one of them. [any]
  *
- * => 0; -1 with EINVAL (no such CPU), EPERM.
+ * => 0; -1 with EINVAL (no such CPU, or none that the system lets this process have).
  */
 int CoreAffinitize(int cpu);
 

@@ -102,6 +102,7 @@ static int end_input(struct ctx *c)
     egress_burst(engine.out, engine.conf.mon.forward, NULL, 0, &c->eg, 1);
     if (engine.out)
         io_flush(engine.out);
+    __atomic_store_n(&c->m->state, MON_DONE, __ATOMIC_RELEASE);
     return 0;
 }
 

@@ -174,15 +174,24 @@ static void stops_without_memory(void **state)
         assert_int_equal(ends[i], 0);
 }
 
+static void first_tick_without_memory(void **state)
+{
+    assert_int_equal(mtcp_push(fix.ctx, NULL, 0), 0);
+    fix_down(NULL);
+    fix_up(NULL);
+    fail_arm(&fail_alloc, 1, UINT64_MAX);
+    assert_fails(ENOMEM, mtcp_tick(fix.ctx, fix.now));
+    fail_disarm(&fail_alloc);
+    assert_int_equal(mtcp_tick(fix.ctx, fix.now), 0);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, up, down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(ends_are_told),
-        T(ends_without_memory),
-        T(holes_without_memory),
-        T(stops_without_memory),
+        T(ends_are_told),        T(ends_without_memory),       T(holes_without_memory),
+        T(stops_without_memory), T(first_tick_without_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

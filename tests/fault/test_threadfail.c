@@ -91,6 +91,8 @@ static void from_one_thread(void **state)
             /* it is over: nothing will ever be told, and nothing can be set up for it */
             assert_int_equal(mtcp_socket(ctx[0], AF_INET, MOS_SOCK_MONITOR_STREAM, 0), -1);
             assert_int_equal(errno, EPERM);
+            assert_null(mtcp_create_context(0));
+            assert_int_equal(errno, EBUSY);
             down(cores);
         }
         up(cores);
