@@ -268,6 +268,10 @@ static int line_event(struct run *r, struct words *w)
         c.len = (int32_t)text_decode(w->v[5], c.text, sizeof(c.text));
     else if (w->n > 5)
         c.len = atoi(w->v[5]);
+    if (c.len < 0 || c.len > (int32_t)sizeof(c.text)) {
+        script_fail(r, "event: %s is no length", w->v[5]);
+        return 0;
+    }
     e->id = mtcp_define_event(parent, tell_filter, &arg);
     memcpy(e->name, c.name, sizeof(e->name));
     e->has_arg = true;
