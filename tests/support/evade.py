@@ -712,7 +712,9 @@ def urgent_pointer_without_the_flag(t):
 @case(kernel='the program would have to stop reading')
 def data_into_a_closed_window(t):
     """tcp_data_queue(): with a window of 0 bytes are dropped, not kept (SKB_DROP_REASON_TCP_ZEROWINDOW)."""
-    t.open().good(0, 10).ack(10, window=0).evil(10, 30, wait=300).ack(window=0).evil(11, 31).ack(window=0)
+    t.packet(True, SYN, -1, opts=[('MSS', 1460)]).packet(False, SYN | ACK, -1, opts=[('MSS', 1460)], window=10)
+    t.packet(True, ACK, 0).good(0, 10).ack(10, window=0)
+    t.evil(10, 30, wait=300).ack(window=0).evil(11, 31).ack(window=0)
     t.ack(window=60000, wait=300).good(10, 30).ack(30).close(30)
     return GOOD[:30]
 
