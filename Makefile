@@ -8,7 +8,7 @@
 #   PREFIX=/usr/local  DESTDIR=  where `make install` puts things
 #   WERROR=1                     compiler warnings are errors
 #   NINJAFLAGS=-j1               passed on to ninja
-#   RUNS=25  SEED=               of `make net`: 40 connections each; the seed of the first run, random if not given
+#   RUNS=25  SEED=               of `make net`: 40 connections each, the first run has this seed; SEED= also of `make lossy`
 #   MINUTES=1  TARGET=           how long `make fuzz` takes over each target; which one, all if empty
 
 PREFIX ?= /usr/local
@@ -45,7 +45,7 @@ COVERED := -Dbuildtype=debug -Doptimization=0 -Db_coverage=true -Db_lundef=false
 	-Dapps=true -Dtests=enabled $(STRICT)
 
 .DEFAULT_GOAL := all
-.PHONY: all build help demo test check lint format tidy bench net install uninstall clean check-clang tsan coverage \
+.PHONY: all build help demo test check lint format tidy bench net lossy install uninstall clean check-clang tsan coverage \
 	fuzz fuzz-build fuzz-merge \
 	deps deps-build deps-test deps-lint
 
@@ -64,6 +64,7 @@ help:
 	@echo 'make net          whole transfers between real sockets over a bad line: RUNS=25 SEED= (root)'
 	@echo 'make fuzz         every fuzz target for MINUTES=N (1), or TARGET=NAME alone; then a table'
 	@echo 'make fuzz-merge   what was found to reach more code goes into tests/fuzz/corpus'
+	@echo 'make lossy        1,000 lossy, reordered streams of 1 MB, each byte compared: SEED='
 	@echo 'make bench        the benchmarks, JSON lines'
 	@echo 'make install      into PREFIX ($(PREFIX)) below DESTDIR'
 	@echo 'make uninstall    take it away again'
@@ -134,6 +135,9 @@ net: deps-test
 	@$(CONFIGURE) build-net $(NET)
 	@$(NINJA) -C build-net tests/net/faultbridge tests/net/xfer
 	@tests/net/transfers --build build-net --runs $(RUNS) $(if $(SEED),--seed $(SEED))
+
+lossy: build
+	@build/bench/lossy $(if $(SEED),--seed $(SEED))
 
 install: build
 	@DESTDIR="$(DESTDIR)" $(MESON) install -C build --no-rebuild

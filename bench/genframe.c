@@ -15,6 +15,8 @@
 #define POOL_BYTES (4u << 20) /* a power of two */
 #define POOL_TAIL  65536u     /* repeats the beginning: a segment never wraps */
 
+#define HOST_FACTOR 0x9e3779b1u /* odd, so that no two flows share a client */
+
 enum { ETHER = 14, IP4 = 20, IP6 = 40, TCP = 20, SYN_OPTIONS = 12 };
 enum { PATTERN_LEN = sizeof(GEN_PATTERN) - 1, PLANT_AT = 16 };
 enum { WINDOW = 65535, WSCALE = 7 };
@@ -82,6 +84,14 @@ static void put_payload(const struct gencontent *k, const struct genframe *f, ui
                 to[at + i - f->off] = (uint8_t)GEN_PATTERN[i];
 }
 
+void gencontent_bytes(const struct gencontent *k, uint32_t flow, bool from_server, uint32_t off,
+                      uint8_t *to, uint32_t len)
+{
+    const struct genframe f = {.flow = flow, .from_server = from_server, .off = off, .plen = len};
+
+    put_payload(k, &f, to);
+}
+
 /* ---- headers ---- */
 
 static uint8_t *put16(uint8_t *p, uint32_t v)
@@ -101,7 +111,16 @@ static uint32_t host(uint32_t flow, bool server)
 {
     if (server)
         return 0xc0a80001u + hash_mix(flow) % 250;
-    return 0x0a000000u | ((flow * 0x9e3779b1u) & 0xffffff); /* odd factor: a bijection */
+    return 0x0a000000u | ((flow * HOST_FACTOR) & 0xffffff);
+}
+
+uint32_t genframe_flow(uint32_t client)
+{
+    uint32_t inverse = HOST_FACTOR;
+
+    for (int i = 0; i < 5; i++) /* Newton: each step doubles the right bits */
+        inverse *= 2 - HOST_FACTOR * inverse;
+    return client * inverse & 0xffffff;
 }
 
 static uint32_t port(uint32_t flow, bool server)

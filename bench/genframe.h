@@ -24,6 +24,11 @@ struct gencontent *gencontent_new(const struct gen_cfg *c);
 void gencontent_free(struct gencontent *k);
 /* gencontent_planted: how often GEN_PATTERN is in the answer of one flow. */
 uint32_t gencontent_planted(const struct gencontent *k, uint32_t flow);
+/* gencontent_bytes: what one end of a flow says from off on. => len is at most 65536. */
+void gencontent_bytes(const struct gencontent *k, uint32_t flow, bool from_server, uint32_t off,
+                      uint8_t *to, uint32_t len);
+/* genframe_flow: the number of the flow whose client has this address: its last 32 bits, host order. */
+uint32_t genframe_flow(uint32_t client);
 
 /* genframe_build: => length of the frame written to buf. */
 uint32_t genframe_build(struct gencontent *k, const struct genframe *f, uint8_t *buf);

@@ -284,7 +284,8 @@ static void *client_main(void *arg)
         if (e->fd >= 0)
             play(e);
         else
-            fprintf(stderr, "xfer: port %u: connect: %s\n", e->port, strerror(errno));
+            printf("{\"role\":\"client\",\"port\":%u,\"ending\":\"unconnected\",\"end\":\"%s\"}\n",
+                   e->port, strerror(errno));
         fflush(stdout);
     }
     free(e);
