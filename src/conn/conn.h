@@ -50,6 +50,7 @@ struct conn_cfg {
     uint64_t grace_ns;  /* gap_grace */
     uint32_t grace_pkts;
     uint64_t gap_timeout_ns;
+    uint64_t ooo_memory; /* bytes out of order over all flows, 0: no limit */
 };
 
 /* Causes of gaps: values of the public MOS_GAP_*. */
@@ -216,6 +217,12 @@ uint64_t conn_deadline(const struct conn_env *env, const struct flow *f);
  */
 bool conn_timer(struct conn_env *env, uint32_t idx, uint8_t *data);
 void conn_rearm(struct conn_env *env, uint32_t idx);
+/*
+ * conn_relieve: if more bytes are out of order than cfg.ooo_memory, a stream that has waited long and
+ * holds much gives up its first hole.
+ * => its flow, to be told of gaps and data as after conn_timer; 0: all is well.
+ */
+uint32_t conn_relieve(struct conn_env *env, uint8_t *data);
 
 /*
  * conn_raise: list (flow, side) for NEW_DATA (kind SIDE_PEND_DATA) or GAP (SIDE_PEND_GAP) at the

@@ -287,6 +287,10 @@ static void insert(struct conn_env *env, struct conn_pkt *cp)
     if (in.len < in.wire_len)
         cuts = find_cuts(env, rcv, &in, run);
     strm_insert(&env->se, rcv, &in, &cut);
+    if (in.off > next && rcv->strm) {
+        strm_at(&env->se, rcv->strm)->flow = cp->idx;
+        strm_at(&env->se, rcv->strm)->side = cp->to;
+    }
     env->reasons[REASON_NO_STREAM_MEM] += env->se.failed != failed;
     for (int i = 0; i < cuts && cut; i++)
         note_gap(env, cp->idx, cp->to, GAP_SNAPLEN, run[i].off, run[i].len);
@@ -355,6 +359,23 @@ void conn_flush(struct conn_env *env, uint32_t idx, uint8_t *data)
         if (strm_end(&env->se, sd) > end)
             data_ready(env, idx, side, data);
     }
+}
+
+uint32_t conn_relieve(struct conn_env *env, uint8_t *data)
+{
+    uint32_t idx = env->cfg.ooo_memory && env->se.ooo_bytes > env->cfg.ooo_memory
+                       ? strm_ooo_most(&env->se)
+                       : 0;
+    const struct strm *s;
+
+    if (idx == 0)
+        return 0;
+    s = strm_at(&env->se, idx);
+    idx = s->flow;
+    if (!give_up(env, idx, (int)s->side, UINT64_MAX, GAP_LIMIT, data))
+        return 0;
+    env->reasons[REASON_OOO_MEMORY]++;
+    return idx;
 }
 
 bool conn_timer(struct conn_env *env, uint32_t idx, uint8_t *data)

@@ -36,6 +36,7 @@ static const struct key mos_keys[] = {
     {"rmem_size", SIZE, AT(mon.rmem_size), 1, 1u << 30},
     {"wmem_size", INT, AT(pub.sndbuf_size), 0, INT_MAX},
     {"ooo_size", SIZE, AT(mon.ooo_size), 1, 1u << 30},
+    {"ooo_memory", SIZE, AT(mon.conn.ooo_memory), 0, INT64_MAX},
     {"tcp_tw_interval", TIME, AT(mon.conn.tw_ns), 0, 0},
     {"tcp_timeout", TIME, AT(mon.conn.idle_ns), 0, 0},
     {"linger", TIME, AT(mon.conn.linger_ns), 0, 0},
@@ -172,7 +173,7 @@ static int store_size(struct reading *r, const struct key *k, const struct conf_
         return err_set(EINVAL, "%s:%d: %s: expected %lld to %lld bytes, got '%s'", r->f->path,
                        it->line, it->name, (long long)k->min, (long long)k->max, it->value);
     w = (uint32_t)u;
-    if (k->off == AT(mon.mem_limit))
+    if (k->off == AT(mon.mem_limit) || k->off == AT(mon.conn.ooo_memory))
         memcpy(at, &u, sizeof(u));
     else
         memcpy(at, &w, sizeof(w));

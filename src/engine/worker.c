@@ -260,6 +260,8 @@ static void track(struct worker *w, struct seg *s, uint32_t idx, int from, bool 
     if (reason)
         conn_kill(&m->env, idx, reason);
     mon_reclass(m, idx);
+    if (unlikely(m->env.se.ooo_bytes > m->env.cfg.ooo_memory))
+        mon_relieve(m);
 }
 
 /*

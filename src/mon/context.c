@@ -87,6 +87,8 @@ struct mon *mon_create(int cpu, const struct mon_conf *c)
         return NULL;
     }
     m->env.acct.limit = c->mem_limit;
+    if (m->env.cfg.ooo_memory == 0)
+        m->env.cfg.ooo_memory = c->mem_limit / 4;
     m->sets = evtab_create(&m->env.acct);
     if (m->sets == NULL) {
         conn_env_fini(&m->env);

@@ -85,6 +85,19 @@ uint64_t mon_half_due(const struct mon *m)
     return old > gap ? old : gap;
 }
 
+void mon_relieve(struct mon *m)
+{
+    for (;;) {
+        uint32_t gap0 = m->env.ngaps, idx;
+        uint8_t data = 0;
+
+        idx = conn_relieve(&m->env, &data);
+        if (idx == 0)
+            return;
+        mon_tell_given_up(m, idx, gap0, data);
+    }
+}
+
 /*
  * half_open: is an end still in the handshake? Where only the server is heard, its bytes say that
  * the handshake is over.

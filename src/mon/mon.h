@@ -289,6 +289,8 @@ bool mon_evict_half(struct mon *m);
  * a packet; one eviction a millisecond).
  */
 uint64_t mon_half_due(const struct mon *m);
+/* mon_relieve: more bytes out of order than all flows together may have: holes are given up. */
+void mon_relieve(struct mon *m);
 /* mon_entered: a new flow is half open from now on, unless it was picked up behind its handshake. */
 void mon_entered(struct mon *m, uint32_t idx);
 /* mon_reclass: after a packet: has the handshake ended, has it begun to close? */

@@ -76,6 +76,8 @@ void strm_drop(struct strm_env *e, struct flow_side *sd)
     chunk_drop_all(e, s);
     strm_host_free(e, s);
     ival_free_all(e, &s->ooo, &s->ooo_n);
+    s->ooo_bytes = 0;
+    strm_ooo_count(e, sd->strm);
     ival_free_all(e, &s->gap, &s->gap_n);
     pool_free(&e->strms, sd->strm);
     sd->strm = 0;
@@ -225,6 +227,7 @@ static void absorb(struct strm_env *e, struct flow_side *sd, struct strm *s)
             sd->next = v->end;
         ival_pop(e, &s->ooo, &s->ooo_n);
     }
+    strm_ooo_count(e, sd->strm);
     strm_host_drain(e, sd, s);
 }
 
@@ -339,6 +342,7 @@ static uint32_t insert_slow(struct strm_env *e, struct flow_side *sd, const stru
         if (room)
             pool_free(&e->ivals, room); /* for ival_add */
         s->ooo_bytes += (uint32_t)ival_add(e, &s->ooo, &s->ooo_n, from, end);
+        strm_ooo_count(e, sd->strm);
     }
     if (sd->flags & SIDE_LAST)
         strm_ack(e, sd, s->acked);

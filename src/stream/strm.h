@@ -59,23 +59,26 @@ struct chunk {
 };
 
 struct strm {
-    uint32_t head, tail; /* chunks */
-    uint32_t ooo, ooo_n; /* intervals above next */
-    uint32_t gap, gap_n; /* declared gaps, ascending */
-    uint32_t ooo_bytes;  /* seen above next */
-    uint32_t limit;      /* bytes that may be held below next at the end of a batch */
-    uint32_t ooo_limit;  /* bytes that may be seen above next */
-    uint32_t sized;      /* limit was asked for: it is retained, and stays */
-    uint64_t readable;   /* only with SIDE_LAST */
-    uint64_t read_to;    /* highest offset any child has read */
-    uint64_t acked;      /* highest offset the receiver has acknowledged */
-    uint64_t settled;    /* end of the highest forgotten gap: nothing below it is rewritten */
-    uint64_t hole_off;   /* `next` when the first hole was noticed (conn/ keeps these four) */
-    uint64_t hole_since; /* ns of that moment; 0: no hole noticed */
-    uint64_t hole_acked; /* ns when an ACK beyond its start was first seen; 0: not yet */
-    uint32_t hole_pkts;  /* segments of the flow since then */
-    uint32_t syn_len;    /* bytes that came on the SYN and wait for the SYN/ACK */
-    blk_t host;          /* the host's queue (policy.c), 0: none, or to be made from `ooo` */
+    uint32_t head, tail;   /* chunks */
+    uint32_t ooo, ooo_n;   /* intervals above next */
+    uint32_t gap, gap_n;   /* declared gaps, ascending */
+    uint32_t ooo_bytes;    /* seen above next */
+    uint32_t ooo_counted;  /* of them in strm_env.ooo_bytes */
+    uint32_t older, newer; /* neighbours among the streams that have such bytes */
+    uint32_t flow, side;   /* whose it is (conn/ says so when bytes come out of order) */
+    uint32_t limit;        /* bytes that may be held below next at the end of a batch */
+    uint32_t ooo_limit;    /* bytes that may be seen above next */
+    uint32_t sized;        /* limit was asked for: it is retained, and stays */
+    uint64_t readable;     /* only with SIDE_LAST */
+    uint64_t read_to;      /* highest offset any child has read */
+    uint64_t acked;        /* highest offset the receiver has acknowledged */
+    uint64_t settled;      /* end of the highest forgotten gap: nothing below it is rewritten */
+    uint64_t hole_off;     /* `next` when the first hole was noticed (conn/ keeps these four) */
+    uint64_t hole_since;   /* ns of that moment; 0: no hole noticed */
+    uint64_t hole_acked;   /* ns when an ACK beyond its start was first seen; 0: not yet */
+    uint32_t hole_pkts;    /* segments of the flow since then */
+    uint32_t syn_len;      /* bytes that came on the SYN and wait for the SYN/ACK */
+    blk_t host;            /* the host's queue (policy.c), 0: none, or to be made from `ooo` */
     uint16_t host_n, host_root;
 };
 
@@ -83,9 +86,11 @@ struct strm_env {
     struct pool strms, chunks, ivals;
     struct blkpool blks;
     struct memacct *acct;
-    uint32_t limit, ooo_limit; /* defaults for new streams */
-    uint64_t copied;           /* bytes copied into own blocks, ever */
-    uint64_t failed;           /* bytes not held because memory ran out, ever */
+    uint32_t limit, ooo_limit;       /* defaults for new streams */
+    uint64_t ooo_bytes;              /* seen out of order, over all streams */
+    uint32_t ooo_oldest, ooo_newest; /* streams that have such bytes, oldest first */
+    uint64_t copied;                 /* bytes copied into own blocks, ever */
+    uint64_t failed;                 /* bytes not held because memory ran out, ever */
 };
 
 void strm_env_init(struct strm_env *e, struct memacct *acct, uint32_t limit, uint32_t ooo_limit);
@@ -186,6 +191,11 @@ uint32_t strm_insert(struct strm_env *e, struct flow_side *sd, const struct strm
 /* strm_predict: where `next` would stand after a payload at [off, off+len). Changes nothing. */
 uint64_t strm_predict(const struct strm_env *e, const struct flow_side *sd, uint64_t off,
                       uint32_t len);
+
+/* strm_ooo_count (ooo.c): a stream's ooo_bytes have changed: bring the sum and the list up to date. */
+void strm_ooo_count(struct strm_env *e, uint32_t idx);
+/* strm_ooo_most: of the 16 streams that have waited longest, the one with most. => 0: none waits. */
+uint32_t strm_ooo_most(const struct strm_env *e);
 
 /* strm_full: has the out-of-order limit been passed? */
 bool strm_full(const struct strm_env *e, const struct flow_side *sd);

@@ -104,11 +104,13 @@ bool strm_import(struct strm_env *e, struct flow_side *sd, struct image *im)
     ok &= image_get_val(im, chunks);
     ooo_n = s->ooo_n;
     gap_n = s->gap_n;
+    s->ooo_counted = s->older = s->newer = 0;
     s->head = s->tail = s->ooo = s->gap = s->ooo_n = s->gap_n = 0;
     for (; ok && chunks; chunks--)
         ok = get_chunk(e, s, im);
     ok = ok && get_ivals(e, im, &s->ooo, &s->ooo_n, ooo_n) &&
          get_ivals(e, im, &s->gap, &s->gap_n, gap_n) && strm_host_import(e, s, host != 0, im);
+    strm_ooo_count(e, sd->strm);
     if (!ok)
         strm_drop(e, sd);
     return ok;

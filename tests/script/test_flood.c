@@ -341,13 +341,69 @@ static void live_ones_stay(void **state)
     down();
 }
 
+static int gaps, gap_cause;
+
+static void on_gap(mctx_t m, int sock, int side, event_t ev, filter_arg_t *arg)
+{
+    struct mos_gap_info v;
+    socklen_t len = sizeof(v);
+
+    assert_int_equal(mtcp_getsockopt(m, sock, SOL_MONSOCKET, MOS_GAP_INFO, &v, &len), 0);
+    gaps++;
+    gap_cause = v.cause;
+}
+
+static void on_any_data(mctx_t m, int sock, int side, event_t ev, filter_arg_t *arg)
+{
+    ssize_t n;
+
+    while ((n = mtcp_peek(m, sock, side, (char *)got, sizeof(got))) != 0)
+        bytes += n > 0 ? (uint64_t)n : 0;
+}
+
+/* Holes of many flows: the sum of what waits has a limit; who has waited long and has most pays. */
+static void waiting_bytes_have_a_limit(void **state)
+{
+    static char src[20], text[1001];
+
+    up("ooo_memory = 10000", MOS_HK_RCV);
+    gaps = 0;
+    memset(text, 'x', 1000);
+    assert_int_equal(mtcp_register_callback(fix.ctx, fix.lst, MOS_ON_GAP, MOS_NULL, on_gap), 0);
+    assert_int_equal(
+        mtcp_register_callback(fix.ctx, fix.lst, MOS_ON_CONN_NEW_DATA, MOS_NULL, on_any_data), 0);
+    for (int i = 0; i < 15; i++) {
+        struct frame v[4] = {
+            {.src = src, .flags = "S", .seq = FIX_CLI},
+            {FRAME_REPLY, .src = src, .flags = "S.", .seq = FIX_SVR, .ack = FIX_CLI + 1},
+            {.src = src, .seq = FIX_CLI + 1, .ack = FIX_SVR + 1},
+            {.src = src, .flags = "P.", .seq = FIX_CLI + 2, .ack = FIX_SVR + 1, .payload = text}};
+
+        bytes = 0;
+        snprintf(src, sizeof(src), "192.168.1.%d", i);
+        fix_batch(v, 4);
+        assert_int_equal(stat_of("ooo_now"), i < 10 ? 1000 * (i + 1) : 10000);
+        assert_int_equal(gaps, i < 10 ? 0 : i - 9);
+        assert_int_equal(bytes, i < 10 ? 0 : 1000); /* what waited behind it is read */
+    }
+    assert_int_equal(gap_cause, MOS_GAP_LIMIT);
+    assert_int_equal(stat_of("ooo-memory"), 5);
+    assert_int_equal(stat_of("evicted"), 0);
+    down();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(surplus_is_noted),     cmocka_unit_test(any_shape_is_followed),
-        cmocka_unit_test(clients_go_on),        cmocka_unit_test(second_syn_gets_in),
-        cmocka_unit_test(old_ones_make_way),    cmocka_unit_test(unseen_is_not_forwarded),
-        cmocka_unit_test(refused_is_not_noted), cmocka_unit_test(live_ones_stay),
+        cmocka_unit_test(surplus_is_noted),
+        cmocka_unit_test(any_shape_is_followed),
+        cmocka_unit_test(clients_go_on),
+        cmocka_unit_test(second_syn_gets_in),
+        cmocka_unit_test(old_ones_make_way),
+        cmocka_unit_test(unseen_is_not_forwarded),
+        cmocka_unit_test(refused_is_not_noted),
+        cmocka_unit_test(live_ones_stay),
+        cmocka_unit_test(waiting_bytes_have_a_limit),
     };
 
     return cmocka_run_group_tests_name("flood", tests, NULL, NULL);

@@ -123,6 +123,33 @@ static void key_from_a_decoded_segment(void **state)
     assert_true(key_eq(&k, &want));
 }
 
+/* longest: of n keys that meet in one of 1,024 places under secret `chosen_for`: most in one place. */
+static unsigned longest(uint64_t chosen_for, uint64_t secret, unsigned n)
+{
+    unsigned in[1024] = {0}, most = 0;
+    struct flow_key k;
+
+    for (uint32_t i = 0; n; i++) {
+        const uint32_t src = htonl(i >> 4);
+
+        key_make(&k, false, &src, htons((uint16_t)(1000 + (i & 15))), B, htons(80), 6, 0);
+        if ((key_hash(&k, chosen_for) & 1023) != 0)
+            continue;
+        n--;
+        if (++in[key_hash(&k, secret) & 1023] > most)
+            most = in[key_hash(&k, secret) & 1023];
+    }
+    return most;
+}
+
+/* Keys chosen to meet in one place do so under the secret they were chosen for only. */
+static void chosen_keys_do_not_meet(void **state)
+{
+    assert_int_equal(longest(0x57656972, 0x57656972, 2000), 2000);
+    for (uint64_t secret = 1; secret < 20; secret++)
+        assert_true(longest(0x57656972, secret * 0x9e3779b97f4a7c15ULL, 2000) <= 16);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -133,6 +160,7 @@ int main(void)
         cmocka_unit_test(every_byte_of_an_ipv6_address_counts),
         cmocka_unit_test(hash_depends_on_the_secret),
         cmocka_unit_test(key_from_a_decoded_segment),
+        cmocka_unit_test(chosen_keys_do_not_meet),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

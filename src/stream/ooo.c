@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * ooo.c: bytes out of order over all streams of a context: their sum, and the streams that have any,
+ * in the order in which they began to.
+ */
+#include "stream/chunk.h"
+
+static void enter(struct strm_env *e, struct strm *s, uint32_t idx)
+{
+    s->older = e->ooo_newest;
+    s->newer = 0;
+    if (e->ooo_newest)
+        strm_at(e, e->ooo_newest)->newer = idx;
+    else
+        e->ooo_oldest = idx;
+    e->ooo_newest = idx;
+}
+
+static void leave(struct strm_env *e, struct strm *s)
+{
+    if (s->older)
+        strm_at(e, s->older)->newer = s->newer;
+    else
+        e->ooo_oldest = s->newer;
+    if (s->newer)
+        strm_at(e, s->newer)->older = s->older;
+    else
+        e->ooo_newest = s->older;
+    s->older = s->newer = 0;
+}
+
+void strm_ooo_count(struct strm_env *e, uint32_t idx)
+{
+    struct strm *s = strm_at(e, idx);
+
+    if (s->ooo_bytes == s->ooo_counted)
+        return;
+    if (s->ooo_counted == 0)
+        enter(e, s, idx);
+    else if (s->ooo_bytes == 0)
+        leave(e, s);
+    e->ooo_bytes += s->ooo_bytes;
+    e->ooo_bytes -= s->ooo_counted;
+    s->ooo_counted = s->ooo_bytes;
+}
+
+uint32_t strm_ooo_most(const struct strm_env *e)
+{
+    uint32_t best = e->ooo_oldest, i = best;
+
+    for (int n = 0; i && n < 16; n++, i = strm_at(e, i)->newer)
+        if (strm_at(e, i)->ooo_bytes > strm_at(e, best)->ooo_bytes)
+            best = i;
+    return best;
+}
