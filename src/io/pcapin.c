@@ -201,8 +201,8 @@ static void note_end(struct pcapin *in, int rc)
         snprintf(in->end_text, sizeof(in->end_text), "%s: end of input", in->path);
     } else if (strstr(why, "truncated")) {
         in->end = EILSEQ;
-        snprintf(in->end_text, sizeof(in->end_text), "%s: cut off after frame %llu (%s)", in->path,
-                 n, why);
+        snprintf(in->end_text, sizeof(in->end_text), "%s: cut off after frame %llu (%s)%s%.0llu",
+                 in->path, n, why, in->size ? " at byte " : "", (unsigned long long)in->size);
     } else {
         in->end = ferror(in->fp) ? EIO : n == 0 ? EINVAL : EBADMSG;
         snprintf(in->end_text, sizeof(in->end_text), "%s: unreadable after frame %llu (%s)",
