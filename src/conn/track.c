@@ -93,6 +93,20 @@ static bool ack_of_syn(const struct conn_pkt *cp)
            seq_leq(cp->s->ack, rcv->snd_max + (unseen ? UINT16_MAX : 0));
 }
 
+/*
+ * new_isn: a SYN/ACK of another ISN than the one before, whose receiver has acknowledged nothing yet.
+ * That one was lost behind us and its sender has forgotten it; it takes this one for the first (RFC
+ * 9293 3.10.7.3).
+ */
+static bool new_isn(const struct conn_pkt *cp)
+{
+    const struct flow_side *rcv = &cp->f->side[cp->to];
+
+    return cp->from == SVR && (cp->s->tflags & TH_ACK_) && (cp->f->flags & base_bit(cp->to)) &&
+           cp->s->seq + 1 != rcv->base && !(rcv->flags & SIDE_ACKED) && rcv->next == 0 &&
+           rcv->strm == 0 && ack_of_syn(cp);
+}
+
 static bool rst_believed(const struct conn_pkt *cp)
 {
     const struct flow *f = cp->f;
@@ -204,7 +218,7 @@ static void judge(struct conn_env *env, struct conn_pkt *cp, uint64_t idle)
         return;
     }
     if ((s->tflags & TH_SYN_) && (f->flags & base_bit(cp->to)) && s->seq + 1 != rcv->base &&
-        !(f->flags & FLOW_LINGER)) {
+        !(f->flags & FLOW_LINGER) && !new_isn(cp)) {
         ignore(env, cp, REASON_SYN_INVALID); /* RFC 5961 4.2: a challenge ACK, no more */
         return;
     }
@@ -246,6 +260,10 @@ static void note_syn(struct conn_pkt *cp)
     if (cp->from == CLI) {
         cp->first_syn = !(f->flags & FLOW_SYN);
         f->flags |= FLOW_SYN;
+    }
+    if (new_isn(cp)) { /* all that was known of its numbers is void */
+        f->flags &= (uint16_t)~base_bit(cp->to);
+        snd->flags &= (uint16_t) ~(SIDE_SPOKE | SIDE_TS_OK);
     }
     if ((f->flags & base_bit(cp->to)) && snd->wscale != WSCALE_UNKNOWN)
         return;
