@@ -350,6 +350,16 @@ static void input_fragment(struct worker *w, struct seg *s, int i)
     }
 }
 
+/* input_other: forwarded as it came. A fragment without a note: there was no memory for one. */
+static void input_other(struct mon *m, struct seg *s)
+{
+    bool lost = s->reason == REASON_IP_FRAGMENT;
+
+    m->env.reasons[lost ? REASON_FRAG_LIMIT : s->reason]++;
+    if (lost && m->env.cfg.strict)
+        s->pb->flags |= PB_DROP;
+}
+
 /* worker_input: one frame, decoded. */
 static void worker_input(struct worker *w, struct seg *s, int i)
 {
@@ -362,7 +372,7 @@ static void worker_input(struct worker *w, struct seg *s, int i)
     else if (s->pb->frag)
         input_fragment(w, s, i);
     else
-        m->env.reasons[s->reason]++; /* forwarded as it came */
+        input_other(m, s);
 }
 
 /*

@@ -314,6 +314,8 @@ static void write_conf(const char *path)
             " ooo_size = 16K\n tcp_tw_interval = 20ms\n tcp_timeout = 5\n linger = 4ms\n"
             " gap_grace = 2ms\n gap_timeout = 1\n buffer = auto\n vlan_in_key = on\n"
             " drop_orphans = on\n checksum = auto\n strict = off\n midstream = off\n seed = 7\n"
+            " max_flows = 50000\n max_half_open = 1000\n ooo_memory = 1M\n frag_datagrams = 64\n"
+            " frag_memory = 256K\n frag_timeout = 3\n frag_pieces = 100\n frag_min = 8\n"
             " batch = 48\n epoch = 64\n memory = %llu\n filter = \"ip or ip6 or vlan\"\n"
             " nb_mem_channels = 4\n mos_log = logs/\n num_cores = 1\n",
             (unsigned long long)plan->memory);
@@ -441,8 +443,9 @@ static void join_all(void)
 /* count_up: what the counters say of a context; and is everything given back? */
 static void count_up(const struct mon *m)
 {
-    static const enum reason losses[] = {REASON_NO_FLOW_MEM, REASON_NO_SOCK, REASON_NO_STREAM_MEM,
-                                         REASON_SYN_GATED,   REASON_EVICTED, REASON_NO_FRAME_MEM};
+    static const enum reason losses[] = {REASON_NO_FLOW_MEM, REASON_NO_SOCK,   REASON_NO_STREAM_MEM,
+                                         REASON_SYN_GATED,   REASON_EVICTED,   REASON_NO_FRAME_MEM,
+                                         REASON_FRAG_LIMIT,  REASON_OOO_MEMORY};
     const struct conn_env *e = &m->env;
 
     for (size_t i = 0; i < ARRAY_SIZE(losses); i++)

@@ -128,6 +128,7 @@ static const struct {
     [SCENE_CUT] = SAYS(cut),
     [SCENE_SIZED] = SAYS(much),
     [SCENE_LONG] = SAYS(much),
+    [SCENE_FRAGMENTS] = SAYS(ordinary),
     [SCENE_SYN] = SAYS(syn),
 };
 
@@ -136,10 +137,8 @@ enum scene_kind scene_kind(uint16_t flow)
     return flow < SCENE_TURNS ? (enum scene_kind)(flow % SCENE_KINDS) : SCENE_SYN;
 }
 
-static void put(const struct frame *f)
+static void put(const struct pktbuf *pb)
 {
-    static struct frame_buf b;
-    const struct pktbuf *pb = frame_tcp(&b, *f);
     int i = scene_frames++;
 
     if (i >= MAX_FRAMES || nbytes + pb->len > sizeof(bytes))
@@ -152,11 +151,33 @@ static void put(const struct frame *f)
     nbytes += pb->len;
 }
 
+/* put_halves: the datagram in two fragments, the later one first. */
+static void put_halves(const struct frame *f, const struct pktbuf *pb)
+{
+    static struct frame_buf b;
+    static uint32_t id;
+    const uint8_t *l4 = pb->data + 34;
+    uint32_t len = pb->len - 34, half = len / 16 * 8;
+    struct frame h = {.v6 = f->v6, .reply = f->reply, .proto = 6, .id = ++id};
+
+    h.payload = l4 + half;
+    h.plen = len - half;
+    h.frag_off = (uint16_t)half;
+    put(frame_ip(&b, h));
+    now += MS / 100;
+    h.payload = l4;
+    h.plen = half;
+    h.frag_off = 0;
+    h.frag_more = true;
+    put(frame_ip(&b, h));
+}
+
 /* say: step number i of this connection. => false: it has said everything. */
 static bool say(uint16_t flow, size_t i)
 {
     enum scene_kind kind = scene_kind(flow);
     const struct step *s = says[kind].v + i;
+    static struct frame_buf b;
     bool cli, six = kind == SCENE_SIX || (kind == SCENE_STOPPED && flow % 2);
     uint32_t own, other;
     struct frame f = {.v6 = six, .sport = (uint16_t)(SCENE_PORT + flow), .dport = 80};
@@ -180,7 +201,10 @@ static bool say(uint16_t flow, size_t i)
     }
     if (kind == SCENE_CUT && s->len == 200)
         f.snap = 120;
-    put(&f);
+    if (kind == SCENE_FRAGMENTS && s->len)
+        put_halves(&f, frame_tcp(&b, f));
+    else
+        put(frame_tcp(&b, f));
     return true;
 }
 

@@ -28,6 +28,7 @@ enum scene_kind {
     SCENE_CUT,
     SCENE_SIZED,
     SCENE_LONG,
+    SCENE_FRAGMENTS, /* every segment with payload comes as two fragments */
     SCENE_KINDS,
     SCENE_SYN = SCENE_KINDS /* the crowd */
 };

@@ -255,24 +255,28 @@ static void few_flows_at_a_time(void **state)
     }
 }
 
-/* From no room for one flow to enough for all: every packet is of a flow or an orphan, and nothing breaks. */
+/*
+ * From no room for one flow to enough for all: every packet is of a flow or an orphan, and nothing
+ * breaks. In between more is not always better: what a slab is taken for depends on what comes
+ * first.
+ */
 static void little_memory(void **state)
 {
-    int least = 0;
+    int packets = 0;
 
-    for (int kb = 300; kb <= 1000; kb += 100) {
+    for (int kb = 300; kb <= 2400; kb += kb < 1000 ? 100 : 700) {
         char more[60];
         struct plan p = {.in = {"s-ftp-80-flows.pcap"}, .cores = 1, .batch = 64, .more = more};
         char *text;
 
         snprintf(more, sizeof(more), "memory = %dK\nlinger = 1 h", kb);
         text = run(&p);
-        assert_int_equal(total(text, "packets") + count(text, "orphan"), 755);
-        assert_true(total(text, "packets") >= least);
-        least = total(text, "packets");
+        packets = total(text, "packets");
+        assert_int_equal(packets + count(text, "orphan"), 755);
+        assert_true(kb < 500 || packets > 500);
         forget(text);
     }
-    assert_int_equal(least, 755);
+    assert_int_equal(packets, 755);
 }
 
 #define T(f) cmocka_unit_test_teardown(f, drop_kept)
