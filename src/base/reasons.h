@@ -39,11 +39,12 @@
     R(TCP_HDR_LEN, "tcp-hdr-len", "TCP data offset below 5 or beyond the segment")                 \
     R(TCP_OPT_BAD, "tcp-opt-bad", "TCP option with an impossible length; the rest is ignored")     \
     R(TCP_CSUM, "tcp-csum", "TCP checksum is wrong")                                               \
-    R(TCP_FLAGS, "tcp-flags", "TCP flags that no host sends together")                             \
+    R(TCP_FLAGS, "tcp-flags", "TCP flags that no host sends together, or none of SYN, ACK, RST")   \
+    R(TCP_AUTH, "tcp-auth", "MD5 or TCP-AO signature on a connection that began without")          \
     /* connection */                                                                               \
     R(ORPHAN, "orphan", "TCP segment that belongs to no flow")                                     \
     R(SYN_FILTERED, "syn-filtered", "SYN that no listener's filter selects")                       \
-    R(RST_INVALID, "rst-invalid", "RST outside the window, or for a handshake that never was")     \
+    R(RST_INVALID, "rst-invalid", "RST that its receiver does not believe, or perhaps not")        \
     R(SYN_INVALID, "syn-invalid", "SYN inside a live connection")                                  \
     R(SEG_OLD, "seg-old", "segment entirely before what the receiver has")                         \
     R(SEG_ABOVE, "seg-above", "segment beyond the receiver's window")                              \

@@ -31,6 +31,13 @@ int conn_done(struct conn_env *env, struct conn_pkt *cp)
     return 0;
 }
 
+bool conn_rst_due(const struct conn_env *env, const struct flow *f)
+{
+    const struct flow_ext *x = f->ext ? pool_at(&env->ft.exts, f->ext) : NULL;
+
+    return x && (x->dir[CLI].rst || x->dir[SVR].rst) && !(f->flags & FLOW_LINGER);
+}
+
 uint64_t conn_deadline(const struct conn_env *env, const struct flow *f)
 {
     uint64_t own = f->timeout == UINT32_MAX ? UINT64_MAX : f->timeout * NSEC_PER_MSEC;
@@ -41,6 +48,8 @@ uint64_t conn_deadline(const struct conn_env *env, const struct flow *f)
 
         wait = tw && env->cfg.tw_ns > env->cfg.linger_ns ? env->cfg.tw_ns : env->cfg.linger_ns;
     }
+    if (unlikely(f->ext) && conn_rst_due(env, f) && env->cfg.gap_timeout_ns < wait)
+        wait = env->cfg.gap_timeout_ns; /* as long as for a hole to be filled */
     return conn_later(f->last, wait);
 }
 

@@ -87,7 +87,9 @@ struct conn_env {
     uint32_t nended, cap_ended;
     /* no memory for the list: it lacks flows, whose flags say that they belong there */
     bool raises_lack, ended_lack;
-    bool no_counts; /* flows do not count bytes (MOS_STATS 0) */
+    bool no_counts;       /* flows do not count bytes (MOS_STATS 0) */
+    bool answered;        /* conn_reuse found the answer to a kept SYN: */
+    struct flow_syn kept; /* .from: its sender sent the answer, too */
 };
 
 struct rexmit_info {
@@ -112,11 +114,14 @@ struct conn_pkt {
      * nothing
      */
     bool ignored;
+    bool stale;     /* nothing but what the receiver has: it does not look at the ACK either */
+    bool far;       /* tolerant: it begins far beyond the window */
     bool opened;    /* it opened the flow */
     bool merged;    /* conn_merge was here */
     bool first_ack; /* the first ACK of its sender */
     bool first_syn; /* the first SYN seen of the client */
     uint32_t gap0;  /* env.gaps from here on are this packet's */
+    uint64_t idle;  /* ns since the flow's packet before */
     int64_t off;    /* stream offset of payload[0] in the receiver's stream; may be negative */
     struct rexmit_info rexmit;
 };
@@ -126,18 +131,33 @@ int conn_env_init(struct conn_env *env, const struct conn_cfg *cfg, uint32_t max
 void conn_env_fini(struct conn_env *env);
 
 /*
- * conn_reuse: does this SYN, found to belong to `f`, begin a new connection on the same addresses?
- * => true: end `f` (MOS_END_REUSE if it still lived) and open a new one. RFC 9293 3.10.7.4 and RFC
- *    6191 for TIME_WAIT; tolerant tracking also believes a SYN with another ISN outside the window
- *         of a live connection (its end passed unseen).
+ * conn_reuse: does this segment, found to belong to `f`, begin a new connection on the same
+ * addresses? (conn/reuse.c)
+ * => true: end `f` (MOS_END_REUSE if it still lived) and open a new one at once: conn_can_open says 4
+ *    until env.answered is taken back. A SYN that may turn out to begin one is kept.
  */
-bool conn_reuse(const struct conn_env *env, const struct flow *f, const struct seg *s, int from);
+bool conn_reuse(struct conn_env *env, struct flow *f, const struct seg *s, int from);
+
+/* conn_may_reuse: is conn_reuse to be asked at all? */
+static inline bool conn_may_reuse(const struct conn_env *env, const struct flow *f,
+                                  const struct seg *s)
+{
+    const struct flow_ext *x = f->ext ? (struct flow_ext *)pool_at(&env->ft.exts, f->ext) : NULL;
+
+    return (s->tflags & (TH_SYN_ | TH_ACK_)) == TH_SYN_ || (x && x->nsyn);
+}
 
 /*
  * conn_can_open: may this segment, on an unknown key, open a flow? => 0 no; 1 as a SYN; 2 picked up
- * in the middle.
+ * in the middle; 4 as the answer to a SYN that was kept.
  */
 int conn_can_open(const struct conn_env *env, const struct seg *s);
+
+/*
+ * conn_opener: which endpoint (0/1 of the key) is the client of the flow that s, sent by endpoint
+ * `from`, opens in this mode?
+ */
+int conn_opener(const struct conn_env *env, const struct seg *s, int from, int mode);
 
 /*
  * conn_client: which endpoint (0/1 of the key) is the client? `from` is the endpoint that sent s.
@@ -207,6 +227,11 @@ static inline uint64_t conn_later(uint64_t from, uint64_t ns)
     return from > UINT64_MAX - ns ? UINT64_MAX : from + ns;
 }
 
+/*
+ * conn_rst_due: has a RST that may have been believed been followed by nothing? => the flow ends as
+ * reset whatever else ends it.
+ */
+bool conn_rst_due(const struct conn_env *env, const struct flow *f);
 /* conn_deadline: when the flow must be looked at for idleness. => ns; UINT64_MAX: never. */
 uint64_t conn_deadline(const struct conn_env *env, const struct flow *f);
 /*
@@ -261,8 +286,10 @@ bool conn_fin_off(const struct flow *f, int side, uint64_t *off);
  */
 bool conn_payload(const struct conn_pkt *cp, struct strm_in *in);
 /*
- * conn_fits: cut off what lies behind the sender's FIN. => false: nothing is left, or the segment
- * ends where no window reaches.
+ * conn_fits: cut off what lies behind the sender's FIN.
+ * => false: nothing is left, or the segment ends where no window reaches (tolerant: not even one that
+ *    a lost ACK could have opened). RFC 9293 3.10.7.4 trims such a segment, Linux takes all of it or
+ *    nothing (tcp_sequence), and no sender has one to send.
  */
 bool conn_fits(const struct flow *f, int side, struct strm_in *in);
 /* conn_beyond: does this offset of side's receive stream lie where no window reaches? */

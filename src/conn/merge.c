@@ -8,7 +8,7 @@
  *   (d) the flow ends (close.c).
  * What a frame was cut off by the snap length is a gap at once: nobody will send it again.
  */
-#include "conn/conn.h"
+#include "conn/conn_int.h"
 
 void conn_touch(struct conn_env *env, uint32_t idx)
 {
@@ -39,17 +39,10 @@ void conn_raise(struct conn_env *env, uint32_t idx, int side, uint16_t kind)
 static void note_gap(struct conn_env *env, uint32_t idx, int side, enum gap_cause cause,
                      uint64_t off, uint64_t len)
 {
-    struct flow *f = flow_at(&env->ft, idx);
-    struct flow_ctr *c = &f->ctr[!side];
+    struct flow_ext *x = conn_ext(env, flow_at(&env->ft, idx));
 
-    if (c->gap + len > UINT32_MAX) {
-        struct flow_ext *x = conn_ext(env, f);
-
-        if (x)
-            x->dir[!side].gap_carry += len;
-    } else {
-        c->gap += (uint32_t)len;
-    }
+    if (x)
+        x->dir[!side].gap_bytes += len;
     if (!conn_vec_grow(env, (void **)&env->gaps, &env->cap_gaps, env->ngaps, sizeof(*env->gaps))) {
         env->reasons[REASON_NO_STREAM_MEM]++; /* no MOS_ON_GAP; who reads is told all the same */
         return;
@@ -237,6 +230,48 @@ bool conn_fits(const struct flow *f, int side, struct strm_in *in)
     return true;
 }
 
+/*
+ * keep_probe: strict: one byte into a closed window (RFC 9293 3.8.6.1). Whether the receiver takes it
+ * is known when it acknowledges it: till then it is held aside.
+ */
+static bool keep_probe(struct conn_env *env, const struct conn_pkt *cp, const struct strm_in *in)
+{
+    struct flow *f = cp->f;
+    struct flow_ext *x;
+
+    if (!(f->flags & FLOW_STRICT) || in->wire_len != 1 || in->len != 1 ||
+        in->off != f->side[cp->to].next || in->off != conn_limit(f, cp->to) ||
+        (x = conn_ext(env, f)) == NULL)
+        return false;
+    if (x->dir[cp->from].probe && x->dir[cp->from].probe_off == in->off)
+        return true;
+    x->dir[cp->from].probe = true;
+    x->dir[cp->from].probe_off = in->off;
+    x->dir[cp->from].probe_byte = in->data[0];
+    return true;
+}
+
+/* take_probe: the receiver has acknowledged, and the probe's byte has come in no other way. */
+static void take_probe(struct conn_env *env, struct conn_pkt *cp, int side)
+{
+    struct flow_side *sd = &cp->f->side[side];
+    struct flow_ext *x = conn_ext(env, cp->f);
+    struct strm_in in = {.wire_len = 1, .len = 1};
+    uint32_t cut;
+
+    if (x == NULL || !x->dir[!side].probe)
+        return;
+    in.off = x->dir[!side].probe_off;
+    in.data = &x->dir[!side].probe_byte;
+    in.store = (sd->flags & (SIDE_WANTED | SIDE_RETAIN)) && !(sd->flags & SIDE_NOBUF);
+    if (sd->next > in.off || conn_acked(cp->f, side) <= in.off)
+        return;
+    x->dir[!side].probe = false;
+    strm_insert(&env->se, sd, &in, &cut);
+    strm_own(&env->se, sd);
+    data_ready(env, cp->idx, side, &cp->data);
+}
+
 #define CUTS 4 /* runs of new bytes in a tail that was not captured; hardly ever more than one */
 
 /*
@@ -271,6 +306,8 @@ static void insert(struct conn_env *env, struct conn_pkt *cp)
 
     /* a probe's byte is no data, whatever the policy */
     if (!conn_payload(cp, &in) || cp->rexmit.cls == RX_KEEPALIVE)
+        return;
+    if (keep_probe(env, cp, &in))
         return;
     if (!conn_fits(f, cp->to, &in)) {
         env->reasons[REASON_SEG_ABOVE]++;
@@ -314,6 +351,8 @@ void conn_merge(struct conn_env *env, struct conn_pkt *cp)
     if (cp->merged || cp->ignored)
         return;
     cp->merged = true;
+    if (unlikely(f->ext) && (s->tflags & TH_ACK_))
+        take_probe(env, cp, cp->from);
     if ((s->tflags & TH_ACK_) && snd->strm) {
         take_syn_data(env, cp, cp->from, conn_acked(f, cp->from));
         if (strm_ack(&env->se, snd, conn_acked(f, cp->from)) && (snd->flags & SIDE_LAST))

@@ -1,58 +1,20 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * open.c: how a connection begins: by its SYN, by being picked up in the middle, or on the key of
- * an older one.
+ * open.c: how a connection begins: by its SYN, by being picked up in the middle, or (reuse.c) on the
+ * key of an older one.
  */
 #include <string.h>
 
 #include <arpa/inet.h>
 #include <mos_api.h>
 
-#include "conn/conn.h"
+#include "conn/conn_int.h"
 #include "wire/csum.h"
-
-static bool is_syn(const struct seg *s)
-{
-    return (s->tflags & (TH_SYN_ | TH_ACK_ | TH_RST_)) == TH_SYN_;
-}
-
-static bool is_synack(const struct seg *s)
-{
-    return (s->tflags & (TH_SYN_ | TH_ACK_ | TH_RST_)) == (TH_SYN_ | TH_ACK_);
-}
-
-/* in_window: is the SYN's number one that the receiver could take for data? */
-static bool in_window(const struct flow_side *rcv, uint32_t seq)
-{
-    uint32_t lo = rcv->base + (uint32_t)rcv->next, wnd = tcp_window(rcv->wnd, rcv->wscale);
-
-    if ((rcv->flags & SIDE_ACKED) && seq_lt(rcv->ack, lo))
-        lo = rcv->ack;
-    return seq_in(seq, lo - 1, wnd + (rcv->base + (uint32_t)rcv->next - lo) + 2);
-}
-
-bool conn_reuse(const struct conn_env *env, const struct flow *f, const struct seg *s, int from)
-{
-    const struct flow_side *snd = &f->side[from], *rcv = &f->side[!from];
-    bool base_known = f->flags & (from == CLI ? FLOW_BASE_SVR : FLOW_BASE_CLI);
-
-    if (!is_syn(s))
-        return false;
-    if (base_known && s->seq + 1 == rcv->base)
-        return false; /* the SYN we know, once more */
-    if (f->flags & (FLOW_ENDED | FLOW_LINGER))
-        return true;
-    if ((snd->flags & SIDE_FIN_SENT) && (rcv->flags & SIDE_FIN_SENT))
-        return true;
-    if (!base_known)
-        return false; /* its first SYN: simultaneous open (RFC 9293 3.5) */
-    if (!(f->flags & (FLOW_SYNACK | FLOW_MIDSTREAM)) && from == CLI && snd->state == FS_SYN_SENT)
-        return true; /* gave up and tries again with another ISN */
-    return !env->cfg.strict && !(f->flags & FLOW_STRICT) && !in_window(rcv, s->seq);
-}
 
 int conn_can_open(const struct conn_env *env, const struct seg *s)
 {
+    if (env->answered)
+        return 4;
     if (is_syn(s))
         return s->tflags & TH_FIN_ ? 0 : 1; /* RFC 9293 has no segment that opens and closes */
     if (!env->cfg.midstream || (s->tflags & TH_RST_))
@@ -69,6 +31,13 @@ int conn_client(const struct seg *s, int from)
     if (is_synack(s))
         return !from;
     return ntohs(s->sport) >= ntohs(s->dport) ? from : !from;
+}
+
+int conn_opener(const struct conn_env *env, const struct seg *s, int from, int mode)
+{
+    if (mode == 4)
+        return env->kept.from ? from : !from;
+    return conn_client(s, from);
 }
 
 /* pick_up: both sides of a flow whose beginning passed unseen (contract 4). */
@@ -95,6 +64,33 @@ static void pick_up(struct flow *f, const struct seg *s, int from)
         rcv->snd_max = s->ack;
         rcv->flags |= SIDE_SPOKE;
         f->flags |= from == CLI ? FLOW_BASE_CLI : FLOW_BASE_SVR;
+    }
+}
+
+/*
+ * as_kept: the SYN that this segment answers came before, while the key was another flow's: both
+ * sides stand where it would have put them.
+ */
+static void as_kept(const struct conn_env *env, struct flow *f)
+{
+    const struct flow_syn *k = &env->kept;
+    struct flow_side *cli = &f->side[CLI], *svr = &f->side[SVR];
+
+    cli->state = FS_SYN_SENT;
+    svr->state = FS_SYN_RCVD;
+    svr->base = k->isn + 1;
+    cli->snd_max = k->isn + 1 + k->len;
+    cli->wnd = k->wnd;
+    cli->wscale = k->wscale & 15;
+    cli->max_wnd = (uint16_t)(k->wnd >> k->wscale);
+    cli->flags |= SIDE_SPOKE | k->flags;
+    f->ctr[CLI].tsval = f->ctr[CLI].echoed = k->tsval;
+    f->flags |= FLOW_BASE_SVR | FLOW_SYN;
+    f->start = k->first;
+    f->ctr[CLI].packets = k->times;
+    if (!env->no_counts) {
+        f->ctr[CLI].ip_bytes = (uint64_t)k->times * k->ip_len;
+        f->ctr[CLI].payload = (uint64_t)k->times * k->len;
     }
 }
 
@@ -125,7 +121,9 @@ uint32_t conn_open(struct conn_env *env, const struct seg *s, const struct flow_
     f->last = env->now;
     if (env->cfg.strict)
         f->flags |= FLOW_STRICT;
-    if (mode != 1) {
+    if (mode == 4) {
+        as_kept(env, f);
+    } else if (mode != 1) {
         struct flow_key sent;
 
         pick_up(f, s, key_of_seg(&sent, s) == client ? CLI : SVR);
@@ -161,7 +159,7 @@ uint32_t conn_open_noted(struct conn_env *env, const struct seg *s, const struct
                   (n->meta & NOTE_CSUM_GOOD ? SIDE_CSUM_GOOD : 0) |
                   (n->meta & NOTE_CSUM_WRONG ? SIDE_CSUM_OFF : 0);
     cli->wscale = n->meta & NOTE_WSCALE;
-    f->ctr[CLI].tsval = n->tsval;
+    f->ctr[CLI].tsval = f->ctr[CLI].echoed = n->tsval;
     return idx;
 }
 

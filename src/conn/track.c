@@ -1,39 +1,30 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * track.c: what a segment tells of its sender and does to its receiver. Judging comes first
- * (conn_send): a segment that the receiver would not believe is counted and shown, and changes
+ * (judge.c): a segment that the receiver would not take is counted and shown, and changes
  * nothing. Then the two state tables (tcp/fsm.c) are asked, sender before receiver, and repetition
  * is classified before the payload is merged.
  *
  * Bases. The sequence number of stream offset 0 is fixed once per direction: by the SYN; else by
  * the other side's ACK; else by the first segment (contract 4). FLOW_BASE_* says that it is.
  */
-#include "base/reasons.h"
-#include "conn/conn.h"
+#include "conn/conn_int.h"
 
-#define WSCALE_UNKNOWN 15
-#define WSCALE_MAX     14         /* RFC 7323 2.3 */
-#define UNSEEN_SLACK   (1u << 20) /* bytes that may have passed unseen before a window is known */
-
-static uint16_t base_bit(int side)
+uint64_t conn_limit(const struct flow *f, int side)
 {
-    return side == CLI ? FLOW_BASE_CLI : FLOW_BASE_SVR;
-}
+    const struct flow_side *sd = &f->side[side];
+    uint64_t acked = conn_acked(f, side);
+    int64_t off;
 
-/* window_of: what this side's endpoint may be sent beyond its ACK. */
-static uint64_t window_of(const struct flow_side *sd)
-{
-    return sd->flags & SIDE_ACKED ? tcp_window(sd->wnd, sd->wscale) : 1u << 30;
+    if (!(sd->flags & SIDE_EDGE) || !base_known(f, side))
+        return (acked > sd->next ? acked : sd->next) + (1u << 30);
+    off = seq_to_off(f->ctr[side].edge, sd->base, sd->next);
+    return off > 0 ? (uint64_t)off : 0;
 }
 
 bool conn_beyond(const struct flow *f, int side, uint64_t end)
 {
-    const struct flow_side *sd = &f->side[side];
-    uint64_t from = conn_acked(f, side), slack = f->flags & FLOW_STRICT ? 0 : UNSEEN_SLACK;
-
-    if (from < sd->next)
-        from = sd->next;
-    return end > from + window_of(sd) + slack;
+    return end > conn_limit(f, side) + (f->flags & FLOW_STRICT ? 0 : UNSEEN_SLACK);
 }
 
 uint64_t conn_acked(const struct flow *f, int side)
@@ -41,7 +32,7 @@ uint64_t conn_acked(const struct flow *f, int side)
     const struct flow_side *sd = &f->side[side];
     int64_t off;
 
-    if (!(sd->flags & SIDE_ACKED) || !(f->flags & base_bit(side)))
+    if (!(sd->flags & SIDE_ACKED) || !base_known(f, side))
         return 0;
     off = seq_to_off(sd->ack, sd->base, sd->next);
     if ((f->side[!side].flags & SIDE_FIN_SENT) && seq_lt(f->ctr[!side].fin, sd->ack))
@@ -54,201 +45,51 @@ bool conn_fin_off(const struct flow *f, int side, uint64_t *off)
     const struct flow_side *sd = &f->side[side];
     int64_t o;
 
-    if (!(f->side[!side].flags & SIDE_FIN_SENT) || !(f->flags & base_bit(side)))
+    if (!(f->side[!side].flags & SIDE_FIN_SENT) || !base_known(f, side))
         return false;
     o = seq_to_off(f->ctr[!side].fin, sd->base, sd->next);
     *off = o > 0 ? (uint64_t)o : 0;
     return true;
 }
 
-static void ignore(struct conn_env *env, struct conn_pkt *cp, enum reason why)
+/* raise_edge: this side offers to take all up to here. */
+static void raise_edge(struct flow *f, int side, uint32_t edge)
 {
-    cp->ignored = true;
-    env->reasons[why]++;
+    if ((f->side[side].flags & SIDE_EDGE) && !seq_lt(f->ctr[side].edge, edge))
+        return;
+    f->side[side].flags |= SIDE_EDGE;
+    f->ctr[side].edge = edge;
 }
 
-/*
- * echo_ok: is the timestamp echoed to an endpoint in SYN_SENT one that it has sent? As Linux
- * (tcp_rcv_synsent_state_process).
- */
-static bool echo_ok(const struct flow *f, const struct seg *s, int to)
+/* note_max: the largest window that this sender has offered; that of a SYN is not scaled. */
+static void note_max(struct flow_side *snd, const struct seg *s)
 {
-    if (!(s->flags & SEG_TS) || !(f->side[to].flags & SIDE_TS_OK))
-        return true;
-    return ts_echo_sent(s->tsecr, f->ctr[to].tsval);
+    uint32_t wnd = s->win, scale = snd->wscale > 14 ? 14 : snd->wscale;
+
+    if (s->tflags & TH_SYN_)
+        wnd = (wnd + (1u << scale) - 1) >> scale;
+    if (wnd > snd->max_wnd)
+        snd->max_wnd = (uint16_t)wnd;
 }
 
-/*
- * ack_of_syn: ISS < SEG.ACK <= SND.NXT of the receiver. Where the SYN/ACK passed unseen, so may
- * have what the receiver has sent since: up to a window without a scale, that of a SYN/ACK.
- */
-static bool ack_of_syn(const struct conn_pkt *cp)
-{
-    const struct flow_side *snd = &cp->f->side[cp->from], *rcv = &cp->f->side[cp->to];
-    bool unseen = !(cp->f->flags & FLOW_STRICT) && !(cp->s->tflags & TH_SYN_);
-
-    if (!(cp->s->tflags & TH_ACK_) || !(cp->f->flags & base_bit(cp->from)))
-        return false;
-    return seq_leq(snd->base, cp->s->ack) &&
-           seq_leq(cp->s->ack, rcv->snd_max + (unseen ? UINT16_MAX : 0));
-}
-
-/*
- * new_isn: a SYN/ACK of another ISN than the one before, whose receiver has acknowledged nothing yet.
- * That one was lost behind us and its sender has forgotten it; it takes this one for the first (RFC
- * 9293 3.10.7.3).
- */
-static bool new_isn(const struct conn_pkt *cp)
-{
-    const struct flow_side *rcv = &cp->f->side[cp->to];
-
-    return cp->from == SVR && (cp->s->tflags & TH_ACK_) && (cp->f->flags & base_bit(cp->to)) &&
-           cp->s->seq + 1 != rcv->base && !(rcv->flags & SIDE_ACKED) && rcv->next == 0 &&
-           rcv->strm == 0 && ack_of_syn(cp);
-}
-
-static bool rst_believed(const struct conn_pkt *cp)
-{
-    const struct flow *f = cp->f;
-    const struct seg *s = cp->s;
-    const struct flow_side *snd = &f->side[cp->from], *rcv = &f->side[cp->to];
-    uint32_t nxt = rcv->base + (uint32_t)rcv->next;
-    struct rst_query q = {
-        .rcv_state = rcv->state,
-        .strict = f->flags & FLOW_STRICT,
-        .has_ack = s->tflags & TH_ACK_,
-        .seq = s->seq,
-        .ack = s->ack,
-        .rcv_nxt = nxt,
-        .rcv_ack = rcv->flags & SIDE_ACKED ? rcv->ack : nxt,
-        .snd_max = rcv->snd_max,
-        .peer_max = snd->flags & SIDE_SPOKE ? snd->snd_max : nxt,
-        .window = tcp_window(rcv->wnd, rcv->wscale),
-        .ts_known = (s->flags & SEG_TS) && (rcv->flags & SIDE_TS_OK),
-        .tsecr = s->tsecr,
-        .rcv_tsval = f->ctr[cp->to].tsval,
-        .answer = snd->state == FS_SYN_SENT && f->ctr[cp->to].packets > 0,
-    };
-
-    if (q.window == 0)
-        q.window = 1;
-    if (!(f->flags & base_bit(cp->to)) && rcv->state != FS_SYN_SENT)
-        return true; /* nothing to compare with */
-    return rst_check(&q) == REASON_NONE;
-}
-
-/*
- * fin_astray: is the first FIN of this sender where its receiver would not look at it (RFC 9293
- * 3.10.7.4, step 1)?
- */
-static enum reason fin_astray(const struct conn_pkt *cp)
-{
-    const struct flow *f = cp->f;
-    const struct seg *s = cp->s;
-    const struct flow_side *rcv = &f->side[cp->to];
-    int64_t off;
-
-    if (!(s->tflags & TH_FIN_) || !(f->flags & base_bit(cp->to)) ||
-        (f->side[cp->from].flags & SIDE_FIN_SENT))
-        return REASON_NONE;
-    off = seq_to_off(s->seq + !!(s->tflags & TH_SYN_) + s->plen, rcv->base, rcv->next);
-    /* an acknowledged FIN that passed unseen was given up as one byte */
-    if (off + 1 < (int64_t)rcv->next)
-        return REASON_SEG_OLD;
-    return off > 0 && conn_beyond(f, cp->to, (uint64_t)off) ? REASON_SEG_ABOVE : REASON_NONE;
-}
-
-/*
- * ts_recent: the receiver's TS.Recent, for what this side sends. RFC 7323 4.3 says when it moves, but
- * not with which segments: one that we have seen may be lost behind us, or come behind others. Its
- * echoes tell (3.2), so that is the newest of them.
- */
-static uint32_t ts_recent(const struct flow *f, int from)
-{
-    const struct flow_ctr *c = &f->ctr[from];
-
-    return f->side[from].flags & SIDE_FIN_SENT ? c->tsval : c->echoed;
-}
-
-/* note_echo: => only what was sent can be echoed; more is a lie, which would make the truth old. */
-static void note_echo(struct conn_pkt *cp)
+/* note_options: what a SYN offers. Scaling needs both of them (RFC 7323 2.2). */
+static void note_options(struct conn_pkt *cp)
 {
     const struct seg *s = cp->s;
-    struct flow_ctr *c = &cp->f->ctr[cp->to];
-    uint16_t flags = cp->f->side[cp->to].flags & (SIDE_TS_OK | SIDE_FIN_SENT);
+    struct flow_side *snd = &cp->f->side[cp->from], *rcv = &cp->f->side[cp->to];
 
-    if (flags == SIDE_TS_OK && seq_lt(c->echoed, s->tsecr) && seq_leq(s->tsecr, c->tsval))
-        c->echoed = s->tsecr;
+    snd->wscale = s->flags & SEG_WSCALE ? s->wscale & 15 : 0;
+    if (s->flags & SEG_WSCALE)
+        snd->flags |= SIDE_WSCALE_OK;
+    if (s->flags & SEG_SACKOK)
+        snd->flags |= SIDE_SACK_OK;
+    /* the second of two SYNs: a SYN/ACK, or both open at once */
+    if (((s->tflags & TH_ACK_) || base_known(cp->f, cp->from)) &&
+        !(snd->flags & rcv->flags & SIDE_WSCALE_OK))
+        snd->wscale = rcv->wscale = 0;
 }
 
-/* note_stamp: this side's newest timestamp; behind its FIN nothing is newer. */
-static void note_stamp(struct conn_pkt *cp)
-{
-    struct flow_side *snd = &cp->f->side[cp->from];
-    struct flow_ctr *c = &cp->f->ctr[cp->from];
-
-    if (snd->flags & SIDE_FIN_SENT)
-        return;
-    if (!(snd->flags & SIDE_TS_OK))
-        c->tsval = c->echoed = cp->s->tsval;
-    else if (seq_lt(c->tsval, cp->s->tsval))
-        c->tsval = cp->s->tsval;
-    snd->flags |= SIDE_TS_OK;
-}
-
-/* note_fin: its FIN, the first. What TS.Recent was at this moment stays. */
-static void note_fin(struct flow *f, int from, uint32_t fin)
-{
-    f->ctr[from].tsval = f->ctr[from].echoed;
-    f->ctr[from].fin = fin;
-    f->side[from].flags |= SIDE_FIN_SENT;
-}
-
-/* judge: would the receiver take this segment at all? */
-static void judge(struct conn_env *env, struct conn_pkt *cp, uint64_t idle)
-{
-    const struct flow *f = cp->f;
-    const struct seg *s = cp->s;
-    const struct flow_side *rcv = &f->side[cp->to];
-    enum reason why = fin_astray(cp);
-
-    if (s->tflags & TH_RST_) {
-        if (!(f->flags & FLOW_LINGER) && !rst_believed(cp))
-            ignore(env, cp, REASON_RST_INVALID);
-        return;
-    }
-    if ((s->tflags & TH_SYN_) && (f->flags & base_bit(cp->to)) && s->seq + 1 != rcv->base &&
-        !(f->flags & FLOW_LINGER) && !new_isn(cp)) {
-        ignore(env, cp, REASON_SYN_INVALID); /* RFC 5961 4.2: a challenge ACK, no more */
-        return;
-    }
-    if ((f->flags & FLOW_STRICT) && (s->flags & SEG_TS) && (f->side[cp->from].flags & SIDE_TS_OK) &&
-        paws_old(s->tsval, ts_recent(f, cp->from), idle)) { /* RFC 7323 5.3 */
-        ignore(env, cp, REASON_PAWS);
-        return;
-    }
-    if (rcv->state == FS_SYN_SENT && (s->tflags & TH_ACK_)) { /* RFC 9293 3.10.7.3 */
-        bool unseen = !(s->tflags & TH_SYN_) && (f->flags & FLOW_STRICT);
-
-        if (!ack_of_syn(cp) || !echo_ok(f, s, cp->to) || unseen) {
-            ignore(env, cp, REASON_ACK_INVALID);
-            return;
-        }
-    }
-    if (rcv->state == FS_SYN_RCVD && (f->flags & FLOW_STRICT) && (s->tflags & TH_ACK_) &&
-        !(rcv->flags & SIDE_SPOKE)) {
-        /* 3.10.7.4, step 5: it has sent no SYN/ACK that this could acknowledge */
-        ignore(env, cp, REASON_ACK_INVALID);
-        return;
-    }
-    if (why != REASON_NONE)
-        ignore(env, cp, why);
-}
-
-/*
- * note_syn: first SYN or SYN/ACK of this sender: ISN and options (RFC 7323 2.2: scaling needs
- * both).
- */
+/* note_syn: first SYN or SYN/ACK of this sender: ISN and options. */
 static void note_syn(struct conn_pkt *cp)
 {
     struct flow *f = cp->f;
@@ -264,19 +105,31 @@ static void note_syn(struct conn_pkt *cp)
     if (new_isn(cp)) { /* all that was known of its numbers is void */
         f->flags &= (uint16_t)~base_bit(cp->to);
         snd->flags &= (uint16_t) ~(SIDE_SPOKE | SIDE_TS_OK);
+        rcv->flags &= (uint16_t)~SIDE_EDGE;
     }
-    if ((f->flags & base_bit(cp->to)) && snd->wscale != WSCALE_UNKNOWN)
+    if (base_known(f, cp->to) && snd->wscale != WSCALE_UNKNOWN)
         return;
-    if (!(f->flags & base_bit(cp->to)))
+    if (!base_known(f, cp->to))
         rcv->base = s->seq + 1;
     f->flags |= base_bit(cp->to);
-    snd->wscale = s->flags & SEG_WSCALE ? s->wscale : 0;
-    if (s->flags & SEG_WSCALE)
-        snd->flags |= SIDE_WSCALE_OK;
-    if (s->flags & SEG_SACKOK)
-        snd->flags |= SIDE_SACK_OK;
-    if ((s->tflags & TH_ACK_) && !((snd->flags & rcv->flags) & SIDE_WSCALE_OK))
-        snd->wscale = rcv->wscale = 0;
+    snd->flags &= (uint16_t)~SIDE_EDGE; /* reckoned with a scale that was not known */
+    note_options(cp);
+    snd->wnd = s->win;
+    note_max(snd, s);
+    /* what the receiver's own SYN has offered begins here; 0: it was only noted */
+    if (syn_seen(f, cp->to) && rcv->wnd && !(rcv->flags & (SIDE_EDGE | SIDE_ACKED)))
+        raise_edge(f, cp->to, s->seq + 1 + rcv->wnd);
+}
+
+static void note_signed(struct conn_env *env, const struct conn_pkt *cp)
+{
+    struct flow_ext *x;
+
+    if (likely(!(cp->s->flags & SEG_AUTH)))
+        return;
+    x = flow_ext_get(&env->ft, cp->f);
+    if (x)
+        x->auth = true;
 }
 
 /*
@@ -313,39 +166,34 @@ static void agree(struct conn_env *env, struct conn_pkt *cp)
     rcv->flags |= SIDE_ACKED;
     rcv->ack = far;
     rcv->wnd = x->dir[cp->from].far_wnd;
-    rcv->dupacks = 0;
+    raise_edge(cp->f, cp->to, far + tcp_window(rcv->wnd, rcv->wscale));
 }
 
 /*
- * window: the sender's, as it stands in all segments but SYNs, which are not scaled (RFC 7323 2.2).
- * Its end does not go back with a newer ACK (RFC 9293 3.8.6): what was on its way into a window that
- * has shrunk is taken all the same once there is room.
+ * note_window: RFC 9293 3.10.7.4, step 5: of two equal ACKs the later counts, which is not the one
+ * with older bytes (SND.WL1). The edge never moves back. Linux out of memory does close its window
+ * (ICSK_ACK_NOMEM), but takes what is on its way when it has opened it again, before we hear of that.
  */
-static uint16_t window(const struct flow_side *snd, const struct seg *s)
+static void note_window(struct conn_pkt *cp)
 {
-    uint32_t shift = snd->wscale > WSCALE_MAX ? WSCALE_MAX : snd->wscale, left, win = s->win;
+    const struct seg *s = cp->s;
+    struct flow_side *snd = &cp->f->side[cp->from];
 
-    if ((s->tflags & TH_SYN_) && snd->wscale != WSCALE_UNKNOWN)
-        win = (win + (1u << shift) - 1) >> shift;
-    if (!(snd->flags & SIDE_ACKED))
-        return (uint16_t)win;
-    left = snd->ack + tcp_window(snd->wnd, snd->wscale) - s->ack;
-    if (left >> 31 == 0 && left >> shift > win)
-        win = left >> shift > UINT16_MAX ? UINT16_MAX : left >> shift;
-    return (uint16_t)win;
+    if (s->ack == snd->ack && (!(snd->flags & SIDE_SPOKE) || !seq_lt(s->seq, snd->snd_max)))
+        snd->wnd = s->win;
+    note_max(snd, s);
+    raise_edge(cp->f, cp->from,
+               s->ack + (s->tflags & TH_SYN_ ? s->win : tcp_window(s->win, snd->wscale)));
 }
 
-/*
- * note_ack: the sender's ACK and window. An older ACK says nothing of the window, nor does a smaller
- * window with the same number: it was overtaken.
- */
+/* note_ack: the sender's ACK and window. */
 static void note_ack(struct conn_env *env, struct conn_pkt *cp)
 {
     struct flow *f = cp->f;
     const struct seg *s = cp->s;
     struct flow_side *snd = &f->side[cp->from], *rcv = &f->side[cp->to];
 
-    if (!(f->flags & base_bit(cp->from))) { /* the SYN/ACK passed unseen */
+    if (!base_known(f, cp->from)) { /* the SYN/ACK passed unseen */
         snd->base = s->ack;
         f->flags |= base_bit(cp->from);
         rcv->wscale = snd->flags & SIDE_WSCALE_OK ? WSCALE_UNKNOWN : 0;
@@ -353,34 +201,33 @@ static void note_ack(struct conn_env *env, struct conn_pkt *cp)
             rcv->snd_max = s->ack;
         rcv->flags |= SIDE_SPOKE;
     }
+    /* the receiver has dropped it before; a SYN again is answered and no more */
+    if (cp->stale || ((s->tflags & TH_SYN_) && (snd->flags & SIDE_ACKED)))
+        return;
     if (!(snd->flags & SIDE_ACKED) || seq_lt(snd->ack, s->ack)) {
-        uint32_t beyond =
-            snd->flags & SIDE_ACKED ? tcp_window(snd->wnd, snd->wscale) + 1 : UNSEEN_SLACK;
+        uint32_t beyond = UNSEEN_SLACK;
 
+        if ((snd->flags & SIDE_ACKED) && (snd->flags & SIDE_EDGE))
+            beyond = f->ctr[cp->from].edge - snd->ack + 1; /* the last for a FIN */
         /*
          * RFC 9293 3.10.7.4: an ACK of what was never sent; at a tap data may have passed unseen,
          * up to the window
          */
         if ((rcv->flags & SIDE_SPOKE) &&
-            seq_lt(rcv->snd_max + (f->flags & FLOW_STRICT ? 0 : beyond), s->ack)) {
+            seq_lt(rcv->snd_max + (all_seen(f) ? 0 : beyond), s->ack)) {
             env->reasons[REASON_ACK_INVALID]++;
             if (!(f->flags & FLOW_STRICT))
                 keep_far_ack(env, cp);
             return;
         }
+        if (cp->far)
+            return;
         cp->first_ack = !(snd->flags & SIDE_ACKED);
-        snd->wnd = window(snd, s);
         snd->flags |= SIDE_ACKED;
         snd->ack = s->ack;
-        snd->dupacks = 0;
-    } else if (snd->ack == s->ack) {
-        if (s->plen == 0 && s->win == snd->wnd && !(s->tflags & (TH_SYN_ | TH_FIN_)))
-            snd->dupacks += snd->dupacks < 255;
-        snd->wnd = window(snd, s); /* not less than it was */
-    } else {
-        return;
+        snd->wnd = s->win;
     }
-    snd->flags = (uint16_t)(s->win ? snd->flags & ~SIDE_SHUT : snd->flags | SIDE_SHUT);
+    note_window(cp);
 }
 
 /* count: a datagram counts with all the fragments that came for it. */
@@ -404,23 +251,75 @@ static void count(struct conn_env *env, struct conn_pkt *cp)
     c->payload += cp->s->plen;
 }
 
+/*
+ * note_stamp: this side's newest timestamp; behind its FIN nothing is newer. Timestamps count only if
+ * both SYNs had them (RFC 7323 3.2).
+ */
+static void note_stamp(struct conn_pkt *cp)
+{
+    const struct seg *s = cp->s;
+    struct flow_side *snd = &cp->f->side[cp->from];
+    struct flow_ctr *c = &cp->f->ctr[cp->from];
+
+    if (!(s->flags & SEG_TS) || cp->stale || cp->far || (snd->flags & SIDE_FIN_SENT))
+        return;
+    if (!(snd->flags & SIDE_TS_OK) && !(s->tflags & TH_SYN_) && syn_seen(cp->f, cp->from))
+        return;
+    if (!(snd->flags & SIDE_TS_OK) || c->tsval == 0)
+        c->tsval = c->echoed = s->tsval;
+    else if (seq_lt(c->tsval, s->tsval))
+        c->tsval = s->tsval;
+    snd->flags |= SIDE_TS_OK;
+}
+
+/* note_echo: only what was sent can be echoed; more is a lie, which would make the truth old. */
+static void note_echo(struct conn_pkt *cp)
+{
+    const struct seg *s = cp->s;
+    struct flow_ctr *c = &cp->f->ctr[cp->to];
+    uint16_t flags = cp->f->side[cp->to].flags & (SIDE_TS_OK | SIDE_FIN_SENT);
+
+    if (flags == SIDE_TS_OK && !cp->stale && !cp->far && seq_lt(c->echoed, s->tsecr) &&
+        seq_leq(s->tsecr, c->tsval))
+        c->echoed = s->tsecr;
+}
+
+/* forget_stamps: RFC 7323 5.5: after so long TS.Recent is no longer valid. */
+static void forget_stamps(struct flow *f)
+{
+    for (int i = CLI; i <= SVR; i++) {
+        f->ctr[i].tsval = 0;
+        if (!(f->side[i].flags & SIDE_FIN_SENT))
+            f->ctr[i].echoed = 0;
+    }
+}
+
+/* note_fin: its FIN, the first. What TS.Recent was at this moment stays. */
+static void note_fin(struct flow *f, int from, uint32_t fin)
+{
+    f->ctr[from].tsval = f->ctr[from].echoed;
+    f->ctr[from].fin = fin;
+    f->side[from].flags |= SIDE_FIN_SENT;
+}
+
 static void note_sent(struct conn_pkt *cp)
 {
-    struct flow *f = cp->f;
     const struct seg *s = cp->s;
-    struct flow_side *snd = &f->side[cp->from];
+    struct flow_side *snd = &cp->f->side[cp->from];
     uint32_t end = s->seq + seg_slen(s);
 
     if (!(snd->flags & SIDE_SPOKE) || seq_lt(snd->snd_max, end))
         snd->snd_max = end;
     snd->flags |= SIDE_SPOKE;
-    if (s->flags & SEG_TS)
-        note_stamp(cp);
+    note_stamp(cp);
 }
 
-static bool acks_fin(const struct flow *f, const struct seg *s, int of)
+static bool acks_fin(const struct conn_pkt *cp, int of)
 {
-    return (s->tflags & TH_ACK_) && (f->side[of].flags & SIDE_FIN_SENT) &&
+    const struct flow *f = cp->f;
+    const struct seg *s = cp->s;
+
+    return !cp->stale && !cp->far && (s->tflags & TH_ACK_) && (f->side[of].flags & SIDE_FIN_SENT) &&
            seq_lt(f->ctr[of].fin, s->ack);
 }
 
@@ -440,6 +339,18 @@ static void note_time(struct conn_env *env, struct conn_pkt *cp)
     f->last = env->now;
 }
 
+/*
+ * go_on: a segment that is taken: what its receiver was sent before to end the connection has not
+ * ended it.
+ */
+static void go_on(struct conn_env *env, struct conn_pkt *cp)
+{
+    struct flow_ext *x = flow_ext_get(&env->ft, cp->f);
+
+    if (!(cp->s->tflags & TH_RST_))
+        x->dir[CLI].rst = x->dir[SVR].rst = false;
+}
+
 void conn_send(struct conn_env *env, struct conn_pkt *cp)
 {
     struct flow *f = cp->f;
@@ -447,9 +358,9 @@ void conn_send(struct conn_env *env, struct conn_pkt *cp)
     struct flow_side *snd = &f->side[cp->from];
     struct fsm_query q = {
         .state = snd->state, .tflags = s->tflags, .strict = f->flags & FLOW_STRICT};
-    uint64_t idle = env->now - f->last;
     uint8_t next;
 
+    cp->idle = env->now - f->last;
     note_time(env, cp);
     f->flags &= (uint16_t) ~(FLOW_IDLE_TOLD | FLOW_LAST_SVR);
     if (cp->to == SVR)
@@ -458,20 +369,23 @@ void conn_send(struct conn_env *env, struct conn_pkt *cp)
     if (cp->opened)
         cp->snd |= CR_CONN_START;
     agree(env, cp);
-    if (unlikely(stamp_expired(idle)))
-        for (int i = 0; i < 2; i++)
-            f->side[i].flags &= (uint16_t)~SIDE_TS_OK;
-    judge(env, cp, idle);
+    if (unlikely(stamp_expired(cp->idle)))
+        forget_stamps(f);
+    conn_judge(env, cp);
     if (cp->ignored)
         return;
-    if (s->tflags & TH_SYN_)
+    if (unlikely(f->ext) && !cp->stale && !cp->far)
+        go_on(env, cp);
+    if (s->tflags & TH_SYN_) {
         note_syn(cp);
+        note_signed(env, cp);
+    }
     if ((s->tflags & (TH_ACK_ | TH_RST_)) == TH_ACK_)
         note_ack(env, cp);
     if ((s->flags & SEG_TS) && (s->tflags & (TH_ACK_ | TH_RST_)) == TH_ACK_)
         note_echo(cp);
     q.payload = s->plen > 0;
-    q.acks_fin = acks_fin(f, s, cp->to);
+    q.acks_fin = acks_fin(cp, cp->to);
     next = f->flags & FLOW_LINGER ? snd->state : fsm_send(&q);
     if (next != snd->state) {
         snd->state = next;
@@ -479,83 +393,6 @@ void conn_send(struct conn_env *env, struct conn_pkt *cp)
     }
     if (s->tflags & TH_RST_)
         f->flags |= FLOW_RST;
-}
-
-/*
- * compare: the repeated bytes against those held, `before` of them below offset 0 and `dup` above.
- * One that differs is a change wherever the others are; the rest is unknown if one is gone or was
- * not captured.
- */
-static void compare(const struct conn_env *env, struct conn_pkt *cp, uint64_t off, uint32_t before,
-                    uint32_t dup)
-{
-    const struct seg *s = cp->s;
-    uint32_t cap = s->pcap > before ? s->pcap - before : 0;
-    struct strm_diff d = {0};
-
-    if (dup && cap)
-        d = strm_diff(&env->se, &cp->f->side[cp->to], off, seg_payload(s) + before, cap);
-    cp->rexmit.differ = d.differ;
-    cp->rexmit.held = d.compared;
-    if (d.differ)
-        cp->rexmit.content = 1;
-    else
-        cp->rexmit.content = s->plen && (dup == 0 || before || d.compared < dup) ? 2 : 0;
-}
-
-/*
- * classify: is anything in this segment repeated? Before the merge, so that both copies can be
- * compared.
- */
-static void classify(struct conn_env *env, struct conn_pkt *cp, bool syn_again, bool fin_again,
-                     uint32_t max_before)
-{
-    struct flow *f = cp->f;
-    const struct seg *s = cp->s;
-    const struct flow_side *rcv = &f->side[cp->to];
-    uint32_t before = 0; /* bytes below offset 0 */
-    uint64_t off = cp->off < 0 ? 0 : (uint64_t)cp->off;
-    struct strm_overlap o = {0};
-    struct rexmit_query q;
-
-    if (cp->off < 0)
-        before = (uint64_t)-cp->off < s->plen ? (uint32_t)-cp->off : s->plen;
-    if (s->plen > before && !(s->tflags & TH_SYN_))
-        o = strm_overlap(&env->se, rcv, off, s->plen - before);
-    q = (struct rexmit_query){
-        .seq = s->seq,
-        .plen = s->plen,
-        .tflags = s->tflags,
-        .syn_again = syn_again,
-        .fin_again = fin_again,
-        .dup = o.dup + before,
-        .snd_max = max_before,
-        .rcv_ack = rcv->ack,
-        .rcv_ack_known = rcv->flags & SIDE_ACKED,
-        .rcv_window = rcv->flags & SIDE_SHUT ? 0 : tcp_window(rcv->wnd, rcv->wscale),
-    };
-    cp->rexmit.cls = (uint8_t)rexmit_classify(&q);
-    if (cp->rexmit.cls == RX_NONE)
-        return;
-    cp->rcv |= CR_REXMIT;
-    cp->rexmit.off = before || o.dup == 0 ? off : o.first;
-    cp->rexmit.len = o.dup + before;
-    cp->rexmit.fresh = s->plen - cp->rexmit.len;
-    compare(env, cp, off, before, o.dup);
-    if (cp->rexmit.held && cp->rexmit.cls != RX_KEEPALIVE)
-        cp->rcv |= CR_OVERLAP;
-    if (s->plen && cp->rexmit.fresh == 0)
-        env->reasons[REASON_SEG_OLD]++;
-    if (o.late)
-        env->reasons[REASON_LATE]++;
-    struct flow_ext *x = conn_ext(env, f);
-    if (x && (cp->rexmit.len || syn_again || fin_again)) {
-        x->dir[cp->from].rexmit_packets++;
-        x->dir[cp->from].rexmit_bytes += cp->rexmit.len;
-        x->dir[cp->from].late_bytes += o.late;
-    }
-    if (x)
-        x->dir[cp->from].kind[cp->rexmit.cls]++;
 }
 
 /* has_all: with this payload, has the receiver everything up to the sender's FIN? */
@@ -576,6 +413,23 @@ static bool has_all(const struct conn_env *env, const struct conn_pkt *cp)
     return next >= fin;
 }
 
+/*
+ * void_fin: a FIN held behind a hole is thrown away when bytes in order go beyond it, as Linux does
+ * (tcp_ofo_queue): there was none.
+ */
+static void void_fin(struct conn_pkt *cp)
+{
+    const struct flow_side *rcv = &cp->f->side[cp->to];
+    uint64_t fin;
+
+    if (!(rcv->flags & SIDE_FIN_RCVD) && cp->s->plen && !(cp->s->tflags & TH_SYN_) &&
+        conn_fin_off(cp->f, cp->to, &fin) && fin > rcv->next && cp->off <= (int64_t)rcv->next &&
+        cp->off + (int64_t)cp->s->plen > (int64_t)fin) {
+        cp->f->side[cp->from].flags &= (uint16_t)~SIDE_FIN_SENT;
+        cp->f->ctr[cp->from].echoed = cp->f->ctr[cp->from].tsval;
+    }
+}
+
 /* step: ask the receiver's table. */
 static void step(struct conn_env *env, struct conn_pkt *cp)
 {
@@ -590,7 +444,7 @@ static void step(struct conn_env *env, struct conn_pkt *cp)
         return;
     q.payload = s->plen > 0;
     q.ack_of_syn = ack_of_syn(cp);
-    q.ack_of_fin = acks_fin(f, s, cp->to);
+    q.ack_of_fin = acks_fin(cp, cp->to);
     q.fin_here = (rcv->flags & SIDE_FIN_RCVD) || has_all(env, cp);
     if (q.fin_here)
         rcv->flags |= SIDE_FIN_RCVD;
@@ -611,15 +465,15 @@ void conn_recv(struct conn_env *env, struct conn_pkt *cp)
     bool spoke = snd->flags & SIDE_SPOKE, syn = s->tflags & TH_SYN_, syn_again, fin_again = false;
     uint32_t max_before = snd->snd_max, seq = s->seq + syn;
 
-    /* its SYN passed unseen, or was only noted */
-    if (cp->opened && (s->tflags & (TH_SYN_ | TH_ACK_)) != TH_SYN_)
+    /* its SYN passed unseen, or was only noted, or kept */
+    if (cp->opened && !is_syn(s))
         cp->rcv |= CR_CONN_START;
     /* neither SYN nor ACK was seen */
-    if (!(f->flags & base_bit(cp->to)) && !cp->ignored && !(s->tflags & TH_RST_)) {
+    if (!base_known(f, cp->to) && !cp->ignored && !(s->tflags & TH_RST_)) {
         rcv->base = seq;
         f->flags |= base_bit(cp->to);
     }
-    if (f->flags & base_bit(cp->to))
+    if (base_known(f, cp->to))
         cp->off = seq_to_off(seq, rcv->base, rcv->next);
     if (cp->ignored)
         return;
@@ -633,8 +487,11 @@ void conn_recv(struct conn_env *env, struct conn_pkt *cp)
     /* the first SYN/ACK of a simultaneous open repeats the ISN and is no repetition */
     syn_again = syn && spoke && s->seq + 1 == rcv->base && !cp->first_ack && !cp->first_syn;
     note_sent(cp);
+    if (unlikely(s->nsack) && !cp->stale)
+        conn_note_sack(env, cp);
     /* the last: a keepalive without a byte */
     if (syn_again || fin_again || s->plen || (spoke && s->seq + 1 == max_before))
-        classify(env, cp, syn_again, fin_again, spoke ? max_before : s->seq);
+        conn_classify(env, cp, syn_again, fin_again, spoke ? max_before : s->seq);
+    void_fin(cp);
     step(env, cp);
 }

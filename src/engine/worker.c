@@ -117,10 +117,11 @@ static uint32_t try_open(struct worker *w, struct seg *s, int i, const struct op
 static uint32_t open_flow(struct worker *w, struct seg *s, int i, bool *gated)
 {
     struct mon *m = w->m;
-    struct opening o = {.mode = conn_can_open(&m->env, s), .client = conn_client(s, w->end[i])};
+    struct opening o = {.mode = conn_can_open(&m->env, s)};
     uint32_t idx;
 
-    if (unlikely(m->env.notes.v != NULL))
+    o.client = conn_opener(&m->env, s, w->end[i], o.mode);
+    if (unlikely(m->env.notes.v != NULL) && o.mode != 4)
         gate_recall(w, s, i, &o);
     if (o.mode == 0)
         return 0;
@@ -138,6 +139,12 @@ static uint32_t open_flow(struct worker *w, struct seg *s, int i, bool *gated)
         return idx;
     *gated = gate_hopeless(w, s, o.match);
     return !*gated && mon_evict(m) ? try_open(w, s, i, &o) : 0;
+}
+
+/* sender_side: which side of the flow is this endpoint of its key? */
+static int sender_side(const struct flow *f, int end)
+{
+    return !!(f->flags & FLOW_CLI_IS_1) == end ? CLI : SVR;
 }
 
 /* ---- look-up ---- */
@@ -180,8 +187,9 @@ static bool still_there(struct worker *w, struct seg *s, struct flow_hit *hit, b
         *gone = false;
         return false;
     }
-    if (conn_reuse(&m->env, f, s, hit->from)) {
-        if (conn_refuse(&m->env, f, s, hit->from) != REASON_NONE)
+    if (unlikely(conn_may_reuse(&m->env, f, s))) {
+        if (conn_refuse(&m->env, f, s, hit->from) != REASON_NONE ||
+            !conn_reuse(&m->env, f, s, hit->from))
             return true; /* what nobody receives ends nothing: it is refused next */
         mon_end(m, hit->idx, MOS_END_REUSE);
         *gone = false;
@@ -297,9 +305,10 @@ static void input_tcp(struct worker *w, struct seg *s, int i)
         hit.idx = 0;
     if (hit.idx == 0 && !orphaned) {
         hit.idx = open_flow(w, s, i, &gated);
+        w->m->env.answered = false;
         opened = hit.idx != 0;
         if (opened)
-            hit.from = !!(flow_at(ft, hit.idx)->flags & FLOW_CLI_IS_1) == w->end[i] ? CLI : SVR;
+            hit.from = sender_side(flow_at(ft, hit.idx), w->end[i]);
     }
     if (unlikely(gated))
         return;

@@ -53,23 +53,23 @@ enum side_flags {
     SIDE_CSUM_OFF = 1 << 10,
     SIDE_PEND_DATA = 1 << 11, /* NEW_DATA to raise at the end of the batch */
     SIDE_PEND_GAP = 1 << 12,  /* gaps to tell */
-    SIDE_SHUT = 1 << 13,      /* this side has said that its window is 0, whatever `wnd` is */
+    SIDE_EDGE = 1 << 13,      /* ctr[].edge of this side is known */
     SIDE_ACKED = 1 << 14,     /* this side has sent an ACK (`ack` is valid) */
     SIDE_SPOKE = 1 << 15,     /* this side has sent anything (`snd_max` is valid) */
 };
 
-struct flow_side {    /* 32 bytes, written on every packet */
-    uint64_t next;    /* receive stream: offset of the first byte not yet in order */
-    uint32_t base;    /* receive stream: sequence number of offset 0 (IRS + 1) */
-    uint32_t snd_max; /* sender: highest sequence number seen + 1 (SND.NXT) */
-    uint32_t ack;     /* sender: its highest ACK */
-    uint16_t wnd;     /* sender: its window behind `ack`, not scaled; its end never goes back */
-    uint16_t flags;   /* enum side_flags */
-    uint32_t strm;    /* receive stream's struct strm; 0 until it holds anything */
-    uint8_t wscale;   /* sender's: 0-14; 15 unknown (counts as 14) */
-    uint8_t state;    /* enum tcpstate */
-    uint8_t dupacks;  /* sender: equal ACKs in a row */
-    uint8_t policy;   /* receive stream: enum overlap_policy */
+struct flow_side {      /* 32 bytes, written on every packet */
+    uint64_t next;      /* receive stream: offset of the first byte not yet in order */
+    uint32_t base;      /* receive stream: sequence number of offset 0 (IRS + 1) */
+    uint32_t snd_max;   /* sender: highest sequence number seen + 1 (SND.NXT) */
+    uint32_t ack;       /* sender: its highest ACK */
+    uint16_t wnd;       /* sender: window of its last ACK, as on the wire */
+    uint16_t flags;     /* enum side_flags */
+    uint32_t strm;      /* receive stream's struct strm; 0 until it holds anything */
+    uint16_t max_wnd;   /* sender: largest window, in units of its scale */
+    uint8_t state;      /* enum tcpstate */
+    uint8_t wscale : 4; /* sender's: 0-14; 15 unknown (counts as 14) */
+    uint8_t policy : 4; /* receive stream: enum overlap_policy */
 };
 
 struct flow_ctr { /* 32 bytes: what side s has sent */
@@ -81,7 +81,7 @@ struct flow_ctr { /* 32 bytes: what side s has sent */
         uint32_t echoed; /* before: the newest of its timestamps that its peer has echoed */
     };
     uint32_t tsval; /* its newest timestamp; SIDE_FIN_SENT: what `echoed` was */
-    uint32_t gap;   /* bytes it sent that were declared lost; carry in the extension */
+    uint32_t edge;  /* highest ACK + window it has offered, as a sequence number (SIDE_EDGE) */
 };
 
 /* One monitoring child of the flow: child 0 is inside the record, others are in the child pool. */
@@ -150,17 +150,46 @@ _Static_assert(sizeof(struct child) == 32, "child 0 ends line 0");
 _Static_assert(offsetof(struct flow, side) == 64, "line 0 is one cache line");
 _Static_assert(sizeof(struct flow) == 256, "the record is four cache lines");
 
+#define FLOW_SYNS 4 /* the last so many are kept */
+
+/* A SYN on the key of a flow that is not over: it counts if it is answered (conn/reuse.c). */
+struct flow_syn {
+    uint32_t isn, len; /* bytes on it */
+    uint32_t tsval;
+    uint16_t wnd;
+    uint8_t wscale;
+    uint8_t from;              /* side of the old flow */
+    uint16_t flags;            /* SIDE_TS_OK, SIDE_SACK_OK, SIDE_WSCALE_OK */
+    uint16_t times;            /* how often it came */
+    uint32_t ip_len;           /* of each */
+    uint64_t first, last;      /* ns when */
+    uint64_t f_last, f_behind; /* what the old flow had for its last packet before */
+};
+
 /* What few flows have: allocated when first needed. */
 struct flow_ext {
     struct {
         uint64_t rexmit_packets, rexmit_bytes, ooo_packets, late_bytes;
-        uint64_t gap_carry, packets_carry;
+        uint64_t gap_bytes; /* bytes it sent that were declared lost */
+        uint64_t packets_carry;
         uint32_t far_ack; /* the other side's ACK of what passed unseen, not believed yet */
         uint16_t far_wnd; /* its window */
         bool far;         /* there is one */
-        uint32_t kind[8]; /* repetitions by enum rexmit_class */
+        bool rst;         /* it sent a RST that its receiver may have believed */
+        bool probe;       /* it sent one byte into a closed window: */
+        uint8_t probe_byte;
+        uint8_t nsack; /* SACK blocks of its last segment that had any */
+        struct {
+            uint32_t start, end;
+        } sack[SEG_MAX_SACK];
+        uint32_t again, again_end; /* its last repetition that was counted as lost */
+        uint32_t kind[8];          /* repetitions by enum rexmit_class */
+        uint64_t probe_off;
         uint64_t changed_packets, changed_bytes; /* repeated with other bytes */
     } dir[2];                                    /* by sender */
+    struct flow_syn syn[FLOW_SYNS];              /* SYNs that may begin another connection */
+    uint8_t nsyn, next_syn;
+    bool auth;       /* a SYN was signed (TCP-AO or MD5) */
     uint64_t behind; /* `last` minus the newest packet's time, where times run backwards */
     uint16_t vlan[SEG_MAX_VLANS];
     uint8_t nvlan;

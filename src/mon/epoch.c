@@ -91,6 +91,8 @@ void mon_end(struct mon *m, uint32_t idx, int reason)
 
     if (f->reason == 0 || (reason && !(f->flags & (FLOW_LINGER | FLOW_ENDED))))
         f->reason = (uint8_t)(reason ? reason : MOS_END_EOF);
+    if (conn_rst_due(&m->env, f))
+        f->reason = MOS_END_RST;
     f->flags |= FLOW_ENDED;
     conn_flush(&m->env, idx, &data);
     mon_tell_given_up(m, idx, gap0, data);
@@ -114,7 +116,7 @@ bool mon_idle(struct mon *m, uint32_t idx)
 {
     struct flow *f = flow_at(&m->env.ft, idx);
 
-    if (!(f->flags & (FLOW_LINGER | FLOW_IDLE_TOLD))) {
+    if (!(f->flags & (FLOW_LINGER | FLOW_IDLE_TOLD)) && !conn_rst_due(&m->env, f)) {
         f->flags |= FLOW_IDLE_TOLD;
         mon_tell(m, idx, HK_NULL, MOS_SIDE_BOTH, EVB(EV_TIMEOUT));
         if (conn_deadline(&m->env, f) > m->env.now) {

@@ -186,15 +186,13 @@ static struct mos_flow_dir get_dir(const struct get *g, int d)
 {
     const struct flow_ctr *c = &g->f->ctr[d];
     const struct flow_ext *x = g->f->ext ? pool_at(&g->m->env.ft.exts, g->f->ext) : NULL;
-    struct mos_flow_dir v = {.packets = c->packets,
-                             .ip_bytes = c->ip_bytes,
-                             .payload_bytes = c->payload,
-                             .gap_bytes = c->gap};
+    struct mos_flow_dir v = {
+        .packets = c->packets, .ip_bytes = c->ip_bytes, .payload_bytes = c->payload};
     uint64_t next = g->f->side[!d].next;
 
     if (x) {
         v.packets += x->dir[d].packets_carry;
-        v.gap_bytes += x->dir[d].gap_carry;
+        v.gap_bytes = x->dir[d].gap_bytes;
         v.rexmit_packets = x->dir[d].rexmit_packets;
         v.rexmit_bytes = x->dir[d].rexmit_bytes;
         v.ooo_packets = x->dir[d].ooo_packets;

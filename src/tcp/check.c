@@ -31,32 +31,48 @@ static bool rst_to_syn_sent(const struct rst_query *q)
            (!q->ts_known || ts_echo_sent(q->tsecr, q->rcv_tsval));
 }
 
-/* Lowest and highest number that the receiver may be waiting for, and its window behind it. One
- * below: some stacks repeat the number of their FIN on the RST. */
-static bool rst_in_range(const struct rst_query *q)
+/*
+ * rst_exact: RFC 5961 3.2: SEG.SEQ = RCV.NXT. Linux also takes the number of the peer's FIN when it
+ * has that (tcp_reset_check: some stacks do not count it), and the end of its highest SACK block
+ * (tcp_validate_incoming).
+ */
+static bool rst_exact(const struct rst_query *q)
+{
+    bool fin =
+        q->rcv_state == FS_CLOSE_WAIT || q->rcv_state == FS_LAST_ACK || q->rcv_state == FS_CLOSING;
+
+    if (q->seq == q->rcv_nxt || (fin && q->seq == q->rcv_nxt - 1))
+        return true;
+    if (q->holes && q->seq == q->peer_max)
+        return true;
+    /* what lies before may have passed unseen */
+    return !q->strict &&
+           (q->seq == q->peer_max || (q->seq == q->rcv_ack && seq_lt(q->rcv_nxt, q->rcv_ack)));
+}
+
+/* rst_possible: may the receiver be waiting for this number, for all we know? */
+static bool rst_possible(const struct rst_query *q)
 {
     uint32_t lo = q->rcv_nxt, hi = seq_max(q->rcv_nxt, seq_max(q->rcv_ack, q->peer_max));
 
     if (seq_lt(q->rcv_ack, lo))
         lo = q->rcv_ack;
+    if (q->strict) /* RCV.NXT lies between its ACK and what has passed us */
+        return seq_leq(lo, q->seq) && seq_leq(q->seq, q->rcv_nxt);
     if (seq_lt(q->peer_max, lo))
         lo = q->peer_max;
-    return seq_leq(lo - 1, q->seq) && seq_lt(q->seq, hi + (q->window ? q->window : 1));
+    return seq_leq(lo - 1, q->seq) && seq_lt(q->seq, seq_max(q->edge, hi + 1));
 }
 
-enum reason rst_check(const struct rst_query *q)
+enum rst_verdict rst_check(const struct rst_query *q)
 {
-    bool good;
-
     if (q->answer)
-        good = false; /* RFC 9293 3.10.7.3, step 1: a reset that its sender does not close on */
-    else if (q->rcv_state == FS_SYN_SENT)
-        good = rst_to_syn_sent(q);
-    else if (q->strict)
-        good = q->seq == q->rcv_nxt; /* RFC 5961 3.2; RFC 9293 3.10.7.4, step 2 */
-    else
-        good = rst_in_range(q);
-    return good ? REASON_NONE : REASON_RST_INVALID;
+        return RST_REFUSED; /* RFC 9293 3.10.7.3, step 1: its sender does not close on it */
+    if (q->rcv_state == FS_SYN_SENT)
+        return rst_to_syn_sent(q) ? RST_BELIEVED : RST_REFUSED;
+    if (rst_exact(q))
+        return RST_BELIEVED;
+    return rst_possible(q) ? RST_PENDING : RST_REFUSED;
 }
 
 /* RFC 9293 3.8.4: no bytes, or one of garbage, one below the next expected. */
@@ -74,11 +90,13 @@ enum rexmit_class rexmit_classify(const struct rexmit_query *q)
         return RX_KEEPALIVE;
     if (q->dup) {
         /* RFC 9293 3.8.6.1: the next byte is sent again and again until the window opens. */
-        if (q->plen == 1 && q->rcv_ack_known && q->rcv_window == 0)
+        if (q->plen == 1 && q->rcv_ack_known && q->rcv_shut)
             return RX_PROBE;
         if (q->dup < q->plen)
             return RX_PARTIAL;
         if (q->rcv_ack_known && seq_leq(q->seq + q->plen, q->rcv_ack))
+            return RX_SPURIOUS;
+        if (q->rcv_sacked)
             return RX_SPURIOUS;
         return RX_LOST;
     }
@@ -90,11 +108,16 @@ bool stamp_expired(uint64_t age_ns)
     return age_ns > PAWS_DAYS * 86400 * NSEC_PER_SEC;
 }
 
-bool paws_old(uint32_t tsval, uint32_t last, uint64_t age_ns)
+bool paws_old(uint32_t tsval, uint32_t recent, uint64_t age_ns)
 {
-    if (stamp_expired(age_ns))
+    if (recent == 0 || stamp_expired(age_ns))
         return false;
-    /* RFC 7323 5.3: compared modulo 2^32, like sequence numbers. One tick less is not too old for
-     * Linux (TCP_PAWS_WINDOW); who refuses it gets it again. */
-    return seq_lt(tsval + 1, last);
+    return seq_lt(tsval, recent - 1); /* modulo 2^32, like sequence numbers */
+}
+
+bool ack_too_old(uint32_t ack, uint32_t una, uint32_t max_window, uint32_t first)
+{
+    uint32_t sent = una - first;
+
+    return seq_lt(ack, una - (max_window < sent ? max_window : sent));
 }

@@ -20,11 +20,12 @@ struct rst_query {
     bool strict;
     bool has_ack;
     uint32_t seq, ack;  /* the RST's */
-    uint32_t rcv_nxt;   /* next byte the receiver expects, as far as we know */
+    uint32_t rcv_nxt;   /* next number the receiver waits for, if all that we saw has arrived */
     uint32_t rcv_ack;   /* highest ACK the receiver has sent; = rcv_nxt if it sent none */
     uint32_t snd_max;   /* highest sequence number the receiver itself has sent + 1 */
     uint32_t peer_max;  /* highest the RST's sender has sent + 1; = rcv_nxt if unknown */
-    uint32_t window;    /* receiver's window, scaled; at least 1 */
+    uint32_t edge;      /* where the receiver's window ends; at least rcv_nxt + 1 */
+    bool holes;         /* the receiver reports what lies behind holes (SACK), up to peer_max */
     bool ts_known;      /* both the RST and the receiver's last segment carry timestamps */
     uint32_t tsecr;     /* the RST's echo */
     uint32_t rcv_tsval; /* receiver's last timestamp */
@@ -41,14 +42,21 @@ struct rst_query {
 bool ts_echo_sent(uint32_t tsecr, uint32_t last);
 
 /*
- * rst_check: may the receiver believe this RST?
- * => REASON_NONE, or REASON_RST_INVALID.
- * => SYN_SENT: the ACK must be of the SYN (RFC 9293 3.10.7.3) and an echoed timestamp must be one
- *    that was sent (as Linux does; RFC 7323 3.2). Else: strict: SEG.SEQ = RCV.NXT exactly (RFC
- *    5961 3.2); tolerant: inside the window from the lowest to the highest of rcv_nxt, rcv_ack and
- *    peer_max, and one below (some stacks repeat the FIN's number).
+ * What a RST is worth. PENDING: its receiver closes if it waits for just this number, which we
+ * cannot know; if it does not it answers with a challenge ACK, and both go on (RFC 5961 3.2).
  */
-enum reason rst_check(const struct rst_query *q);
+enum rst_verdict { RST_REFUSED, RST_PENDING, RST_BELIEVED };
+
+/*
+ * rst_check: does the receiver believe this RST?
+ * => SYN_SENT: BELIEVED if the ACK is of the SYN (RFC 9293 3.10.7.3) and an echoed timestamp is one
+ *    that was sent (as Linux does; RFC 7323 3.2).
+ * => Else BELIEVED if exact: the next number; one below when that is the peer's FIN; the end of
+ *    what it has beyond holes (all as Linux does); tolerant also where its sender stands.
+ *    PENDING: strict: from the receiver's ACK on, for bytes may be lost behind us; tolerant:
+ *    anywhere in the window, and one below.
+ */
+enum rst_verdict rst_check(const struct rst_query *q);
 
 /* Repetition classes: values of the public MOS_REXMIT_*. */
 enum rexmit_class {
@@ -72,23 +80,32 @@ struct rexmit_query {
     uint32_t snd_max; /* sender's highest + 1, before this segment */
     uint32_t rcv_ack; /* receiver's highest ACK, as far as seen */
     bool rcv_ack_known;
-    uint32_t rcv_window; /* receiver's last window, scaled */
+    bool rcv_shut;   /* receiver's last window was 0 */
+    bool rcv_sacked; /* the receiver's last SACK blocks cover all its bytes */
 };
 
 /*
  * rexmit_classify: => RX_NONE when nothing is repeated. Order of tests: SYN; keep-alive (at most
  * one byte, at snd_max - 1, below the receiver's ACK; RFC 9293 3.8.4); window probe (one byte
  * while the window is 0; 3.8.6.1); partial (some bytes are new); spurious (all acknowledged
- * before); lost; FIN alone.
+ * before, selectively too: RFC 2018); lost; FIN alone.
  */
 enum rexmit_class rexmit_classify(const struct rexmit_query *q);
 
 /* stamp_expired: does a timestamp of this age say nothing any more (RFC 7323 5.5)? */
 bool stamp_expired(uint64_t age_ns);
 /*
- * paws_old: is tsval older than the last one (RFC 7323 5.3), given that the last is `age_ns` old?
- * After 24 days nothing is.
+ * paws_old: would PAWS refuse tsval (RFC 7323 5.3), TS.Recent being `recent`, `age_ns` old?
+ * => As Linux: one tick older passes, a TS.Recent of 0 is none (some hosts send 0 on SYNs), and after
+ *    24 days nothing is old (5.5).
  */
-bool paws_old(uint32_t tsval, uint32_t last, uint64_t age_ns);
+bool paws_old(uint32_t tsval, uint32_t recent, uint64_t age_ns);
+
+/*
+ * ack_too_old: is this ACK below what its receiver accepts (RFC 5961 5.2)? `una`: the highest ACK it
+ * has got; max_window: the largest window it was ever offered; first: its ISN + 1.
+ * => As Linux: never below what it has sent.
+ */
+bool ack_too_old(uint32_t ack, uint32_t una, uint32_t max_window, uint32_t first);
 
 #endif

@@ -31,6 +31,7 @@ struct fix {
     enum reason refused; /* checksum verdict on it */
     uint32_t idx;        /* its flow; 0: it opened none, or its flow went */
     int done;            /* what conn_done said */
+    bool reused;         /* it began a new connection on an old one's key */
     bool nobody;         /* new flows: nobody wants the bytes */
     uint16_t flags;      /* new flows: more flags for both sides */
 };
@@ -76,6 +77,14 @@ static inline struct flow *fix_flow(const struct fix *x)
     return flow_at(&x->env.ft, x->idx);
 }
 
+static inline uint64_t gap_bytes(const struct fix *x, int sender)
+{
+    const struct flow *f = fix_flow(x);
+
+    return f->ext ? ((struct flow_ext *)pool_at(&x->env.ft.exts, f->ext))->dir[sender].gap_bytes
+                  : 0;
+}
+
 /* at: the clock stands at so many ms behind the start. */
 static inline void at(struct fix *x, uint64_t ms)
 {
@@ -89,12 +98,27 @@ static inline void fix_new(struct fix *x, const struct flow_key *k, uint32_t has
 
     if (mode == 0)
         return;
-    x->idx = conn_open(&x->env, &x->seg, k, hash, conn_client(&x->seg, end), mode);
+    x->idx = conn_open(&x->env, &x->seg, k, hash, conn_opener(&x->env, &x->seg, end, mode), mode);
+    x->env.answered = false;
     if (x->idx == 0)
         return;
     f = fix_flow(x);
     for (int side = CLI; side <= SVR; side++)
         f->side[side].flags |= (uint16_t)(x->flags | (x->nobody ? 0 : SIDE_WANTED));
+}
+
+/* fix_reused: does the frame at hand begin a new connection on the key of x->idx? That one goes. */
+static inline bool fix_reused(struct fix *x, int from)
+{
+    uint8_t data = 0;
+
+    if (!conn_may_reuse(&x->env, fix_flow(x), &x->seg) ||
+        !conn_reuse(&x->env, fix_flow(x), &x->seg, from))
+        return false;
+    conn_flush(&x->env, x->idx, &data);
+    conn_free(&x->env, x->idx);
+    x->idx = 0;
+    return true;
 }
 
 /* feed: one frame, all steps. => x->cp; its idx is 0 if the frame belongs to no flow. */
@@ -119,10 +143,12 @@ static inline struct conn_pkt *feed(struct fix *x, struct frame f)
     memset(&x->cp, 0, sizeof(x->cp));
     x->refused = REASON_NONE;
     x->done = 0;
+    x->reused = x->idx && fix_reused(x, hit.from);
     if (x->idx == 0) {
         fix_new(x, &k, hash, end);
-        hit.from = conn_client(&x->seg, end) == end ? CLI : SVR;
         opened = true;
+        if (x->idx)
+            hit.from = !!(fix_flow(x)->flags & FLOW_CLI_IS_1) == end ? CLI : SVR;
     }
     if (x->idx == 0)
         return &x->cp;

@@ -81,7 +81,7 @@ static void who_is_the_client(void **state)
 
 /* ---- a SYN on a known key ---- */
 
-/* reuse: would a SYN with this sequence number begin a new connection? */
+/* reuse: would a SYN with this sequence number begin a new connection at once? */
 static bool reuse(bool from_client, uint32_t seq)
 {
     struct seg s;
@@ -91,12 +91,23 @@ static bool reuse(bool from_client, uint32_t seq)
     return conn_reuse(&x.env, fix_flow(&x), &s, from_client ? CLI : SVR);
 }
 
+/* kept: is this client's SYN kept, for its answer to decide? */
+static bool kept(uint32_t isn)
+{
+    struct flow_ext *e = flow_ext_get(&x.env.ft, fix_flow(&x));
+
+    e->nsyn = e->next_syn = 0;
+    assert_false(reuse(true, isn));
+    assert_true(e->nsyn == 0 || e->syn[0].isn == isn);
+    return e->nsyn == 1;
+}
+
 static void syn_while_it_opens(void **state)
 {
     feed(&x, (struct frame){.flags = "S", .seq = CLI_ISN});
-    assert_false(reuse(true, CLI_ISN));    /* again */
-    assert_true(reuse(true, CLI_ISN + 1)); /* gave up, another one */
-    assert_true(reuse(true, CLI_ISN - 1));
+    assert_false(kept(CLI_ISN));    /* again */
+    assert_true(kept(CLI_ISN + 1)); /* gave up, another one; or somebody else */
+    assert_true(kept(CLI_ISN - 1));
     assert_false(reuse(false, SVR_ISN)); /* both open at once */
 }
 
@@ -107,20 +118,20 @@ static void syn_while_it_lives(void **state)
     shake(&x);
     c2s(&x, "P.", 0, 0, "0123456789");
     s2c(&x, ".", 0, 4, "");
-    assert_false(reuse(true, CLI_ISN));
+    assert_false(kept(CLI_ISN));
     assert_false(reuse(false, SVR_ISN));
-    /* the server's window: from its ACK (offset 4) to a window behind what came in order (10) */
-    assert_true(reuse(true, CLI_ISN + 1 + 4 - 2));
-    assert_false(reuse(true, CLI_ISN + 1 + 4 - 1));
-    assert_false(reuse(true, CLI_ISN + 1 + 10));
-    assert_false(reuse(true, CLI_ISN + 1 + 10 + wnd));
-    assert_true(reuse(true, CLI_ISN + 1 + 10 + wnd + 1));
-    assert_true(reuse(true, CLI_ISN + (1u << 31)));
+    /* the server's window: from its ACK (offset 4) to the edge that it has offered */
+    assert_true(kept(CLI_ISN + 1 + 4 - 2));
+    assert_false(kept(CLI_ISN + 1 + 4 - 1));
+    assert_false(kept(CLI_ISN + 1 + 10));
+    assert_false(kept(CLI_ISN + 1 + 4 + wnd));
+    assert_true(kept(CLI_ISN + 1 + 4 + wnd + 1));
+    assert_true(kept(CLI_ISN + (1u << 31)));
     fix_flow(&x)->flags |= FLOW_STRICT;
-    assert_false(reuse(true, CLI_ISN + (1u << 31)));
+    assert_false(kept(CLI_ISN + (1u << 31)));
     fix_flow(&x)->flags &= (uint16_t)~FLOW_STRICT;
     x.env.cfg.strict = true;
-    assert_false(reuse(true, CLI_ISN + (1u << 31)));
+    assert_false(kept(CLI_ISN + (1u << 31)));
 }
 
 static void syn_when_it_is_over(void **state)
@@ -128,12 +139,55 @@ static void syn_when_it_is_over(void **state)
     shake(&x);
     x.env.cfg.strict = true;
     c2s(&x, "F.", 0, 0, "");
-    assert_false(reuse(true, 77));
+    assert_false(kept(77));
     s2c(&x, "F.", 0, 1, "");
-    assert_true(reuse(true, 77)); /* both have closed */
-    assert_false(reuse(true, CLI_ISN));
+    assert_true(kept(77)); /* both have closed, as far as we see */
+    assert_false(kept(CLI_ISN));
     fix_flow(&x)->flags |= FLOW_ENDED;
     assert_true(reuse(true, 77));
+}
+
+/* Whoever is answered counts, in whatever order they came. */
+static void the_answer_decides(void **state)
+{
+    const struct flow *f;
+
+    feed(&x, (struct frame){.flags = "S", .seq = CLI_ISN, .wscale = FRAME_WSCALE(1)});
+    for (uint32_t i = 1; i <= 3; i++)
+        feed(&x, (struct frame){.flags = "S",
+                                .seq = CLI_ISN + 1000 * i,
+                                .wscale = FRAME_WSCALE(2),
+                                .ts = {5, 0},
+                                .win = 512});
+    assert_int_equal(x.env.reasons[REASON_SYN_INVALID], 3);
+    feed(&x, (struct frame){FRAME_REPLY, .flags = "S.", .seq = SVR_ISN, .ack = CLI_ISN + 2001,
+                            .wscale = FRAME_WSCALE(3), .ts = {9, 5}});
+    assert_true(x.reused);
+    assert_int_equal(x.cp.snd, CR_CONN_START);
+    assert_int_equal(x.cp.rcv, CR_CONN_START | CR_STATE);
+    f = fix_flow(&x);
+    states_are(&x, FS_ESTABLISHED, FS_SYN_RCVD);
+    assert_int_equal(f->flags & (FLOW_MIDSTREAM | FLOW_SYN | FLOW_SYNACK), FLOW_SYN | FLOW_SYNACK);
+    assert_int_equal(f->side[SVR].base, CLI_ISN + 2001);
+    assert_int_equal(f->side[CLI].base, SVR_ISN + 1);
+    assert_int_equal(f->side[CLI].wscale, 2);
+    assert_int_equal(f->side[SVR].wscale, 3);
+    assert_int_equal(f->ctr[CLI].edge, SVR_ISN + 1 + 512); /* a SYN's window is not scaled */
+    assert_int_equal(f->ctr[CLI].packets, 1);
+    feed(&x, (struct frame){.seq = CLI_ISN + 2001, .ack = SVR_ISN + 1, .payload = "ok"});
+    reads(&x, SVR, 0, "ok");
+}
+
+/* The first SYN may be the one that is answered: the others never were. */
+static void the_first_is_answered(void **state)
+{
+    shake(&x);
+    feed(&x, (struct frame){.flags = "S", .seq = CLI_ISN + (1u << 30)});
+    c2s(&x, "P.", 0, 0, "abc");
+    s2c(&x, ".", 0, 3, "");
+    assert_false(x.reused);
+    reads(&x, SVR, 0, "abc");
+    assert_int_equal(x.env.reasons[REASON_SYN_INVALID], 1);
 }
 
 static void syn_after_a_reset(void **state)
@@ -420,6 +474,8 @@ int main(void)
         T(syn_while_it_opens),
         T(syn_while_it_lives),
         T(syn_when_it_is_over),
+        T(the_answer_decides),
+        T(the_first_is_answered),
         T(syn_after_a_reset),
         T(only_syns_begin_anew),
         T(picked_up_by_data),

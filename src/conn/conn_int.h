@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * conn_int.h: what the parts of conn/ share and nobody else sees.
+ */
+#ifndef WEIR_CONN_CONN_INT_H
+#define WEIR_CONN_CONN_INT_H
+
+#include "conn/conn.h"
+
+#define WSCALE_UNKNOWN 15
+#define UNSEEN_SLACK   (1u << 20) /* bytes that may have passed a tap unseen */
+
+static inline uint16_t base_bit(int side)
+{
+    return side == CLI ? FLOW_BASE_CLI : FLOW_BASE_SVR;
+}
+
+/* base_known: is the sequence number of offset 0 of this side's receive stream fixed? */
+static inline bool base_known(const struct flow *f, int side)
+{
+    return f->flags & base_bit(side);
+}
+
+/* syn_seen: was the SYN or SYN/ACK that this side sent seen? */
+static inline bool syn_seen(const struct flow *f, int side)
+{
+    return f->flags & (side == CLI ? FLOW_SYN : FLOW_SYNACK);
+}
+
+/* all_seen: has every packet of the connection passed us? */
+static inline bool all_seen(const struct flow *f)
+{
+    return (f->flags & (FLOW_STRICT | FLOW_MIDSTREAM)) == FLOW_STRICT;
+}
+
+/*
+ * ts_recent: the receiver's TS.Recent, for what this side sends. RFC 7323 4.3 says when it moves, but
+ * not with which segments: one that we have seen may be lost behind us, or come behind others. Its
+ * echoes tell (3.2), so that is the newest of them.
+ */
+static inline uint32_t ts_recent(const struct flow *f, int from)
+{
+    const struct flow_ctr *c = &f->ctr[from];
+
+    return f->side[from].flags & SIDE_FIN_SENT ? c->tsval : c->echoed;
+}
+
+/* next_seq: the sequence number behind what has come in order on this side; a FIN counts. */
+static inline uint32_t next_seq(const struct flow *f, int side)
+{
+    const struct flow_side *sd = &f->side[side];
+
+    return sd->base + (uint32_t)sd->next + !!(sd->flags & SIDE_FIN_RCVD);
+}
+
+static inline bool is_syn(const struct seg *s)
+{
+    return (s->tflags & (TH_SYN_ | TH_ACK_ | TH_RST_)) == TH_SYN_;
+}
+
+static inline bool is_synack(const struct seg *s)
+{
+    return (s->tflags & (TH_SYN_ | TH_ACK_ | TH_RST_)) == (TH_SYN_ | TH_ACK_);
+}
+
+/* conn_judge: would the receiver take this segment? Sets cp->ignored, cp->stale, cp->far. */
+void conn_judge(struct conn_env *env, struct conn_pkt *cp);
+
+/* ack_of_syn: is the segment's ACK of its receiver's SYN, ISS < SEG.ACK <= SND.NXT? */
+bool ack_of_syn(const struct conn_pkt *cp);
+
+/* new_isn: a SYN/ACK that takes the place of one that nobody has acknowledged? */
+bool new_isn(const struct conn_pkt *cp);
+
+/*
+ * conn_classify: is anything in this segment repeated? To be asked before the merge, so that both
+ * copies can be compared. max_before: the sender's highest number before this segment.
+ */
+void conn_classify(struct conn_env *env, struct conn_pkt *cp, bool syn_again, bool fin_again,
+                   uint32_t max_before);
+
+/* conn_note_sack: what the sender of this segment says that it has beyond its ACK, and twice. */
+void conn_note_sack(struct conn_env *env, const struct conn_pkt *cp);
+
+/* conn_limit: where the receive stream's window ends, as an offset; UINT64_MAX: unknown. */
+uint64_t conn_limit(const struct flow *f, int side);
+
+#endif

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * judge.c: would its receiver take this segment? The checks of RFC 9293 3.10.7 in the order in which
+ * Linux makes them (tcp_validate_incoming, tcp_ack): RST, SYN, timestamps, place, acknowledgement.
+ * What is refused is counted and shown, and changes nothing. docs/tcp.md has them as a table.
+ *
+ * We know what has passed us; the receiver's own variables we know from what it has sent:
+ *
+ *                     rcv.ack              next          edge
+ *      ---- acknowledged |--- has it, or it --|-- window --|---- nobody takes this
+ *                        |  was lost behind us             |
+ *
+ * edge is the highest ACK + window ever offered: the right edge of a window does not move back (RFC
+ * 9293 3.8.6.2.1), and what Linux has once offered it takes. Windows of SYNs are not scaled (RFC
+ * 7323 2.2).
+ *
+ * Strict believes only what follows from what passed. Tolerant also believes what follows if packets
+ * have passed unseen; it refuses where no loss of ours could make the segment acceptable.
+ */
+#include "conn/conn_int.h"
+
+/*
+ * echo_ok: is the timestamp echoed to an endpoint in SYN_SENT one that it has sent? As Linux
+ * (tcp_rcv_synsent_state_process).
+ */
+static bool echo_ok(const struct flow *f, const struct seg *s, int to)
+{
+    if (!(s->flags & SEG_TS) || !(f->side[to].flags & SIDE_TS_OK))
+        return true;
+    return ts_echo_sent(s->tsecr, f->ctr[to].tsval);
+}
+
+/*
+ * Where the SYN/ACK passed unseen, so may have what the receiver has sent since: up to a window
+ * without a scale, that of a SYN/ACK.
+ */
+bool ack_of_syn(const struct conn_pkt *cp)
+{
+    const struct flow_side *snd = &cp->f->side[cp->from], *rcv = &cp->f->side[cp->to];
+    bool unseen = !(cp->f->flags & FLOW_STRICT) && !(cp->s->tflags & TH_SYN_);
+
+    if (!(cp->s->tflags & TH_ACK_) || !base_known(cp->f, cp->from))
+        return false;
+    return seq_leq(snd->base, cp->s->ack) &&
+           seq_leq(cp->s->ack, rcv->snd_max + (unseen ? UINT16_MAX : 0));
+}
+
+/*
+ * A SYN/ACK of another ISN than the one before, whose receiver has acknowledged nothing yet. That one
+ * was lost behind us and its sender has forgotten it; it takes this one for the first (RFC 9293
+ * 3.10.7.3).
+ */
+bool new_isn(const struct conn_pkt *cp)
+{
+    const struct flow_side *rcv = &cp->f->side[cp->to];
+
+    return cp->from == SVR && (cp->s->tflags & TH_ACK_) && base_known(cp->f, cp->to) &&
+           cp->s->seq + 1 != rcv->base && !(rcv->flags & SIDE_ACKED) && rcv->next == 0 &&
+           rcv->strm == 0 && ack_of_syn(cp);
+}
+
+/* ---- RST ---- */
+
+static enum rst_verdict rst_verdict(const struct conn_env *env, const struct conn_pkt *cp)
+{
+    const struct flow *f = cp->f;
+    const struct seg *s = cp->s;
+    const struct flow_side *snd = &f->side[cp->from], *rcv = &f->side[cp->to];
+    uint32_t nxt = next_seq(f, cp->to);
+    struct rst_query q = {
+        .rcv_state = rcv->state,
+        .strict = f->flags & FLOW_STRICT,
+        .has_ack = s->tflags & TH_ACK_,
+        .seq = s->seq,
+        .ack = s->ack,
+        .rcv_nxt = nxt,
+        .rcv_ack = rcv->flags & SIDE_ACKED ? rcv->ack : nxt,
+        .snd_max = rcv->snd_max,
+        .peer_max = snd->flags & SIDE_SPOKE ? snd->snd_max : nxt,
+        .edge = rcv->flags & SIDE_EDGE ? f->ctr[cp->to].edge : nxt + (1u << 30),
+        .holes = (snd->flags & rcv->flags & SIDE_SACK_OK) && rcv->strm &&
+                 strm_at(&env->se, rcv->strm)->ooo,
+        .ts_known = (s->flags & SEG_TS) && (rcv->flags & SIDE_TS_OK),
+        .tsecr = s->tsecr,
+        .rcv_tsval = f->ctr[cp->to].tsval,
+        .answer = snd->state == FS_SYN_SENT && f->ctr[cp->to].packets > 0,
+    };
+
+    if (!base_known(f, cp->to) && rcv->state != FS_SYN_SENT)
+        return RST_BELIEVED; /* nothing to compare with */
+    return rst_check(&q);
+}
+
+/*
+ * judge_rst: one that may be believed ends the flow if nobody goes on after it (conn_rst_due): the
+ * receiver's challenge ACK, or any other segment that is taken, shows that it was not.
+ */
+static enum reason judge_rst(struct conn_env *env, const struct conn_pkt *cp)
+{
+    struct flow_ext *x;
+
+    if (cp->f->flags & FLOW_LINGER)
+        return REASON_NONE;
+    switch (rst_verdict(env, cp)) {
+    case RST_BELIEVED:
+        return REASON_NONE;
+    case RST_PENDING:
+        x = conn_ext(env, cp->f);
+        if (x)
+            x->dir[cp->from].rst = true;
+        conn_rearm(env, cp->idx);
+        return REASON_RST_INVALID;
+    default:
+        return REASON_RST_INVALID;
+    }
+}
+
+/* ---- timestamps ---- */
+
+/*
+ * judge_age: RFC 7323 5.3, R1; RST is exempt. What a tap sees out of order is no danger: TS.Recent
+ * is what the receiver has echoed.
+ */
+static enum reason judge_age(struct conn_pkt *cp)
+{
+    const struct flow *f = cp->f;
+    const struct seg *s = cp->s;
+    const struct flow_side *snd = &f->side[cp->from];
+
+    if (!(s->flags & SEG_TS) || !(f->side[CLI].flags & f->side[SVR].flags & SIDE_TS_OK) ||
+        !paws_old(s->tsval, ts_recent(f, cp->from), cp->idle))
+        return REASON_NONE;
+    /* an ACK that was overtaken by a later one: no news, no harm (Linux: tcp_disordered_ack) */
+    if (seg_slen(s) == 0 && (snd->flags & SIDE_ACKED) && seq_leq(s->ack, snd->ack)) {
+        cp->stale = true;
+        return REASON_NONE;
+    }
+    return REASON_PAWS;
+}
+
+/* ---- place ---- */
+
+/* fin_astray: is the first FIN of this sender where its receiver would not look at it? */
+static enum reason fin_astray(const struct conn_pkt *cp)
+{
+    const struct flow *f = cp->f;
+    const struct seg *s = cp->s;
+    const struct flow_side *rcv = &f->side[cp->to];
+    int64_t off;
+
+    if (!(s->tflags & TH_FIN_) || (f->side[cp->from].flags & SIDE_FIN_SENT))
+        return REASON_NONE;
+    off = seq_to_off(s->seq + !!(s->tflags & TH_SYN_) + s->plen, rcv->base, rcv->next);
+    /* an acknowledged FIN that passed unseen was given up as one byte */
+    if (off + 1 < (int64_t)rcv->next)
+        return REASON_SEG_OLD;
+    return off > 0 && conn_beyond(f, cp->to, (uint64_t)off) ? REASON_SEG_ABOVE : REASON_NONE;
+}
+
+/*
+ * judge_place: RFC 9293 3.10.7.4, step 1. A segment with nothing but what the receiver has
+ * acknowledged is dropped, with its ACK (Linux: tcp_sequence, end_seq before rcv_wup); here it still
+ * counts as a repetition. One that begins beyond the window is refused; bytes that reach
+ * beyond it are, too, in conn_merge.
+ */
+static enum reason judge_place(struct conn_pkt *cp)
+{
+    const struct flow *f = cp->f;
+    const struct seg *s = cp->s;
+    const struct flow_side *rcv = &f->side[cp->to];
+    uint32_t end = s->seq + seg_slen(s), slack = f->flags & FLOW_STRICT ? 0 : UNSEEN_SLACK;
+
+    if (!base_known(f, cp->to) || ((s->tflags & TH_SYN_) && new_isn(cp)))
+        return REASON_NONE;
+    if ((rcv->flags & SIDE_ACKED) && seq_lt(end, rcv->ack) && seq_leq(end, next_seq(f, cp->to)))
+        cp->stale = true;
+    if ((rcv->flags & SIDE_EDGE) && seq_lt(f->ctr[cp->to].edge + slack, s->seq)) {
+        if (f->flags & FLOW_STRICT)
+            return REASON_SEG_ABOVE;
+        cp->far = true;
+    }
+    return fin_astray(cp);
+}
+
+/* ---- acknowledgement ---- */
+
+/* judge_opening: before the connection is established on the receiver's side. */
+static enum reason judge_opening(const struct conn_pkt *cp)
+{
+    const struct flow *f = cp->f;
+    const struct seg *s = cp->s;
+    const struct flow_side *rcv = &f->side[cp->to];
+
+    if (!(s->tflags & TH_ACK_))
+        return REASON_NONE;
+    if (rcv->state == FS_SYN_SENT) { /* RFC 9293 3.10.7.3 */
+        bool unseen = !(s->tflags & TH_SYN_) && (f->flags & FLOW_STRICT);
+
+        return !ack_of_syn(cp) || !echo_ok(f, s, cp->to) || unseen ? REASON_ACK_INVALID
+                                                                   : REASON_NONE;
+    }
+    /* 3.10.7.4, step 5: reset, unless it is of the receiver's SYN; without one there is none */
+    if (f->flags & FLOW_STRICT)
+        return !(rcv->flags & SIDE_SPOKE) || !ack_of_syn(cp) ? REASON_ACK_INVALID : REASON_NONE;
+    return syn_seen(f, cp->to) && !ack_of_syn(cp) ? REASON_ACK_INVALID : REASON_NONE;
+}
+
+/*
+ * judge_ack: RFC 9293 3.10.7.4, step 5, and RFC 5961 5.2: SND.UNA - MAX.SND.WND <= SEG.ACK <=
+ * SND.NXT, else the segment is dropped with all its bytes (Linux: tcp_ack). An ACK of what was never
+ * sent may at a tap be one of what passed unseen (note_ack).
+ */
+static enum reason judge_ack(const struct conn_pkt *cp)
+{
+    const struct flow *f = cp->f;
+    const struct seg *s = cp->s;
+    const struct flow_side *snd = &f->side[cp->from], *rcv = &f->side[cp->to];
+
+    if (!(s->tflags & TH_ACK_))
+        return REASON_NONE;
+    if (all_seen(f) && (rcv->flags & SIDE_SPOKE) && seq_lt(rcv->snd_max, s->ack))
+        return REASON_ACK_INVALID;
+    if ((snd->flags & SIDE_ACKED) && syn_seen(f, cp->to) &&
+        ack_too_old(s->ack, snd->ack, tcp_window(snd->max_wnd, snd->wscale), snd->base))
+        return REASON_ACK_INVALID;
+    return REASON_NONE;
+}
+
+/* ---- all together ---- */
+
+/*
+ * unasked: a signature, on a connection whose SYNs had none: Linux drops the segment, a RST too
+ * (tcp_inbound_md5_hash), as does FreeBSD.
+ */
+static bool unasked(const struct conn_env *env, const struct conn_pkt *cp)
+{
+    const struct flow *f = cp->f;
+    const struct flow_ext *x = f->ext ? pool_at(&env->ft.exts, f->ext) : NULL;
+
+    return !(cp->s->tflags & TH_SYN_) && syn_seen(f, CLI) && !(x && x->auth);
+}
+
+static enum reason verdict(struct conn_env *env, struct conn_pkt *cp)
+{
+    const struct flow *f = cp->f;
+    const struct seg *s = cp->s;
+    const struct flow_side *rcv = &f->side[cp->to];
+    enum reason why;
+
+    if (unlikely(s->flags & SEG_AUTH) && unasked(env, cp))
+        return REASON_TCP_AUTH;
+    if (s->tflags & TH_RST_)
+        return judge_rst(env, cp);
+    /* RFC 5961 4.2: a challenge ACK, no more */
+    if ((s->tflags & TH_SYN_) && base_known(f, cp->to) && s->seq + 1 != rcv->base && !new_isn(cp))
+        return REASON_SYN_INVALID;
+    /* RFC 9293 3.10.7.4, step 5: if the ACK bit is off, drop the segment */
+    if (!(s->tflags & (TH_SYN_ | TH_ACK_)) && !cp->opened)
+        return REASON_TCP_FLAGS;
+    why = rcv->state == FS_SYN_SENT ? REASON_NONE : judge_age(cp);
+    if (why == REASON_NONE && (rcv->state == FS_SYN_SENT || rcv->state == FS_SYN_RCVD))
+        why = judge_opening(cp);
+    if (why == REASON_NONE)
+        why = judge_place(cp);
+    if (why == REASON_NONE && !cp->stale && !cp->far && rcv->state > FS_SYN_RCVD)
+        why = judge_ack(cp);
+    return why;
+}
+
+void conn_judge(struct conn_env *env, struct conn_pkt *cp)
+{
+    enum reason why = verdict(env, cp);
+
+    if (likely(why == REASON_NONE))
+        return;
+    cp->ignored = true;
+    env->reasons[why]++;
+    if (why == REASON_SEG_ABOVE && cp->s->plen)
+        cp->rcv |= CR_ERROR;
+}

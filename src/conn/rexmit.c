@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * rexmit.c: what in a segment is repeated, and what for. Told by sequence numbers and by what the
+ * receiver has said; the bytes decide only whether the content changed. A repetition that was counted
+ * as lost and turns out not to have been (D-SACK, RFC 2883) is counted as spurious from then on.
+ */
+#include "conn/conn_int.h"
+
+/*
+ * compare: the repeated bytes against those held, `before` of them below offset 0 and `dup` above.
+ * One that differs is a change wherever the others are; the rest is unknown if one is gone or was
+ * not captured.
+ */
+static void compare(const struct conn_env *env, struct conn_pkt *cp, uint64_t off, uint32_t before,
+                    uint32_t dup)
+{
+    const struct seg *s = cp->s;
+    uint32_t cap = s->pcap > before ? s->pcap - before : 0;
+    struct strm_diff d = {0};
+
+    if (dup && cap)
+        d = strm_diff(&env->se, &cp->f->side[cp->to], off, seg_payload(s) + before, cap);
+    cp->rexmit.differ = d.differ;
+    cp->rexmit.held = d.compared;
+    if (d.differ)
+        cp->rexmit.content = 1;
+    else
+        cp->rexmit.content = s->plen && (dup == 0 || before || d.compared < dup) ? 2 : 0;
+}
+
+/* sacked: has the receiver said that it has all bytes of this segment, beyond its ACK? */
+static bool sacked(const struct flow_ext *x, int rcv, uint32_t from, uint32_t to)
+{
+    for (int i = 0; x && i < x->dir[rcv].nsack; i++)
+        if (seq_leq(x->dir[rcv].sack[i].start, from) && seq_leq(to, x->dir[rcv].sack[i].end))
+            return true;
+    return false;
+}
+
+void conn_note_sack(struct conn_env *env, const struct conn_pkt *cp)
+{
+    const struct seg *s = cp->s;
+    struct flow_ext *x = conn_ext(env, cp->f);
+
+    if (x == NULL || !(s->tflags & TH_ACK_))
+        return;
+    x->dir[cp->from].nsack = s->nsack;
+    for (int i = 0; i < s->nsack; i++) {
+        x->dir[cp->from].sack[i].start = s->sack[i].start;
+        x->dir[cp->from].sack[i].end = s->sack[i].end;
+    }
+    /* RFC 2883 4: the first block lies below the ACK or within the second: it came twice */
+    if (x->dir[cp->to].again == x->dir[cp->to].again_end ||
+        !(seq_leq(s->sack[0].end, s->ack) ||
+          (s->nsack > 1 && seq_leq(s->sack[1].start, s->sack[0].start) &&
+           seq_leq(s->sack[0].end, s->sack[1].end))))
+        return;
+    if (seq_leq(s->sack[0].start, x->dir[cp->to].again) &&
+        seq_leq(x->dir[cp->to].again_end, s->sack[0].end) && x->dir[cp->to].kind[RX_LOST]) {
+        x->dir[cp->to].kind[RX_LOST]--;
+        x->dir[cp->to].kind[RX_SPURIOUS]++;
+        x->dir[cp->to].again = x->dir[cp->to].again_end;
+    }
+}
+
+/* count_again: into the flow's books. */
+static void count_again(struct conn_env *env, struct conn_pkt *cp, uint32_t late, bool flags_again)
+{
+    const struct seg *s = cp->s;
+    struct flow_ext *x = conn_ext(env, cp->f);
+
+    if (s->plen && cp->rexmit.fresh == 0)
+        env->reasons[REASON_SEG_OLD]++;
+    if (late)
+        env->reasons[REASON_LATE]++;
+    if (x == NULL)
+        return;
+    if (cp->rexmit.len || flags_again) {
+        x->dir[cp->from].rexmit_packets++;
+        x->dir[cp->from].rexmit_bytes += cp->rexmit.len;
+        x->dir[cp->from].late_bytes += late;
+    }
+    x->dir[cp->from].kind[cp->rexmit.cls]++;
+    if (cp->rexmit.cls != RX_KEEPALIVE) { /* whose byte is garbage, RFC 9293 3.8.4 */
+        x->dir[cp->from].changed_packets += cp->rexmit.differ > 0;
+        x->dir[cp->from].changed_bytes += cp->rexmit.differ;
+    }
+    if (cp->rexmit.cls == RX_LOST) {
+        x->dir[cp->from].again = s->seq;
+        x->dir[cp->from].again_end = s->seq + s->plen;
+    }
+}
+
+/* probed: is this the byte that was sent into a closed window before and is held aside? */
+static bool probed(const struct flow_ext *x, const struct conn_pkt *cp)
+{
+    return x && x->dir[cp->from].probe && cp->s->plen == 1 && cp->off >= 0 &&
+           x->dir[cp->from].probe_off == (uint64_t)cp->off;
+}
+
+void conn_classify(struct conn_env *env, struct conn_pkt *cp, bool syn_again, bool fin_again,
+                   uint32_t max_before)
+{
+    struct flow *f = cp->f;
+    const struct seg *s = cp->s;
+    const struct flow_side *rcv = &f->side[cp->to];
+    const struct flow_ext *x = f->ext ? conn_ext(env, f) : NULL;
+    uint32_t before = 0; /* bytes below offset 0 */
+    uint64_t off = cp->off < 0 ? 0 : (uint64_t)cp->off;
+    struct strm_overlap o = {.first = off};
+    struct rexmit_query q;
+
+    if (cp->off < 0)
+        before = (uint64_t)-cp->off < s->plen ? (uint32_t)-cp->off : s->plen;
+    if (s->plen > before && !(s->tflags & TH_SYN_))
+        o = strm_overlap(&env->se, rcv, off, s->plen - before);
+    if (unlikely(probed(x, cp)))
+        o.dup = 1;
+    q = (struct rexmit_query){
+        .seq = s->seq,
+        .plen = s->plen,
+        .tflags = s->tflags,
+        .syn_again = syn_again,
+        .fin_again = fin_again,
+        .dup = o.dup + before,
+        .snd_max = max_before,
+        .rcv_ack = rcv->ack,
+        .rcv_ack_known = rcv->flags & SIDE_ACKED,
+        .rcv_shut = rcv->wnd == 0,
+        .rcv_sacked = sacked(x, cp->to, s->seq, s->seq + s->plen),
+    };
+    cp->rexmit.cls = (uint8_t)rexmit_classify(&q);
+    if (cp->rexmit.cls == RX_NONE)
+        return;
+    cp->rcv |= CR_REXMIT;
+    cp->rexmit.off = before || o.dup == 0 ? off : o.first;
+    cp->rexmit.len = o.dup + before;
+    cp->rexmit.fresh = s->plen - cp->rexmit.len;
+    compare(env, cp, off, before, o.dup);
+    if (cp->rexmit.held && cp->rexmit.cls != RX_KEEPALIVE)
+        cp->rcv |= CR_OVERLAP;
+    count_again(env, cp, o.late, syn_again || fin_again);
+}
