@@ -100,7 +100,7 @@ static bool add_slab(struct pool *p)
     struct memacct *a = p->acct;
     char *s;
 
-    if (a && a->limit && a->used + n > a->limit)
+    if (a && a->limit && a->used + n + (p->vital ? 0 : a->kept) > a->limit)
         return false;
     if (!grow_table(p))
         return false;

@@ -18,6 +18,7 @@
 struct memacct {
     uint64_t used;   /* bytes of slabs held */
     uint64_t limit;  /* 0: none */
+    uint64_t kept;   /* part of the limit that only pools with `vital` may fill */
     uint64_t allocs; /* calls to the system's allocator, ever: flat in steady state */
 };
 
@@ -33,6 +34,7 @@ struct pool {
     uint32_t used;      /* objects handed out */
     uint32_t max;       /* limit on objects, 0: none */
     uint32_t align;
+    bool vital;           /* may fill what the account keeps; set after pool_init */
     struct memacct *acct; /* may be NULL */
     const char *name;     /* for tests' reports; a literal */
 };

@@ -101,6 +101,9 @@ struct evtab *evtab_create(struct memacct *acct)
     pool_init(&t->sets, "evset", sizeof(struct evset), CACHELINE, SETS_PER_SLAB, 0, t->acct);
     pool_init(&t->edges, "evedge", sizeof(struct ev_edge), CACHELINE, EDGES_PER_SLAB, 0, t->acct);
     blkpool_init(&t->blks, t->acct);
+    t->sets.vital = t->edges.vital = true; /* what the program asked for */
+    for (int i = 0; i < BLK_CLASSES; i++)
+        t->blks.cls[i].vital = true;
     t->head.mask = evtab_room(t, NULL, &t->mask_cap, 1, sizeof(*t->head.mask));
     t->bucket = evtab_zalloc(t, BUCKETS0 * sizeof(*t->bucket));
     t->ebucket = evtab_zalloc(t, BUCKETS0 * sizeof(*t->ebucket));

@@ -60,6 +60,8 @@ struct mon *mon_enter(mctx_t mctx)
     return m;
 }
 
+#define KEPT_FROM (4u << 20) /* a budget of which a part is kept for streams */
+
 /* half_limit: a quarter of all flows, but what a handful of hosts may do at once in any case. */
 static uint32_t half_limit(const struct mon_conf *c, uint32_t flows)
 {
@@ -96,6 +98,8 @@ struct mon *mon_create(int cpu, const struct mon_conf *c)
         return err_null(ENOMEM, "no memory for a context's event sets%s",
                         c->mem_limit ? ": see the key 'memory'" : "");
     }
+    /* for streams' bytes, however many flows come; a small budget has no slab to spare */
+    m->env.acct.kept = c->mem_limit >= KEPT_FROM ? c->mem_limit / 4 : 0;
     m->max_sock = c->max_sock;
     m->max_half = half_limit(c, flows);
     m->buffer_always = c->buffer_always;

@@ -22,6 +22,9 @@ void strm_env_init(struct strm_env *e, struct memacct *acct, uint32_t limit, uin
     pool_init(&e->chunks, "chunk", sizeof(struct chunk), 8, 512, 0, acct);
     pool_init(&e->ivals, "interval", sizeof(struct ival), 8, 512, 0, acct);
     blkpool_init(&e->blks, acct);
+    e->strms.vital = e->chunks.vital = e->ivals.vital = true;
+    for (int i = 0; i < BLK_CLASSES; i++)
+        e->blks.cls[i].vital = true;
 }
 
 void strm_env_fini(struct strm_env *e)

@@ -11,6 +11,9 @@ enum { HOOK_SND, HOOK_RCV, HOOK_NULL };
 
 static bool of_no_child(event_t ev, int sock)
 {
+    for (int i = 0; i < cf.nlst; i++) /* raised by hand while an orphan is told */
+        if (sock == cf.lst[i])
+            return true;
     return ev == MOS_ON_ORPHAN || sock == cf.raw;
 }
 
@@ -218,7 +221,8 @@ static void on(int sock, int side, event_t ev, int hook)
     struct cf_kid *k;
 
     if (of_no_child(ev, sock)) {
-        packet(sock, side);
+        if (ev == MOS_ON_ORPHAN || ev == MOS_ON_PKT_IN)
+            packet(sock, side);
         act(sock, side, ev);
         return;
     }
