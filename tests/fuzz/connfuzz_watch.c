@@ -11,10 +11,16 @@ enum { HOOK_SND, HOOK_RCV, HOOK_NULL };
 
 static bool of_no_child(event_t ev, int sock)
 {
-    for (int i = 0; i < cf.nlst; i++) /* raised by hand while an orphan is told */
+    struct sockaddr_storage a[2];
+    socklen_t len = sizeof(a);
+
+    if (ev == MOS_ON_ORPHAN || sock == cf.raw)
+        return true;
+    for (int i = 0; i < cf.nlst;
+         i++) /* raised by hand while an orphan is told, if it lives still */
         if (sock == cf.lst[i])
-            return true;
-    return ev == MOS_ON_ORPHAN || sock == cf.raw;
+            return mtcp_getpeername(cf.ctx, sock, (struct sockaddr *)a, &len, MOS_SIDE_BOTH) < 0;
+    return false;
 }
 
 static int peer_of_sock(int sock)
