@@ -149,6 +149,9 @@ static bool cut(struct faults *f, const uint8_t *frame, uint32_t len)
     uint32_t total = v6 ? get16(ip + 4) : get16(ip + 2) - head;
     struct pieces *v;
 
+    /* nobody cuts a datagram whose header is damaged; it would heal it */
+    if (!v6 && csum_fold(csum_add(0, ip, head)) != 0)
+        return false;
     if (total < 24 || ETHER + head + total > len || len + FRAG6 > FAULTS_FRAME_MAX)
         return false;
     v = malloc(sizeof(*v));

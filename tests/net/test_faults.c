@@ -198,6 +198,17 @@ static void fragments_make_the_whole(void **state)
     assert_int_equal(at, got.n);
 }
 
+static void a_damaged_header_is_not_healed(void **state)
+{
+    const struct fault_cfg c = {.corrupt = 1000000, .fragment = 1000000, .reorder_max = 3};
+    struct fault_totals t = pass(&c, 10, false);
+
+    for (uint32_t i = 0; i < got.n; i++)
+        if (got.len[i] < LEN)
+            assert_int_equal(csum_fold(csum_add(0, got.frame[i] + 14, 20)), 0);
+    assert_in_range(N - t.fragmented, N * 20 / LEN * 9 / 10, N * 24 / LEN * 11 / 10);
+}
+
 static void the_same_seed_does_the_same(void **state)
 {
     const struct fault_cfg c = {.drop = 30000,
@@ -231,6 +242,7 @@ int main(void)
         cmocka_unit_test(a_delayed_frame_waits_for_its_time),
         cmocka_unit_test(corruption_is_one_byte),
         cmocka_unit_test(fragments_make_the_whole),
+        cmocka_unit_test(a_damaged_header_is_not_healed),
         cmocka_unit_test(the_same_seed_does_the_same),
     };
 
