@@ -148,6 +148,7 @@ static void stop(int sock, uint8_t c, bool close)
 static void sockets(const uint8_t c[3])
 {
     if (c[1] & 1 && c[2] > 200) {
+        kid(cf.lst[0])->loose = true; /* closed before, the number may be a child's by now */
         said(mtcp_close(cf.ctx, cf.lst[0]));
     } else if (cf.nlst < 2) {
         int s = mtcp_socket(cf.ctx, AF_UNSPEC, MOS_SOCK_MONITOR_STREAM, 0);

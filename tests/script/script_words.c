@@ -69,15 +69,17 @@ size_t text_decode(const char *quoted, char *out, size_t room)
     size_t n = 0;
 
     for (const char *p = quoted + 1; *p != '\0' && *p != '"' && n < room; p++) {
-        unsigned v;
+        char hex[3] = {0};
 
         if (*p != '\\') {
             out[n++] = *p;
             continue;
         }
-        p++;
-        if (*p == 'x' && sscanf(p + 1, "%2x", &v) == 1) {
-            out[n++] = (char)v;
+        if (*++p == '\0') /* a backslash at the end */
+            break;
+        if (*p == 'x' && isxdigit((unsigned char)p[1]) && isxdigit((unsigned char)p[2])) {
+            memcpy(hex, p + 1, 2);
+            out[n++] = (char)strtoul(hex, NULL, 16);
             p += 2;
         } else {
             out[n++] = *p == 'n' ? '\n' : *p == 'r' ? '\r' : *p;
