@@ -5,6 +5,7 @@
  *   connfuzz_send.c   records become segments of a few connections, near what each end expects
  *   connfuzz_watch.c  callbacks: is what is told possible? are the bytes those that were sent?
  *   connfuzz_act.c    what an application may do in a callback
+ *   connfuzz_move.c   every flow leaves the context and comes back
  *   fuzz_conn.c       configuration, batches, the end: nothing is left
  */
 #ifndef WEIR_TESTS_CONNFUZZ_H
@@ -29,7 +30,8 @@ enum cf_kind {
     CF_TICK = 26,
     CF_FLUSH = 27,
     CF_RAW = 28,
-    CF_ARM = 29
+    CF_ARM = 29,
+    CF_MOVE = 30
 };
 
 /* One connection as its ends see it: by sender. */
@@ -94,6 +96,9 @@ void cf_read(int sock, int side, size_t most, bool copy);
 void cf_check_bytes(const struct cf_kid *k, int sock, int side, const uint8_t *p, size_t n,
                     uint64_t off);
 void cf_finished(void); /* after the end of the input */
+
+/* connfuzz_move.c */
+void cf_move(void);
 
 /* connfuzz_act.c */
 void cf_act(int sock, int side, event_t ev, const uint8_t code[3]);

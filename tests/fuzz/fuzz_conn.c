@@ -3,7 +3,8 @@
  * fuzz_conn.c: a context with a few connections, from its configuration to its end.
  *
  *   input: a header of 16 bytes (configuration, sockets, what the application does in callbacks),
- *   then records of 12 bytes: a packet, time that passes, the end of a batch (connfuzz_send.c)
+ *   then records of 12 bytes: a packet, time that passes, the end of a batch, a move
+ *   (connfuzz_send.c, connfuzz_move.c)
  *
  * What must hold: connfuzz_watch.c for each event; here, after each batch, the invariants of the
  * flow table, its streams and event sets; at the end, empty pools. The sanitizers see the rest.
@@ -261,6 +262,12 @@ static void play(const uint8_t *rec)
         memcpy(cf.armed, rec + 3, sizeof(cf.armed));
         cf.armed_at = 1 + rec[2];
         break;
+    case CF_MOVE:
+        cf_flush();
+        cf_move();
+        cf.batches = 0;
+        check_invariants();
+        break;
     default:
         cf_send(rec);
         break;
@@ -324,7 +331,7 @@ static size_t recmut_typical(uint8_t *out, struct rng *r)
     int len = 3 + (int)rng_below(r, 29);
     uint8_t *p = out;
 
-    switch (rng_below(r, 6)) {
+    switch (rng_below(r, 7)) {
     case 0: /* a handshake, perhaps with data behind it */
         p = put_rec(p, peer, 0, 4, 0);
         p = put_rec(p, peer, 1, 5, 0);
@@ -351,6 +358,10 @@ static size_t recmut_typical(uint8_t *out, struct rng *r)
         p = put_rec(p, peer, from, 1, len);
         p = put_rec(p, peer, from, 1, len | 0xe0);
         p[-CF_RECORD + 2] = 8;
+        break;
+    case 5: /* all flows move */
+        p = put_rec(p, 0, 0, 0, 0);
+        p[-CF_RECORD] = CF_MOVE << 3;
         break;
     default:
         p = put_rec(p, peer, from, 7 + (int)rng_below(r, 2), 0);
