@@ -28,8 +28,33 @@ static const struct column columns[] = {
 /* The user context of a connection that was reported: CONN_END comes for each side. */
 static char reported;
 
-static void put_direction(struct json *j, const char *key, const struct mos_flow_dir *d)
+static const char *const kinds[8] = {
+    [MOS_REXMIT_LOST] = "lost",
+    [MOS_REXMIT_SPURIOUS] = "spurious",
+    [MOS_REXMIT_KEEPALIVE] = "keepalive",
+    [MOS_REXMIT_PROBE] = "probe",
+    [MOS_REXMIT_PARTIAL] = "partial",
+    [MOS_REXMIT_SYN] = "syn",
+    [MOS_REXMIT_FIN] = "fin",
+};
+
+/* Repetitions by kind, those there are. */
+static void put_kinds(struct json *j, const struct mos_flow_info *info, int side)
 {
+    json_open(j, "rexmit_kinds", '{');
+    for (int k = MOS_REXMIT_LOST; k <= MOS_REXMIT_FIN; k++)
+        if (info->rexmit_kind[side][k])
+            json_u64(j, kinds[k], info->rexmit_kind[side][k]);
+    json_close(j, '}');
+    json_u64(j, "changed_packets", info->changed_packets[side]);
+    json_u64(j, "changed_bytes", info->changed_bytes[side]);
+}
+
+static void put_direction(struct json *j, const char *key, const struct mos_flow_info *info,
+                          int side)
+{
+    const struct mos_flow_dir *d = &info->dir[side];
+
     json_open(j, key, '{');
     json_u64(j, "packets", d->packets);
     json_u64(j, "bytes", d->ip_bytes);
@@ -39,6 +64,7 @@ static void put_direction(struct json *j, const char *key, const struct mos_flow
     json_u64(j, "rexmit_packets", d->rexmit_packets);
     json_u64(j, "rexmit_bytes", d->rexmit_bytes);
     json_u64(j, "ooo_packets", d->ooo_packets);
+    put_kinds(j, info, side);
     json_close(j, '}');
 }
 
@@ -63,8 +89,8 @@ static void put_json(struct json *j, const struct ends *ends, const struct mos_f
         json_bool(j, "midstream", true);
     json_str(j, "state_client", state_name(info->state[MOS_SIDE_CLI]));
     json_str(j, "state_server", state_name(info->state[MOS_SIDE_SVR]));
-    put_direction(j, "c2s", &info->dir[MOS_SIDE_CLI]);
-    put_direction(j, "s2c", &info->dir[MOS_SIDE_SVR]);
+    put_direction(j, "c2s", info, MOS_SIDE_CLI);
+    put_direction(j, "s2c", info, MOS_SIDE_SVR);
     json_close(j, '}');
     json_newline(j);
 }
@@ -80,6 +106,9 @@ static void note_text(const struct mos_flow_info *info, char *out, size_t cap)
     if (info->reason != MOS_END_FIN && info->reason != MOS_END_RST)
         n += (size_t)snprintf(out + n, cap - n, "%s/%s ", state_name(info->state[MOS_SIDE_CLI]),
                               state_name(info->state[MOS_SIDE_SVR]));
+    if (info->changed_bytes[0] || info->changed_bytes[1])
+        n += (size_t)snprintf(out + n, cap - n, "%" PRIu64 " bytes changed ",
+                              info->changed_bytes[0] + info->changed_bytes[1]);
     for (int i = 0; i < info->nvlan && i < MOS_FLOW_VLANS; i++)
         n += (size_t)snprintf(out + n, cap - n, "vlan %u ", info->vlan[i]);
     if (n > 0)

@@ -255,7 +255,7 @@ static enum reason verdict(struct conn_env *env, struct conn_pkt *cp)
     if ((s->tflags & TH_SYN_) && base_known(f, cp->to) && s->seq + 1 != rcv->base && !new_isn(cp))
         return REASON_SYN_INVALID;
     /* RFC 9293 3.10.7.4, step 5: if the ACK bit is off, drop the segment */
-    if (!(s->tflags & (TH_SYN_ | TH_ACK_)) && !cp->opened)
+    if (!(s->tflags & (TH_SYN_ | TH_ACK_)) && !(cp->opened && (f->flags & FLOW_MIDSTREAM)))
         return REASON_TCP_FLAGS;
     why = rcv->state == FS_SYN_SENT ? REASON_NONE : judge_age(cp);
     if (why == REASON_NONE && (rcv->state == FS_SYN_SENT || rcv->state == FS_SYN_RCVD))

@@ -445,6 +445,7 @@ static void step(struct conn_env *env, struct conn_pkt *cp)
     q.payload = s->plen > 0;
     q.ack_of_syn = ack_of_syn(cp);
     q.ack_of_fin = acks_fin(cp, cp->to);
+    q.altered = s->pb->flags & PB_CHANGED;
     q.fin_here = (rcv->flags & SIDE_FIN_RCVD) || has_all(env, cp);
     if (q.fin_here)
         rcv->flags |= SIDE_FIN_RCVD;

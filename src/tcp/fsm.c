@@ -42,20 +42,46 @@
  *
  * A FIN is a position in the sequence, not a flag: the receiver has it when everything before it is
  * there too (fin_here), which may come true on a segment without FIN that fills the hole.
+ *
+ * NEVER: no packets lead here, however they are made, from a SYN on or picked up. In test builds
+ * (WEIR_FSM_COVER) visits are counted, and one to such a cell aborts, so that a fuzzer finds it;
+ * test_fsmcover holds that all others are visited.
  */
 #include "tcp/fsm.h"
+
+#include <stdlib.h>
 
 #include "wire/seg.h"
 
 #define TO(s)    (FS_##s + 1)
 #define TOL(s)   (TO(s) | TOLERANT)
 #define TOLERANT 0x80
+#define NEVER_S  0x40 /* strict: no packets lead here */
+#define NEVER_T  0x20 /* tolerant: nor here */
+#define NEVER    (NEVER_S | NEVER_T)
+#define APP      0x10 /* only if an application made something else of the SYN */
+#define TARGET   0x0f
+
+#ifdef WEIR_FSM_COVER
+uint64_t fsm_visits[2][2][FS_CNT][FSM_CASES];
+bool fsm_stops = true;
+
+/* visit: count the cell. Packets that come where none can are a find. */
+static void visit(int table, const struct fsm_query *q, unsigned c, uint8_t cell)
+{
+    fsm_visits[table][q->strict][q->state][c]++;
+    if (fsm_stops && !q->altered && (cell & (q->strict ? NEVER_S : NEVER_T)))
+        abort();
+}
+#else
+#define visit(table, q, c, cell) ((void)0)
+#endif
 
 static uint8_t next_state(uint8_t cell, const struct fsm_query *q)
 {
-    if (!cell || (cell & TOLERANT && q->strict))
+    if (!(cell & TARGET) || (cell & TOLERANT && q->strict))
         return q->state;
-    return (uint8_t)((cell & ~TOLERANT) - 1);
+    return (uint8_t)((cell & TARGET) - 1);
 }
 
 /* -- sender -- */
@@ -77,15 +103,23 @@ enum send_case {
 /* clang-format off */
 static const uint8_t send_table[FS_CNT][S_CASES] = {
     [FS_CLOSED] = {
+        [S_NOTHING] = NEVER,     /* whatever carries none of SYN, ACK, RST is dropped, 3.10.7.4 */
         [S_SYN] = TO(SYN_SENT), /* active open, RFC 9293 3.10.1 */
         [S_RST] = TO(CLOSED),
     },
-    [FS_LISTEN] = {
-        [S_SYN] = TO(SYN_SENT),     /* LISTEN may turn active, 3.10.1 */
-        [S_SYNACK] = TOL(SYN_RCVD), /* it answers a SYN that passed unseen */
-        [S_RST] = TO(CLOSED),
+    [FS_LISTEN] = {                 /* the SYN that opens the flow moves its receiver on */
+        [S_NOTHING] = NEVER,
+        [S_ACK] = APP,
+        [S_DATA] = APP,
+        [S_FIN] = APP,
+        [S_GOT_FIN] = APP,
+        [S_FIN_GOT_FIN] = APP,
+        [S_SYN] = TO(SYN_SENT) | APP,     /* LISTEN may turn active, 3.10.1 */
+        [S_SYNACK] = TOL(SYN_RCVD) | APP, /* it answers a SYN that passed unseen */
+        [S_RST] = TO(CLOSED) | APP,
     },
     [FS_SYN_SENT] = {
+        [S_NOTHING] = NEVER,
         [S_SYN] = TO(SYN_SENT),         /* again */
         [S_SYNACK] = TO(SYN_RCVD),      /* it has the peer's SYN: both open, 3.5 figure 7 */
         [S_ACK] = TOL(ESTABLISHED),     /* the SYN/ACK passed unseen */
@@ -96,6 +130,7 @@ static const uint8_t send_table[FS_CNT][S_CASES] = {
         [S_RST] = TO(CLOSED),
     },
     [FS_SYN_RCVD] = {
+        [S_NOTHING] = NEVER,
         [S_SYN] = TO(SYN_RCVD),         /* its own SYN: it has got the peer's */
         [S_SYNACK] = TO(SYN_RCVD),
         [S_DATA] = TOL(ESTABLISHED),    /* handshake's end unseen; a bare ACK proves nothing */
@@ -105,23 +140,27 @@ static const uint8_t send_table[FS_CNT][S_CASES] = {
         [S_RST] = TO(CLOSED),
     },
     [FS_ESTABLISHED] = {
+        [S_NOTHING] = NEVER,
         [S_FIN] = TO(FIN_WAIT_1),       /* 3.10.4 */
         [S_GOT_FIN] = TO(CLOSE_WAIT),   /* bytes before the FIN passed unseen: the hole is ours */
         [S_FIN_GOT_FIN] = TO(LAST_ACK),
         [S_RST] = TO(CLOSED),
     },
     [FS_FIN_WAIT_1] = {
+        [S_NOTHING] = NEVER,
         /* The peer's FIN lay behind a hole of ours: the receiver table did not see it. */
         [S_GOT_FIN] = TO(CLOSING),
         [S_FIN_GOT_FIN] = TO(CLOSING),
         [S_RST] = TO(CLOSED),
     },
     [FS_FIN_WAIT_2] = {
+        [S_NOTHING] = NEVER,
         [S_GOT_FIN] = TO(TIME_WAIT),    /* likewise */
         [S_FIN_GOT_FIN] = TO(TIME_WAIT),
         [S_RST] = TO(CLOSED),
     },
     [FS_CLOSE_WAIT] = {
+        [S_NOTHING] = NEVER,
         /* The peer's FIN, which we took for arrived, was still on its way when this one was
          * sent: both close at once (3.6 figure 13). */
         [S_FIN] = TO(CLOSING),
@@ -129,9 +168,9 @@ static const uint8_t send_table[FS_CNT][S_CASES] = {
         [S_RST] = TO(CLOSED),
     },
     /* Nothing but RST tells anything new of these: repeated FINs and ACKs. */
-    [FS_CLOSING] = {[S_RST] = TO(CLOSED)},
-    [FS_LAST_ACK] = {[S_RST] = TO(CLOSED)},
-    [FS_TIME_WAIT] = {[S_RST] = TO(CLOSED)}, /* SYN: a new flow, the caller's business */
+    [FS_CLOSING] = {[S_NOTHING] = NEVER, [S_RST] = TO(CLOSED)},
+    [FS_LAST_ACK] = {[S_NOTHING] = NEVER, [S_RST] = TO(CLOSED)},
+    [FS_TIME_WAIT] = {[S_NOTHING] = NEVER, [S_RST] = TO(CLOSED)}, /* SYN: a new flow, the caller's business */
 };
 /* clang-format on */
 
@@ -162,6 +201,7 @@ uint8_t fsm_send(const struct fsm_query *q)
     if ((q->state == FS_SYN_SENT || q->state == FS_SYN_RCVD) && (c == S_DATA || c == S_FIN) &&
         !(q->tflags & TH_ACK_))
         c = S_NOTHING;
+    visit(0, q, c, send_table[q->state][c]);
     return next_state(send_table[q->state][c], q);
 }
 
@@ -174,6 +214,11 @@ uint8_t fsm_send(const struct fsm_query *q)
  */
 enum recv_case { R_ACK = 1, R_SYN = 2, R_FIN = 4, R_RST = 8, R_CASES };
 
+/* A SYN counts until established: see recv_case. */
+#define NO_SYN                                                                                     \
+    [R_SYN] = NEVER, [R_SYN | R_ACK] = NEVER, [R_SYN | R_FIN] = NEVER,                             \
+    [R_SYN | R_ACK | R_FIN] = NEVER
+
 /* clang-format off */
 static const uint8_t recv_table[FS_CNT][R_CASES] = {
     [FS_CLOSED] = {
@@ -181,16 +226,25 @@ static const uint8_t recv_table[FS_CNT][R_CASES] = {
     },
     [FS_LISTEN] = {
         [R_SYN] = TO(SYN_RCVD),          /* RFC 9293 3.10.7.2 */
-        [R_SYN | R_FIN] = TO(SYN_RCVD),  /* a FIN cannot be taken before the handshake is over */
-        [R_RST] = TO(CLOSED),            /* the RFC says stay, but there is no flow to follow */
+        [0] = APP,
+        [R_ACK] = APP,
+        [R_SYN | R_ACK] = APP,
+        [R_FIN] = APP,
+        [R_ACK | R_FIN] = APP,
+        [R_SYN | R_FIN] = TO(SYN_RCVD) | APP, /* no FIN is taken before the handshake is over */
+        [R_SYN | R_ACK | R_FIN] = APP,
+        [R_RST] = TO(CLOSED) | APP,      /* the RFC says stay, but there is no flow to follow */
     },
     [FS_SYN_SENT] = {                    /* 3.10.7.3 */
         [R_SYN | R_ACK] = TO(ESTABLISHED),
         [R_SYN | R_ACK | R_FIN] = TO(CLOSE_WAIT),
         [R_SYN] = TO(SYN_RCVD),          /* both open at once */
         [R_SYN | R_FIN] = TO(SYN_RCVD),
-        [R_ACK] = TOL(ESTABLISHED),      /* the SYN/ACK passed unseen; a bare ACK of our SYN */
-        [R_ACK | R_FIN] = TOL(CLOSE_WAIT),
+        /* the SYN/ACK passed unseen; a bare ACK of our SYN. Strict drops it */
+        [R_ACK] = TOL(ESTABLISHED) | NEVER_S,
+        [R_ACK | R_FIN] = TOL(CLOSE_WAIT) | NEVER_S,
+        [0] = NEVER,                     /* all else is dropped */
+        [R_FIN] = NEVER,
         [R_RST] = TO(CLOSED),
     },
     [FS_SYN_RCVD] = {                    /* 3.10.7.4, step 5; no FIN without ACK of the SYN */
@@ -199,38 +253,47 @@ static const uint8_t recv_table[FS_CNT][R_CASES] = {
         [R_ACK | R_FIN] = TO(CLOSE_WAIT),
         [R_SYN | R_ACK] = TO(ESTABLISHED), /* both open at once, 3.5 figure 7, lines 5 and 6 */
         [R_SYN | R_ACK | R_FIN] = TO(CLOSE_WAIT),
+        [0] = NEVER_S,                   /* dropped, unless it acknowledges the SYN */
+        [R_FIN] = NEVER_S,
         [R_RST] = TO(CLOSED),            /* a passive open would return to LISTEN: another flow */
     },
     [FS_ESTABLISHED] = {                 /* step 8 from here on */
+        NO_SYN,
         [R_FIN] = TO(CLOSE_WAIT),
         [R_ACK | R_FIN] = TO(CLOSE_WAIT),
         [R_RST] = TO(CLOSED),
     },
     [FS_FIN_WAIT_1] = {
+        NO_SYN,
         [R_ACK] = TO(FIN_WAIT_2),
         [R_FIN] = TO(CLOSING),
         [R_ACK | R_FIN] = TO(TIME_WAIT),
         [R_RST] = TO(CLOSED),
     },
     [FS_FIN_WAIT_2] = {
+        NO_SYN,
         [R_FIN] = TO(TIME_WAIT),
         [R_ACK | R_FIN] = TO(TIME_WAIT),
         [R_RST] = TO(CLOSED),
     },
     [FS_CLOSE_WAIT] = {
+        NO_SYN,
         [R_RST] = TO(CLOSED),
     },
     [FS_CLOSING] = {
+        NO_SYN,
         [R_ACK] = TO(TIME_WAIT),
         [R_ACK | R_FIN] = TO(TIME_WAIT),
         [R_RST] = TO(CLOSED),
     },
     [FS_LAST_ACK] = {
+        NO_SYN,
         [R_ACK] = TO(CLOSED),
         [R_ACK | R_FIN] = TO(CLOSED),    /* the peer's FIN again, with the ACK of ours */
         [R_RST] = TO(CLOSED),
     },
     [FS_TIME_WAIT] = {
+        NO_SYN,
         [R_RST] = TO(CLOSED),            /* if it is believed (RFC 1337 would not) */
     },
 };
@@ -251,9 +314,24 @@ static unsigned recv_case(const struct fsm_query *q)
 
 uint8_t fsm_recv(const struct fsm_query *q)
 {
+    unsigned c = recv_case(q);
+
     assert(q->state < FS_CNT);
-    return next_state(recv_table[q->state][recv_case(q)], q);
+    visit(1, q, c, recv_table[q->state][c]);
+    return next_state(recv_table[q->state][c], q);
 }
+
+#ifdef WEIR_FSM_COVER
+bool fsm_never(int table, bool strict, unsigned state, unsigned c)
+{
+    return (table ? recv_table[state][c] : send_table[state][c]) & (strict ? NEVER_S : NEVER_T);
+}
+
+bool fsm_by_app(int table, unsigned state, unsigned c)
+{
+    return (table ? recv_table[state][c] : send_table[state][c]) & APP;
+}
+#endif
 
 /* -- names -- */
 

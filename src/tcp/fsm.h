@@ -31,6 +31,7 @@ struct fsm_query {
     uint8_t tflags; /* enum tcp_flag */
     bool strict;    /* else tolerant: packets may have passed unseen */
     bool payload;   /* carries stream bytes */
+    bool altered;   /* an application has changed the packet since it was judged */
     /* sender's view */
     bool ack_all;  /* its ACK equals the next number it expects */
     bool acks_fin; /* its ACK covers the peer's FIN: so it has received that */
@@ -48,6 +49,19 @@ uint8_t fsm_send(const struct fsm_query *q);
 
 /* fsm_recv: the receiver's next state. RST: CLOSED. */
 uint8_t fsm_recv(const struct fsm_query *q);
+
+#ifdef WEIR_FSM_COVER
+#define FSM_CASES 9 /* of either table */
+
+/* How often each cell was asked: [0 sender, 1 receiver][strict][state][case]. */
+extern uint64_t fsm_visits[2][2][FS_CNT][FSM_CASES];
+/* fsm_stops: does a visit to a cell that no packets can reach abort? true until set. */
+extern bool fsm_stops;
+/* fsm_never: is the cell marked as one that no packets reach? */
+bool fsm_never(int table, bool strict, unsigned state, unsigned c);
+/* fsm_by_app: is it one that packets reach only if an application made something else of the SYN? */
+bool fsm_by_app(int table, unsigned state, unsigned c);
+#endif
 
 /* fsm_name: "ESTABLISHED", ... => "?" when out of range. */
 const char *fsm_name(unsigned state);
