@@ -300,14 +300,13 @@ int mon_export_all(struct mon *m, struct mon_regs *regs, struct image *im)
     ftable_tombs(ft, v, tombs);
     image_put_val(im, n);
     image_put_val(im, tombs);
-    for (uint32_t i = ftable_next(ft, 0); i; i = ftable_next(ft, i))
-        if (mon_export(m, i, regs, im) < 0) {
-            free(v);
-            return -1;
-        }
+    /* Tombstones first: each is a flow for a moment, for which a full table would have no room. */
     for (uint32_t i = 0; i < tombs; i++)
         put_tomb(m, v[i], im);
     free(v);
+    for (uint32_t i = ftable_next(ft, 0); i; i = ftable_next(ft, i))
+        if (mon_export(m, i, regs, im) < 0)
+            return -1;
     return im->bad ? err_set(ENOMEM, "no memory for the flows' image") : 0;
 }
 
@@ -318,11 +317,11 @@ int mon_import_all(struct mon *m, const struct mon_regs *regs, struct image *im)
     image_get_val(im, n);
     if (!image_get_val(im, tombs))
         return err_set(EINVAL, "flow image: cut off");
-    for (; n; n--)
-        if (mon_import(m, regs, im) < 0)
-            return -1;
     for (; tombs; tombs--)
         if (get_tomb(m, im) < 0)
+            return -1;
+    for (; n; n--)
+        if (mon_import(m, regs, im) < 0)
             return -1;
     return 0;
 }
