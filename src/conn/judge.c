@@ -206,6 +206,19 @@ static enum reason judge_opening(const struct conn_pkt *cp)
 }
 
 /*
+ * least_una: the lowest SND.UNA that the receiver may have. ACKs that passed here may have been lost
+ * behind us; but it has sent no more than the largest window beyond it.
+ */
+static uint32_t least_una(const struct flow_side *snd, const struct flow_side *rcv, uint32_t window)
+{
+    uint32_t low = rcv->snd_max - window;
+
+    if (seq_lt(low, snd->base))
+        low = snd->base;
+    return seq_lt(low, snd->ack) ? low : snd->ack;
+}
+
+/*
  * judge_ack: RFC 9293 3.10.7.4, step 5, and RFC 5961 5.2: SND.UNA - MAX.SND.WND <= SEG.ACK <=
  * SND.NXT, else the segment is dropped with all its bytes (Linux: tcp_ack). An ACK of what was never
  * sent may at a tap be one of what passed unseen (note_ack).
@@ -215,13 +228,14 @@ static enum reason judge_ack(const struct conn_pkt *cp)
     const struct flow *f = cp->f;
     const struct seg *s = cp->s;
     const struct flow_side *snd = &f->side[cp->from], *rcv = &f->side[cp->to];
+    uint32_t window = tcp_window(snd->max_wnd, snd->wscale);
 
     if (!(s->tflags & TH_ACK_))
         return REASON_NONE;
     if (all_seen(f) && (rcv->flags & SIDE_SPOKE) && seq_lt(rcv->snd_max, s->ack))
         return REASON_ACK_INVALID;
     if ((snd->flags & SIDE_ACKED) && syn_seen(f, cp->to) &&
-        ack_too_old(s->ack, snd->ack, tcp_window(snd->max_wnd, snd->wscale), snd->base))
+        ack_too_old(s->ack, least_una(snd, rcv, window), window, snd->base))
         return REASON_ACK_INVALID;
     return REASON_NONE;
 }
