@@ -94,7 +94,7 @@ static int name_of(struct prefixes *p, const char *text)
     struct prefix_name *name, **found;
     void *v = p->name;
 
-    if (!room(&v, &p->cap_name, (size_t)p->nname, sizeof(*p->name)))
+    if (!room(&v, &p->cap_name, (size_t)p->nname, sizeof(void *)))
         return -1;
     p->name = v;
     name = malloc(sizeof(*name) + size);
@@ -157,7 +157,7 @@ static int read_line(const struct reader *r, char *text)
     char whole[LINE_MAX_BYTES], *name = text;
     struct endpoint e;
     uint32_t at;
-    int len, status;
+    int len = 0, status;
 
     while (*name && !isspace((unsigned char)*name))
         name++;
