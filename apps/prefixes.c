@@ -155,7 +155,7 @@ static void cut_comment(char *s)
 static int read_line(const struct reader *r, char *text)
 {
     char whole[LINE_MAX_BYTES], *name = text;
-    struct endpoint e;
+    struct endpoint e = {0};
     uint32_t at;
     int len = 0, status;
 
