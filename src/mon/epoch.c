@@ -13,6 +13,8 @@
 
 #include <stdlib.h>
 
+#define FLIGHT_MAX (16u << 20) /* bytes in flight that are kept of one side for comparison */
+
 /* tell_gaps: this batch's gaps of one side, ascending. */
 static void tell_gaps(struct mon *m, uint32_t idx, int side)
 {
@@ -146,6 +148,28 @@ static uint64_t slowest(const struct mon *m, struct flow *f, int side)
 }
 
 /*
+ * may_hold: bytes that were read and may stay: the buffer's size; if none was asked for and
+ * repetitions are compared, all that is in flight: at most what the receiver has ever offered to
+ * take, within reason.
+ */
+static uint64_t may_hold(const struct flow *f, int side, const struct strm *s)
+{
+    const struct flow_side *sd = &f->side[side];
+    uint64_t acked, flight, window;
+
+    if (!(sd->flags & SIDE_RETAIN) || s->sized || !(sd->flags & SIDE_ACKED))
+        return s->limit;
+    acked = conn_acked(f, side);
+    flight = sd->next > acked ? sd->next - acked : 0;
+    window = tcp_window(sd->max_wnd, sd->wscale);
+    if (flight > window)
+        flight = window;
+    if (flight > FLIGHT_MAX)
+        flight = FLIGHT_MAX;
+    return flight > s->limit ? flight : s->limit;
+}
+
+/*
  * settle_side: let go of what nobody needs; when too much is left, retained bytes go first, then
  * the slowest child's.
  */
@@ -154,7 +178,7 @@ static void settle_side(struct mon *m, uint32_t idx, int side)
     struct flow *f = flow_at(&m->env.ft, idx);
     struct flow_side *sd = &f->side[side];
     struct strm *s;
-    uint64_t unread, keep, acked;
+    uint64_t unread, keep, acked, most;
 
     if (sd->strm == 0)
         return;
@@ -171,8 +195,9 @@ static void settle_side(struct mon *m, uint32_t idx, int side)
             keep = acked;
     }
     strm_release(&m->env.se, sd, keep);
-    if (keep < unread && strm_held(&m->env.se, sd) > s->limit)
-        strm_release(&m->env.se, sd, unread < sd->next - s->limit ? unread : sd->next - s->limit);
+    most = may_hold(f, side, s);
+    if (keep < unread && strm_held(&m->env.se, sd) > most)
+        strm_release(&m->env.se, sd, unread < sd->next - most ? unread : sd->next - most);
     if (strm_held(&m->env.se, sd) > s->limit && sd->next - unread > s->limit) {
         m->lost_below = sd->next - s->limit;
         mon_tell(m, idx, HK_NULL, side, EVB(EV_ERROR)); /* a last chance to read */
