@@ -329,7 +329,7 @@ static bool packet_has(mctx_t m, int sock, const struct condition *c)
         return p.tcph && p.tcph->syn;
     if (strcmp(c->kind, "fin") == 0)
         return p.tcph && p.tcph->fin;
-    return memmem(p.payload, p.payloadlen, c->text, (size_t)c->len) != NULL;
+    return p.payload && memmem(p.payload, p.payloadlen, c->text, (size_t)c->len) != NULL;
 }
 
 static bool unread_begins(mctx_t m, int sock, int side, const struct condition *c)
