@@ -114,6 +114,7 @@ struct conn_pkt {
      * nothing
      */
     bool ignored;
+    bool late_syn;  /* the SYN again, where nothing of it is taken */
     bool stale;     /* nothing but what the receiver has: it does not look at the ACK either */
     bool far;       /* tolerant: it begins far beyond the window */
     bool opened;    /* it opened the flow */

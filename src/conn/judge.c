@@ -140,8 +140,18 @@ static enum reason judge_age(struct conn_pkt *cp)
 
 /* ---- place ---- */
 
+/*
+ * given_up: is this number the last that was declared lost? An acknowledged FIN that passed unseen is
+ * given up as one byte, if bytes before it are missing, too.
+ */
+static bool given_up(const struct conn_env *env, const struct flow_side *rcv, int64_t off)
+{
+    return off >= 0 && off + 1 == (int64_t)rcv->next &&
+           strm_overlap(&env->se, rcv, (uint64_t)off, 1).late == 1;
+}
+
 /* fin_astray: is the first FIN of this sender where its receiver would not look at it? */
-static enum reason fin_astray(const struct conn_pkt *cp)
+static enum reason fin_astray(const struct conn_env *env, const struct conn_pkt *cp)
 {
     const struct flow *f = cp->f;
     const struct seg *s = cp->s;
@@ -151,8 +161,7 @@ static enum reason fin_astray(const struct conn_pkt *cp)
     if (!(s->tflags & TH_FIN_) || (f->side[cp->from].flags & SIDE_FIN_SENT))
         return REASON_NONE;
     off = seq_to_off(s->seq + !!(s->tflags & TH_SYN_) + s->plen, rcv->base, rcv->next);
-    /* an acknowledged FIN that passed unseen was given up as one byte */
-    if (off + 1 < (int64_t)rcv->next)
+    if (off < (int64_t)rcv->next && !given_up(env, rcv, off))
         return REASON_SEG_OLD;
     return off > 0 && conn_beyond(f, cp->to, (uint64_t)off) ? REASON_SEG_ABOVE : REASON_NONE;
 }
@@ -163,7 +172,7 @@ static enum reason fin_astray(const struct conn_pkt *cp)
  * counts as a repetition. One that begins beyond the window is refused; bytes that reach
  * beyond it are, too, in conn_merge.
  */
-static enum reason judge_place(struct conn_pkt *cp)
+static enum reason judge_place(const struct conn_env *env, struct conn_pkt *cp)
 {
     const struct flow *f = cp->f;
     const struct seg *s = cp->s;
@@ -179,7 +188,7 @@ static enum reason judge_place(struct conn_pkt *cp)
             return REASON_SEG_ABOVE;
         cp->far = true;
     }
-    return fin_astray(cp);
+    return fin_astray(env, cp);
 }
 
 /* ---- acknowledgement ---- */
@@ -254,6 +263,19 @@ static bool unasked(const struct conn_env *env, const struct conn_pkt *cp)
     return !(cp->s->tflags & TH_SYN_) && syn_seen(f, CLI) && !(x && x->auth);
 }
 
+/*
+ * is_late_syn: the SYN again, to an end that is connected: it answers with an ACK and takes nothing of
+ * it, no byte and no FIN (RFC 5961 4.2).
+ */
+static bool is_late_syn(const struct conn_pkt *cp)
+{
+    const struct flow *f = cp->f;
+
+    return f->side[cp->to].state > FS_SYN_RCVD && base_known(f, cp->to) &&
+           cp->s->seq + 1 == f->side[cp->to].base &&
+           (f->flags & (cp->from == CLI ? FLOW_SYN : FLOW_SYNACK));
+}
+
 static enum reason verdict(struct conn_env *env, struct conn_pkt *cp)
 {
     const struct flow *f = cp->f;
@@ -268,6 +290,10 @@ static enum reason verdict(struct conn_env *env, struct conn_pkt *cp)
     /* RFC 5961 4.2: a challenge ACK, no more */
     if ((s->tflags & TH_SYN_) && base_known(f, cp->to) && s->seq + 1 != rcv->base && !new_isn(cp))
         return REASON_SYN_INVALID;
+    if (unlikely(s->tflags & TH_SYN_) && is_late_syn(cp)) {
+        cp->late_syn = cp->stale = true;
+        return REASON_NONE;
+    }
     /* RFC 9293 3.10.7.4, step 5: if the ACK bit is off, drop the segment */
     if (!(s->tflags & (TH_SYN_ | TH_ACK_)) && !(cp->opened && (f->flags & FLOW_MIDSTREAM)))
         return REASON_TCP_FLAGS;
@@ -275,7 +301,7 @@ static enum reason verdict(struct conn_env *env, struct conn_pkt *cp)
     if (why == REASON_NONE && (rcv->state == FS_SYN_SENT || rcv->state == FS_SYN_RCVD))
         why = judge_opening(cp);
     if (why == REASON_NONE)
-        why = judge_place(cp);
+        why = judge_place(env, cp);
     if (why == REASON_NONE && !cp->stale && !cp->far && rcv->state > FS_SYN_RCVD)
         why = judge_ack(cp);
     return why;

@@ -138,6 +138,18 @@ static bool syn_reuses(struct conn_env *env, struct flow *f, const struct seg *s
 }
 
 /*
+ * of_the_old: may the old connection have sent this ACK? A challenge ACK repeats the numbers of the
+ * connection that lives, and they may lie behind the SYN's.
+ */
+static bool of_the_old(const struct flow *f, const struct seg *s, int from)
+{
+    const struct flow_side *snd = &f->side[from], *rcv = &f->side[!from];
+
+    return base_known(f, from) && seq_leq(snd->base, s->ack) &&
+           seq_leq(s->ack, rcv->snd_max + tcp_window(snd->max_wnd, snd->wscale));
+}
+
+/*
  * answers: does this segment show that its sender, or the other end, believed the SYN? A SYN/ACK of
  * it; a reset of it, if nothing else was answered; tolerant, where the SYN/ACK may have passed unseen:
  * an ACK of what its sender has sent since, or its sender going on behind it.
@@ -154,7 +166,8 @@ static bool answers(const struct flow *f, const struct flow_syn *k, const struct
         return of_it;
     if (s->tflags & TH_RST_)
         return of_it && unanswered(f);
-    return !(f->flags & FLOW_STRICT) && (s->tflags & TH_ACK_) && s->ack - first <= UINT16_MAX;
+    return !(f->flags & FLOW_STRICT) && (s->tflags & TH_ACK_) && s->ack - first <= UINT16_MAX &&
+           !of_the_old(f, s, from);
 }
 
 bool conn_reuse(struct conn_env *env, struct flow *f, const struct seg *s, int from)

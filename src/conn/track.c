@@ -478,7 +478,7 @@ void conn_recv(struct conn_env *env, struct conn_pkt *cp)
         cp->off = seq_to_off(seq, rcv->base, rcv->next);
     if (cp->ignored)
         return;
-    if (s->tflags & TH_FIN_) {
+    if ((s->tflags & TH_FIN_) && !cp->late_syn) {
         uint32_t fin = s->seq + syn + s->plen;
 
         fin_again = (snd->flags & SIDE_FIN_SENT) && f->ctr[cp->from].fin == fin;
@@ -487,7 +487,8 @@ void conn_recv(struct conn_env *env, struct conn_pkt *cp)
     }
     /* the first SYN/ACK of a simultaneous open repeats the ISN and is no repetition */
     syn_again = syn && spoke && s->seq + 1 == rcv->base && !cp->first_ack && !cp->first_syn;
-    note_sent(cp);
+    if (likely(!cp->late_syn))
+        note_sent(cp);
     if (unlikely(s->nsack) && !cp->stale)
         conn_note_sack(env, cp);
     /* the last: a keepalive without a byte */

@@ -112,7 +112,8 @@ bool paws_old(uint32_t tsval, uint32_t recent, uint64_t age_ns)
 {
     if (recent == 0 || stamp_expired(age_ns))
         return false;
-    return seq_lt(tsval, recent - 1); /* modulo 2^32, like sequence numbers */
+    /* modulo 2^32; half the range away is taken (Linux: tcp_paws_check, (s32)(recent - tsval) <= 1) */
+    return (int32_t)(recent - tsval) > 1;
 }
 
 bool ack_too_old(uint32_t ack, uint32_t una, uint32_t max_window, uint32_t first)
