@@ -130,15 +130,22 @@ static uint32_t open_flow(struct worker *w, struct seg *s, int i, bool *gated)
         m->env.reasons[REASON_SYN_FILTERED] += o.mode == 1;
         return 0;
     }
-    if (unlikely(mon_half_full(m)) && !gate_admit(w, s, i, &o)) {
-        *gated = true;
-        return 0;
+    if (unlikely(mon_half_full(m))) {
+        if (!gate_admit(w, s, i, &o)) {
+            *gated = true;
+            return 0;
+        }
+        o.match = mon_match(m, s, o.mode, o.client == w->end[i]); /* see below */
     }
     idx = try_open(w, s, i, &o);
     if (idx)
         return idx;
     *gated = gate_hopeless(w, s, o.match);
-    return !*gated && mon_evict(m) ? try_open(w, s, i, &o) : 0;
+    if (*gated || !mon_evict(m))
+        return 0;
+    /* callbacks of the flow that made room may have closed listeners, and made others */
+    o.match = mon_match(m, s, o.mode, o.client == w->end[i]);
+    return try_open(w, s, i, &o);
 }
 
 /* sender_side: which side of the flow is this endpoint of its key? */
