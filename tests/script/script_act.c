@@ -103,9 +103,17 @@ static int64_t nth_number(const struct action *a, int nth, int64_t otherwise)
     return otherwise;
 }
 
+/* room_of: the first number, as a length; what no script needs is cut. */
+static size_t room_of(const struct action *a)
+{
+    int64_t n = nth_number(a, 0, 65536);
+
+    return n < 0 ? 0 : n > 1 << 24 ? 1 << 24 : (size_t)n;
+}
+
 static void act_peek(struct action *a)
 {
-    size_t len = (size_t)nth_number(a, 0, 65536);
+    size_t len = room_of(a);
     char *buf = malloc(len + 1);
     ssize_t n = mtcp_peek(a->h->mctx, a->h->sock, side_of(a), buf, len);
 
@@ -115,7 +123,7 @@ static void act_peek(struct action *a)
 
 static void act_ppeek(struct action *a)
 {
-    size_t len = (size_t)nth_number(a, 0, 65536);
+    size_t len = room_of(a);
     char *buf = malloc(len + 1);
     ssize_t n =
         mtcp_ppeek(a->h->mctx, a->h->sock, side_of(a), buf, len, (uint64_t)nth_number(a, 1, 0));
@@ -126,8 +134,9 @@ static void act_ppeek(struct action *a)
 
 static void read_pieces(struct action *a, bool fixed)
 {
-    int cnt = (int)nth_number(a, 0, 16);
     struct iovec iov[64];
+    int64_t most = nth_number(a, 0, 16);
+    int cnt = most > 64 ? 64 : (int)most;
     char *buf;
     size_t at = 0;
     ssize_t n = fixed ? mtcp_ppeekv(a->h->mctx, a->h->sock, side_of(a), iov, &cnt,
