@@ -60,6 +60,7 @@
     R(NO_FRAME_MEM, "no-frame-mem", "no room for a changed frame, which was dropped")              \
     R(EVICTED, "evicted", "flow ended to make room for another")                                   \
     R(EVICTED_HALF, "evicted-half-open", "evicted before its handshake was complete")              \
+    R(EVICTED_ONE, "evicted-one-sided", "evicted while only one of its ends was heard")            \
     R(EVICTED_CLOSING, "evicted-closing", "evicted while closing or lingering")                    \
     R(EVICTED_IDLE, "evicted-idle", "evicted after a second or more of silence")                   \
     R(EVICTED_LIVE, "evicted-live", "evicted in the midst of its traffic, least recent first")     \

@@ -47,6 +47,7 @@ static void fill(struct flow *f, const struct flow *from)
     f->c0.sock = -1;
     f->c0.next = 0;
     f->ext = f->alt = f->pend = f->qnext = f->qprev = 0;
+    f->queue = 0;
     f->flags &= (uint16_t) ~(FLOW_NAT | FLOW_PENDING | FLOW_HALF);
 }
 

@@ -35,40 +35,50 @@ static void del(struct ftable *t, struct flow_queue *q, uint32_t idx)
     q->count--;
 }
 
-void flow_half_open(struct ftable *t, uint32_t idx)
+static struct flow_queue *queue_of(struct ftable *t, enum flow_class class)
 {
-    assert(!flow_queued(t, idx));
-    flow_at(t, idx)->flags |= FLOW_HALF;
-    add(t, &t->half, idx);
+    return class == CLASS_HALF ? &t->half : class == CLASS_ONE ? &t->one : &t->closing;
+}
+
+void flow_enqueue(struct ftable *t, uint32_t idx, enum flow_class class)
+{
+    struct flow *f = flow_at(t, idx);
+
+    assert(class != CLASS_NONE);
+    flow_unqueue(t, idx);
+    f->queue = (uint8_t) class & 15;
+    if (class != CLASS_CLOSING)
+        f->flags |= FLOW_HALF;
+    add(t, queue_of(t, class), idx);
 }
 
 void flow_begins_closing(struct ftable *t, uint32_t idx)
 {
-    if (!(flow_at(t, idx)->flags & FLOW_HALF) && flow_queued(t, idx))
-        return;
-    flow_unqueue(t, idx);
-    add(t, &t->closing, idx);
+    if (flow_at(t, idx)->queue != CLASS_CLOSING)
+        flow_enqueue(t, idx, CLASS_CLOSING);
 }
 
 void flow_unqueue(struct ftable *t, uint32_t idx)
 {
     struct flow *f = flow_at(t, idx);
 
-    if (f->flags & FLOW_HALF) {
-        f->flags &= (uint16_t)~FLOW_HALF;
-        del(t, &t->half, idx);
-    } else if (flow_queued(t, idx)) {
-        del(t, &t->closing, idx);
-    }
+    if (f->queue == CLASS_NONE)
+        return;
+    del(t, queue_of(t, f->queue), idx);
+    f->queue = CLASS_NONE;
+    f->flags &= (uint16_t)~FLOW_HALF;
 }
 
-static bool check(const struct ftable *t, const struct flow_queue *q, const char *name, bool half)
+static bool check(const struct ftable *t, const struct flow_queue *q, const char *name,
+                  enum flow_class class)
 {
     uint32_t n = 0, prev = 0;
 
     for (uint32_t i = q->head; i; prev = i, i = flow_at(t, i)->qnext) {
-        if (flow_at(t, i)->qprev != prev || !(flow_at(t, i)->flags & FLOW_HALF) == half ||
-            ++n > t->count)
+        const struct flow *f = flow_at(t, i);
+
+        if (f->qprev != prev || f->queue != class ||
+            !(f->flags & FLOW_HALF) != (class == CLASS_CLOSING) || ++n > t->count)
             return err_set(EINVAL, "flow %u: misplaced in the queue of %s flows", i, name) == 0;
     }
     if (n != q->count || q->tail != prev)
@@ -78,5 +88,7 @@ static bool check(const struct ftable *t, const struct flow_queue *q, const char
 
 bool flow_queue_check(const struct ftable *t)
 {
-    return check(t, &t->half, "half-open", true) && check(t, &t->closing, "closing", false);
+    return check(t, &t->half, "half-open", CLASS_HALF) &&
+           check(t, &t->one, "one-sided", CLASS_ONE) &&
+           check(t, &t->closing, "closing", CLASS_CLOSING);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * queue.h: the flows that are given up first, in the order in which they came: half-open ones and
- * closing ones. A flow is in one queue or in none; it moves when its class changes - at its SYN, at
- * the end of its handshake, at its first FIN - and never because a packet came. So the oldest of a
+ * queue.h: the flows that are given up first, in the order in which they came: half-open ones,
+ * one-sided ones (data of one end, nothing of the other), closing ones. A flow is in one queue or in
+ * none; it moves when its class changes - at its SYN, at the first data, when the other end has
+ * spoken, at its first FIN - and never because a packet came. So the oldest of a
  * class is found at once, however many flows of other classes there are.
  */
 #ifndef WEIR_FLOW_QUEUE_H
@@ -10,22 +11,16 @@
 
 #include "flow/table.h"
 
-/* flow_queued: is it in a queue? (FLOW_HALF says in which.) */
-static inline bool flow_queued(const struct ftable *t, uint32_t idx)
-{
-    const struct flow *f = flow_at(t, idx);
+enum flow_class { CLASS_NONE, CLASS_HALF, CLASS_ONE, CLASS_CLOSING };
 
-    return (f->flags & FLOW_HALF) || f->qprev || t->closing.head == idx;
-}
-
-/* flow_half_open: count it as half-open: the last in that queue. It must be in none. */
-void flow_half_open(struct ftable *t, uint32_t idx);
-/* flow_begins_closing: the last in that queue; it leaves the other. Once is enough. */
+/* flow_enqueue: the last in the queue of that class; it leaves the one that it was in. */
+void flow_enqueue(struct ftable *t, uint32_t idx, enum flow_class class);
+/* flow_begins_closing: the last in that queue, unless it is there already. */
 void flow_begins_closing(struct ftable *t, uint32_t idx);
 /* flow_unqueue: out of its queue. => harmless if it is in none. */
 void flow_unqueue(struct ftable *t, uint32_t idx);
 
-/* flow_queue_check: are both queues whole (tests)? => false with the reason in err_text(). */
+/* flow_queue_check: are all queues whole (tests)? => false with the reason in err_text(). */
 bool flow_queue_check(const struct ftable *t);
 
 #endif

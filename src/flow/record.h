@@ -36,7 +36,7 @@ enum flow_flags {
     FLOW_SYNACK = 1 << 12,   /* the server's SYN/ACK was seen */
     FLOW_PENDING = 1 << 13,  /* on the batch's list of touched flows */
     FLOW_RST = 1 << 14,      /* an RST was believed */
-    FLOW_HALF = 1 << 15,     /* half open: counted as such */
+    FLOW_HALF = 1 << 15,     /* half open or one-sided: it has yet to show that two take part */
 };
 
 enum side_flags {
@@ -139,9 +139,10 @@ struct flow {
     uint32_t pend;         /* next flow on the batch's list of touched flows */
     uint32_t timeout;      /* own idle timeout in ms, 0: the context's, UINT32_MAX: never */
     uint8_t reason;        /* MOS_END_* */
-    uint8_t csum;          /* enum csum_mode of conn/ */
+    uint8_t csum : 4;      /* enum csum_mode of conn/ */
+    uint8_t queue : 4;     /* enum flow_class: the queue that it is in (queue.h) */
     uint8_t end_state[2];  /* states when the flow ended, before both were set to CLOSED */
-    uint32_t qnext, qprev; /* its neighbours in the queue of half-open or closing flows (queue.h) */
+    uint32_t qnext, qprev; /* its neighbours in that queue */
 } __cacheline;
 
 _Static_assert(sizeof(struct flow_side) == 32, "a side is half a cache line");

@@ -29,7 +29,8 @@ struct ftable {
     uint64_t secret;
     uint32_t count;            /* live flows (slots of second keys not counted) */
     uint32_t hand;             /* clock hand of eviction */
-    struct flow_queue half;    /* half-open flows (FLOW_HALF), oldest first */
+    struct flow_queue half;    /* half-open flows, oldest first */
+    struct flow_queue one;     /* one-sided flows with data, in the order in which they are asked */
     struct flow_queue closing; /* flows that have begun to close, the first to do so first */
     void *priv;                /* buckets */
     struct memacct *acct;

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * evict.c: who goes when room is needed: half-open flows, then those that close, then the idle, then
- * the least recent. The first two wait in queues (flow/queue.h), so that the few half-open flows
- * among many live ones are found; of the others a sample of 16 is asked, since no list is touched
- * per packet (contract 4).
+ * evict.c: who goes when room is needed: half-open flows, then one-sided ones, then those that close,
+ * then the idle, then the least recent. The first three wait in queues (flow/queue.h), so that the
+ * few of them among many live ones are found; of the others a sample of 16 is asked, since no list
+ * is touched per packet (contract 4).
+ *
+ * What only one end says proves nothing: a random source can send a SYN and then an ACK and data
+ * with invented numbers, and a passive tap has to track that as a connection. So a flow stays half
+ * open, whatever its states, until both ends have spoken; with data it is one-sided, which has no
+ * limit of its own: where a tap sees one direction only, all its connections are.
  */
 #include "mon/mon.h"
 
@@ -46,6 +51,25 @@ static uint32_t least_recent(struct mon *m)
     return best;
 }
 
+/*
+ * of_one_sided: the least recent of the first 16. The others go to the end, so that the next ones are
+ * asked next time: a busy one is not given up for having come early.
+ */
+static uint32_t of_one_sided(struct mon *m)
+{
+    struct ftable *ft = &m->env.ft;
+    uint32_t best = 0;
+
+    for (uint32_t i = 0, n = ft->one.count; i < SAMPLE && i < n; i++) {
+        uint32_t idx = ft->one.head;
+
+        flow_enqueue(ft, idx, CLASS_ONE);
+        if (!busy(m, idx) && (best == 0 || flow_at(ft, idx)->last < flow_at(ft, best)->last))
+            best = idx;
+    }
+    return best;
+}
+
 static bool evict(struct mon *m, uint32_t idx, enum reason class)
 {
     if (idx == 0)
@@ -66,7 +90,8 @@ bool mon_evict(struct mon *m)
 {
     uint32_t idx;
 
-    if (mon_evict_half(m) || evict(m, first_of(m, &m->env.ft.closing), REASON_EVICTED_CLOSING))
+    if (mon_evict_half(m) || evict(m, of_one_sided(m), REASON_EVICTED_ONE) ||
+        evict(m, first_of(m, &m->env.ft.closing), REASON_EVICTED_CLOSING))
         return true;
     idx = least_recent(m);
     if (idx == 0)
@@ -113,10 +138,44 @@ static bool half_open(const struct flow *f)
     return s == FS_SYN_RCVD && f->side[CLI].next == 0;
 }
 
+/* has_data: has the end received anything? */
+static bool has_data(const struct flow_side *sd)
+{
+    return sd->next || sd->strm;
+}
+
+/* class_of: of one that does not close. Before its first packet is merged none is counted. */
+static enum flow_class class_of(const struct flow *f)
+{
+    bool cli = f->ctr[CLI].packets || (f->flags & FLOW_SYN), svr = f->ctr[SVR].packets;
+
+    if (f->flags & (FLOW_ENDED | FLOW_LINGER))
+        return CLASS_NONE;
+    if (half_open(f))
+        return CLASS_HALF;
+    if (cli && svr)
+        return CLASS_NONE;
+    return has_data(&f->side[CLI]) || has_data(&f->side[SVR]) || (!cli && !svr) ? CLASS_ONE
+                                                                                : CLASS_HALF;
+}
+
 void mon_entered(struct mon *m, uint32_t idx)
 {
-    if (half_open(flow_at(&m->env.ft, idx)))
-        flow_half_open(&m->env.ft, idx);
+    enum flow_class class = class_of(flow_at(&m->env.ft, idx));
+
+    if (class != CLASS_NONE)
+        flow_enqueue(&m->env.ft, idx, class);
+}
+
+/* promote: a flow that has yet to show that two take part. It never goes back. */
+static void promote(struct mon *m, uint32_t idx)
+{
+    enum flow_class class = class_of(flow_at(&m->env.ft, idx));
+
+    if (class == CLASS_NONE)
+        flow_unqueue(&m->env.ft, idx);
+    else if (class == CLASS_ONE && flow_at(&m->env.ft, idx)->queue == CLASS_HALF)
+        flow_enqueue(&m->env.ft, idx, CLASS_ONE);
 }
 
 static bool is_closing(const struct flow *f)
@@ -131,6 +190,6 @@ void mon_reclass(struct mon *m, uint32_t idx)
 
     if (unlikely(is_closing(f)))
         flow_begins_closing(&m->env.ft, idx);
-    else if (unlikely(f->flags & FLOW_HALF) && !half_open(f))
-        flow_unqueue(&m->env.ft, idx);
+    else if (unlikely(f->flags & FLOW_HALF))
+        promote(m, idx);
 }

@@ -278,7 +278,7 @@ void mon_eof(struct mon *m);
 /* ---- who goes when room is needed (evict.c) ---- */
 
 /*
- * mon_evict: end one flow to make room: the oldest half-open one, else the first that began to
+ * mon_evict: end one flow to make room: the oldest half-open one, else a one-sided one, else the first that began to
  * close, else the least recent of a sample. => false: there is none.
  */
 bool mon_evict(struct mon *m);
@@ -291,9 +291,9 @@ bool mon_evict_half(struct mon *m);
 uint64_t mon_half_due(const struct mon *m);
 /* mon_relieve: more bytes out of order than all flows together may have: holes are given up. */
 void mon_relieve(struct mon *m);
-/* mon_entered: a new flow is half open from now on, unless it was picked up behind its handshake. */
+/* mon_entered: a new flow is half open, or one-sided if it was picked up behind its handshake. */
 void mon_entered(struct mon *m, uint32_t idx);
-/* mon_reclass: after a packet: has the handshake ended, has it begun to close? */
+/* mon_reclass: after a packet: has the handshake ended, have both spoken, does it close? */
 void mon_reclass(struct mon *m, uint32_t idx);
 
 static inline bool mon_half_full(const struct mon *m)

@@ -341,6 +341,96 @@ static void live_ones_stay(void **state)
     down();
 }
 
+/* established: connection i of a thousand: its handshake. */
+static void established(int i)
+{
+    char src[20];
+    struct frame v[3] = {
+        {.src = src, .flags = "S", .seq = FIX_CLI},
+        {FRAME_REPLY, .src = src, .flags = "S.", .seq = FIX_SVR, .ack = FIX_CLI + 1},
+        {.src = src, .seq = FIX_CLI + 1, .ack = FIX_SVR + 1}};
+
+    snprintf(src, sizeof(src), "192.168.%d.%d", i >> 8, i & 255);
+    fix_batch(v, 3);
+}
+
+static uint64_t lengths;
+
+static void on_length(mctx_t m, int sock, int side, event_t ev, filter_arg_t *arg)
+{
+    static char buf[4096];
+    ssize_t n;
+
+    while ((n = mtcp_peek(m, sock, side, buf, sizeof(buf))) > 0)
+        for (ssize_t i = 0; i < n; i++)
+            lengths += buf[i] == '+';
+    assert_true(n == 0);
+}
+
+/* blind: n random sources send a SYN and, knowing no answer, an ACK with or without data. */
+static void blind(int from, int n, const char *data, bool syn)
+{
+    for (int i = from; i < from + n; i++) {
+        char src[20];
+        struct frame v[2] = {{.src = src, .flags = "S", .seq = 77},
+                             {.src = src, .flags = "P.", .seq = 78, .ack = 4711, .payload = data}};
+
+        snprintf(src, sizeof(src), "172.%d.%d.%d", 16 + (i >> 16), i >> 8 & 255, i & 255);
+        fix_batch(syn ? v : v + 1, syn ? 2 : 1);
+    }
+}
+
+/* One blind ACK makes no connection: among such flows those that two take part in stay, whole. */
+static void blind_acks(const char *data, bool syn, const char *counter)
+{
+    const int n = 200, rounds = 30;
+
+    up("memory = 1M\n midstream = 1", MOS_HK_RCV);
+    assert_int_equal(
+        mtcp_register_callback(fix.ctx, fix.lst, MOS_ON_CONN_NEW_DATA, MOS_NULL, on_length), 0);
+    lengths = 0;
+    for (int i = 0; i < n; i++)
+        established(i);
+    for (int r = 0; r < rounds; r++) {
+        blind(r * 300, 300, data, syn);
+        for (int i = 0; i < n; i++) {
+            char src[20];
+
+            snprintf(src, sizeof(src), "192.168.%d.%d", i >> 8, i & 255);
+            fix_push((struct frame){.src = src,
+                                    .flags = "P.",
+                                    .payload = "++++",
+                                    .seq = FIX_CLI + 1 + 4 * (uint32_t)r,
+                                    .ack = FIX_SVR + 1});
+        }
+    }
+    assert_int_equal(lengths, 4 * n * rounds);
+    assert_int_equal(stat_of("evicted-live") + stat_of("evicted-idle"), 0);
+    assert_true(stat_of(counter) > 0);
+    down();
+}
+
+static void blind_acks_make_no_connection(void **state)
+{
+    blind_acks("data", true, "evicted-one-sided");
+    blind_acks(NULL, true, "evicted-half-open");
+    blind_acks("data", false, "evicted-one-sided");
+}
+
+/* The server's first segment makes a one-sided flow a connection like any other. */
+static void one_sided_until_answered(void **state)
+{
+    up("", MOS_HK_RCV);
+    blind(0, 1, "data", true);
+    blind(1, 1, NULL, true);
+    assert_int_equal(stat_of("one_sided_now"), 1);
+    assert_int_equal(stat_of("half_open_now"), 1);
+    fix_push((struct frame){FRAME_REPLY, .src = "172.16.0.0", .seq = 4711, .ack = 82});
+    assert_int_equal(stat_of("one_sided_now"), 0);
+    assert_int_equal(stat_of("half_open_now"), 1);
+    down();
+}
+
 static int gaps, gap_cause;
 
 static void on_gap(mctx_t m, int sock, int side, event_t ev, filter_arg_t *arg)
@@ -403,6 +493,8 @@ int main(void)
         cmocka_unit_test(unseen_is_not_forwarded),
         cmocka_unit_test(refused_is_not_noted),
         cmocka_unit_test(live_ones_stay),
+        cmocka_unit_test(blind_acks_make_no_connection),
+        cmocka_unit_test(one_sided_until_answered),
         cmocka_unit_test(waiting_bytes_have_a_limit),
     };
 
