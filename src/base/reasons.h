@@ -33,6 +33,7 @@
     R(FRAG_OVERLAP, "frag-overlap", "IP fragment of a datagram thrown away for an overlap")        \
     R(FRAG_TIMEOUT, "frag-timeout", "IP fragment of a datagram that was never completed")          \
     R(FRAG_LIMIT, "frag-limit", "IP fragment of a datagram given up to make room")                 \
+    R(FRAG_DROPPED, "frag-dropped", "IP fragment of a datagram that was dropped")                  \
     R(IP_NOT_TCP, "ip-not-tcp", "datagram carries another protocol than TCP")                      \
     /* transport layer */                                                                          \
     R(TCP_TRUNCATED, "tcp-truncated", "segment ends inside the TCP header")                        \

@@ -467,6 +467,7 @@ static void conf_finish(struct engine_conf *c)
         c->pub.num_cores = MON_CONTEXTS;
     /* RFC 1858 3: 16 bytes have TCP's flags; hosts take any first fragment, 8 is the least */
     c->frag.min_tcp = c->frag_min >= 0 ? (uint32_t)c->frag_min : c->mon.conn.strict ? 16 : 8;
+    c->frag.strict = c->mon.conn.strict;
     c->frag.vlan_in_key = c->mon.vlan_in_key;
     c->pub.rcvbuf_size = (int)c->mon.rmem_size;
     c->pub.tcp_timewait = in_ms(c->mon.conn.tw_ns);

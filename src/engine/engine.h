@@ -126,6 +126,25 @@ void gate_recall(struct worker *w, const struct seg *s, int i, struct opening *o
 void frags_take(struct defrag *d, struct seg *s, struct frag_room *room);
 /* frags_core: the core of a fragment that has its note: of the datagram it completes, if it does. */
 int frags_core(const struct seg *s, int cores);
+/*
+ * frags_second: a fragment that completes two datagrams, for FW_KEEP and FW_DISCARD, of flows on two
+ * cores (frags_core tells the first's): a frame of its own for the second datagram, in `room`.
+ * => NULL: it does not; or no memory, and the second datagram is given up. *core: the second's.
+ * => counts as no frame and leaves with the first: so does its verdict.
+ */
+struct pktbuf *frags_second(const struct seg *s, int cores, struct frag_room *room, int *core);
+/* frags_is_second: is it such a frame? */
+static inline bool frags_is_second(const struct pktbuf *pb)
+{
+    return unlikely(pb->frag != NULL) && ((const struct frag_note *)pb->frag)->second;
+}
+/*
+ * frags_dropped: a datagram that this fragment completed does not leave: nor does what comes for it
+ * later. d NULL: the table is another's, who learns of it by frags_leave.
+ * frags_leave: a fragment, worked off by its contexts, is about to leave, in the order of the input.
+ */
+void frags_dropped(struct defrag *d, struct frag_note *note, uint64_t now);
+void frags_leave(struct defrag *d, struct pktbuf *pb, const struct pktbuf *second);
 /* frags_tell: the counters, the drop and the events of a fragment's note. */
 void frags_tell(struct worker *w, struct seg *s);
 /*

@@ -11,6 +11,8 @@
  */
 #include "engine/engine.h"
 
+#include <string.h>
+
 #include "wire/decode.h"
 
 void frags_take(struct defrag *d, struct seg *s, struct frag_room *room)
@@ -30,20 +32,50 @@ static int steer_whole(struct datagram *g, int cores)
 
 int frags_core(const struct seg *s, int cores)
 {
-    struct frag_note *note = s->pb->frag;
-    int core, other;
+    const struct frag_note *note = s->pb->frag;
 
     if (note == NULL || (note->dg[0] == NULL && note->dg[1] == NULL))
         return steer_core(s, cores);
-    core = steer_whole(note->dg[0] ? note->dg[0] : note->dg[1], cores);
-    if (note->dg[0] && note->dg[1]) {
-        other = steer_whole(note->dg[1], cores);
-        if (other != core) { /* two datagrams of two connections in one: no host means that */
-            note->overlap += note->dg[1]->pb.nfrags;
-            note->dg[1] = NULL;
-        }
+    return steer_whole(note->dg[0] ? note->dg[0] : note->dg[1], cores);
+}
+
+static struct pktbuf *copy_frame(const struct pktbuf *from, struct frag_note *note,
+                                 struct frag_room *room)
+{
+    struct pktbuf *pb = frag_room_get(room, sizeof(*pb));
+    uint8_t *data = frag_room_get(room, from->len + 4), *p;
+
+    if (pb == NULL || data == NULL)
+        return NULL;
+    p = data + (-from->l2_len & 3); /* the IP header on a multiple of 4 */
+    memcpy(p, from->data, from->len);
+    *pb = *from;
+    pb->data = p;
+    pb->cap = from->len;
+    pb->headroom = 0;
+    pb->frag = note;
+    return pb;
+}
+
+struct pktbuf *frags_second(const struct seg *s, int cores, struct frag_room *room, int *core)
+{
+    struct frag_note *note = s->pb->frag, *own;
+    struct pktbuf *pb = NULL;
+
+    if (note == NULL || note->dg[0] == NULL || note->dg[1] == NULL)
+        return NULL;
+    *core = steer_whole(note->dg[1], cores);
+    if (*core == steer_whole(note->dg[0], cores))
+        return NULL;
+    own = frag_room_get(room, sizeof(*own));
+    if (own)
+        pb = copy_frame(s->pb, own, room);
+    if (pb) {
+        own->second = true;
+        own->dg[1] = note->dg[1];
     }
-    return core;
+    note->dg[1] = NULL;
+    return pb;
 }
 
 /* ---- in the context ---- */
@@ -67,9 +99,30 @@ void frags_tell(struct worker *w, struct seg *s)
     /* in strict tracking nobody behind us takes what we did not */
     if (note->reason >= REASON_FRAG_CUT && note->reason <= REASON_FRAG_LIMIT && m->env.cfg.strict)
         s->pb->flags |= PB_DROP;
+    if (note->reason == REASON_FRAG_DROPPED)
+        s->pb->flags |= PB_DROP;
     for (int v6 = 0; v6 < 2; v6++)
         if (unlikely(note->evicted[v6]))
             mon_tell_frag_evict(m, v6, note->evicted[v6]);
+}
+
+void frags_dropped(struct defrag *d, struct frag_note *note, uint64_t now)
+{
+    note->dropped = true;
+    if (d)
+        defrag_bury(d, &note->key, REASON_FRAG_DROPPED, now);
+}
+
+void frags_leave(struct defrag *d, struct pktbuf *pb, const struct pktbuf *second)
+{
+    const struct frag_note *note = pb->frag, *other = second ? second->frag : NULL;
+
+    if (other)
+        pb->flags |= second->flags & PB_DROP;
+    if (note->dropped || (other && other->dropped))
+        defrag_bury(d, &note->key, REASON_FRAG_DROPPED, pb->clock_ns);
+    else if (defrag_buried(d, &note->key, pb->clock_ns) == REASON_FRAG_DROPPED)
+        pb->flags |= PB_DROP;
 }
 
 /* policy_of: of the side that receives this segment, or would. */

@@ -36,6 +36,8 @@
 struct block {
     struct pktbuf pb[BLOCK_FRAMES];
     uint8_t core[BLOCK_FRAMES];
+    struct pktbuf *second[BLOCK_FRAMES]; /* the same frame for another core, of frags_second */
+    uint8_t second_core[BLOCK_FRAMES];
     uint8_t *arena;
     size_t cap, used;
     int n;
@@ -336,6 +338,7 @@ static int block_add(struct replay *r, struct block *b, const struct pktbuf *fro
 {
     struct pktbuf *to = &b->pb[b->n];
     struct seg s;
+    int core = 0;
 
     if (block_room(b, BLOCK_ROOM(from->len)) < 0)
         return -1;
@@ -348,7 +351,9 @@ static int block_add(struct replay *r, struct block *b, const struct pktbuf *fro
     b->used += BLOCK_ROOM(from->len);
     if (decode(&s, to) == REASON_IP_FRAGMENT)
         frags_take(&r->frags, &s, &b->froom);
-    b->core[b->n++] = (uint8_t)frags_core(&s, r->cores);
+    b->core[b->n] = (uint8_t)frags_core(&s, r->cores);
+    b->second[b->n] = frags_second(&s, r->cores, &b->froom, &core);
+    b->second_core[b->n++] = (uint8_t)core;
     return 0;
 }
 
@@ -366,8 +371,11 @@ static void empty(struct engine *e, struct block *b)
     while (b->left)
         pthread_cond_wait(&r->emptied, &r->lock);
     pthread_mutex_unlock(&r->lock);
-    for (int i = 0; i < b->n; i++)
+    for (int i = 0; i < b->n; i++) {
         pp[i] = &b->pb[i];
+        if (unlikely(b->pb[i].frag != NULL))
+            frags_leave(&r->frags, &b->pb[i], b->second[i]);
+    }
     for (int i = 0; i < r->cores; i++)
         eg[i] = &b->eg[i];
     write_out(e, pp, b->n, eg, r->cores);
@@ -483,9 +491,12 @@ static void work_epoch(struct ctx *c, struct block *b, int me, int from, int to)
     for (int i = from; i < to; i += batch) {
         int n = 0;
 
-        for (int k = i; k < to && k < i + batch; k++)
+        for (int k = i; k < to && k < i + batch; k++) {
             if (b->core[k] == me)
                 pp[n++] = &b->pb[k];
+            else if (unlikely(b->second[k] != NULL) && b->second_core[k] == me)
+                pp[n++] = b->second[k];
+        }
         if (n) {
             worker_burst(&c->w, pp, n);
             mon_burst(c->m);

@@ -339,6 +339,8 @@ static void account(struct worker *w, const struct pktbuf *pb, int i)
     w->at = w->slots ? (int)pb->slot : i;
     if (pb->clock_ns > m->env.now)
         m->env.now = pb->clock_ns;
+    if (w->slots && frags_is_second(pb))
+        return;
     m->npackets++;
     m->nbytes += pb->wire_len;
 }
@@ -355,14 +357,17 @@ static void input_segment(struct worker *w, struct seg *s, int i)
 /* input_fragment: a datagram that it completes goes in its place; both have one verdict. */
 static void input_fragment(struct worker *w, struct seg *s, int i)
 {
-    const struct frag_note *note = s->pb->frag;
+    struct frag_note *note = s->pb->frag;
 
     frags_tell(w, s);
     for (int k = 0; k < 2; k++) {
         if (note->dg[k] == NULL || !frags_whole(w, s, note->dg[k], i))
             continue;
         input_segment(w, &w->whole, i);
-        s->pb->flags |= note->dg[k]->pb.flags & PB_DROP;
+        if (note->dg[k]->pb.flags & PB_DROP) {
+            s->pb->flags |= PB_DROP;
+            frags_dropped(w->slots ? NULL : &w->frags, note, s->pb->clock_ns);
+        }
     }
 }
 
@@ -381,7 +386,10 @@ static void worker_input(struct worker *w, struct seg *s, int i)
 {
     struct mon *m = w->m;
 
-    if (unlikely(m->raw_sockets) && s->level >= SEG_IP)
+    /* only now: the verdict on a datagram holds for what comes next; as it came, so before raw sockets */
+    if (unlikely(s->reason == REASON_IP_FRAGMENT) && !w->slots)
+        frags_take(&w->frags, s, &w->froom);
+    if (unlikely(m->raw_sockets) && s->level >= SEG_IP && !(w->slots && frags_is_second(s->pb)))
         mon_tell_raw(m, s);
     if (likely(s->level == SEG_TCP))
         input_segment(w, s, i);
@@ -416,11 +424,8 @@ static void look_at(struct worker *w, struct pktbuf *pb, int i)
 {
     struct seg *s = &w->seg[i];
 
-    if (unlikely(decode(s, pb) != REASON_NONE)) {
-        if (s->reason == REASON_IP_FRAGMENT && !w->slots)
-            frags_take(&w->frags, s, &w->froom);
+    if (unlikely(decode(s, pb) != REASON_NONE))
         return;
-    }
     worker_key(w, s, i);
     ftable_prefetch(&w->m->env.ft, w->hash[i]);
 }

@@ -211,7 +211,7 @@ static void complete(struct defrag *d, uint32_t i, struct frag *f)
             f->note->reason = REASON_FRAG_LEN;
             e->nfrags--; /* this one is refused */
         }
-        frag_give_up(d, i, &f->note->limit);
+        frag_abandon(d, i, f, REASON_FRAG_LEN, &f->note->limit);
     }
 }
 
@@ -224,7 +224,7 @@ static void no_room(struct defrag *d, uint32_t i, struct frag *f)
         f->note->reason = REASON_FRAG_LIMIT;
         f->note->evicted[f->key.v6]++;
     }
-    frag_give_up(d, i, &f->note->limit);
+    frag_abandon(d, i, f, REASON_FRAG_LIMIT, &f->note->limit);
 }
 
 static void store_in(struct defrag *d, uint32_t i, struct frag *f)
@@ -353,13 +353,16 @@ static void in_one(struct defrag *d, struct frag *f, enum frag_world world)
     uint32_t i = frag_find(d, f, world);
 
     if (i && f->now - frag_entry_at(d, i)->born >= d->conf.timeout_ns) {
-        frag_give_up(d, i, &f->note->timeout); /* a copy is as old as what it was made of */
+        /* a copy is as old as what it was made of */
+        frag_abandon(d, i, f, REASON_FRAG_TIMEOUT, &f->note->timeout);
         i = 0;
     }
     if (i == 0)
         i = frag_create(d, f, world, f->now);
     if (i == 0) {
         f->note->reason = REASON_FRAG_LIMIT;
+        if (d->conf.strict && world != FW_DISCARD)
+            defrag_bury(d, &f->key, REASON_FRAG_LIMIT, f->now);
         return;
     }
     d->pinned[0] = i;
@@ -511,7 +514,13 @@ struct frag_note *defrag_input(struct defrag *d, const struct seg *s, struct fra
     if (f.note == NULL || (d->bucket == NULL && !frag_buckets(d)))
         return NULL;
     make_key(d, &f);
+    f.note->key = f.key;
     frag_expire(d, &f);
+    why = defrag_buried(d, &f.key, f.now);
+    if (unlikely(why != REASON_NONE)) {
+        f.note->reason = (uint8_t)why;
+        return f.note;
+    }
     why = examine(d, &f);
     i = f.key.v6 ? frag_find(d, &f, FW_BOTH) : 0;
     if (f.key.v6 && (why == REASON_IP_FRAGMENT || (i && frag_entry_at(d, i)->dead)))
@@ -529,5 +538,6 @@ uint32_t defrag_end(struct defrag *d)
 
     while (d->oldest)
         frag_give_up(d, d->oldest, &lost);
+    frag_stones_clear(d);
     return lost;
 }

@@ -47,9 +47,19 @@ struct datagram {
 /* Bytes of scratch for n pieces. */
 #define FRAG_SCRATCH(n) ((4 * (size_t)(n) + 2) * 12)
 
+struct frag_key {
+    uint8_t src[16], dst[16];
+    uint64_t vlan;
+    uint32_t id, realm;
+    uint8_t proto, v6, zero[6]; /* RFC 791 3.2; RFC 8200 4.5 leaves the protocol out */
+};
+
 /* What a fragment did. */
 struct frag_note {
     uint8_t reason; /* why it was not taken; REASON_NONE: it was */
+    bool second;    /* not a fragment's own: one of its datagrams, for another context */
+    bool dropped;   /* its datagram was, by who worked it off */
+    struct frag_key key;
     /* fragments given up with it, by reason */
     uint32_t timeout, limit, overlap, other;
     uint32_t evicted[2];    /* datagrams given up for lack of room: IPv4, IPv6 */
@@ -78,14 +88,17 @@ struct defrag_conf {
     uint32_t min_tcp;   /* bytes of TCP that a first fragment must carry */
     uint64_t timeout_ns;
     bool vlan_in_key;
+    bool strict; /* what was given up is not begun anew */
 };
 
 struct frag_entry;
 struct defrag {
     struct defrag_conf conf;
     uint64_t secret;
-    struct pool entry, block;
-    uint32_t *bucket; /* NULL until the first fragment */
+    struct pool entry, block, stone;
+    uint32_t *bucket;    /* NULL until the first fragment */
+    uint32_t *graveyard; /* buckets of stones; NULL until the first */
+    uint32_t stone_oldest, stone_newest;
     uint32_t mask;
     uint32_t oldest, newest; /* by age */
     uint32_t pinned[2];      /* being worked on: not to be given up for room */
@@ -108,6 +121,19 @@ uint32_t defrag_end(struct defrag *d);
  * => nothing to do, and nothing done, without an overlap.
  */
 void defrag_assemble(struct datagram *g, enum overlap_policy policy);
+
+/* ---- fragstone.c: datagrams of which no fragment is taken any more ---- */
+
+/*
+ * A stone stands for a datagram, by its key, for the time that one waits for its fragments: all that
+ * comes for it is refused, for the stone's reason. There are at most as many as unfinished datagrams;
+ * for one more the oldest goes.
+ */
+
+/* defrag_bury: one is set, unless there is one; no memory: none is. */
+void defrag_bury(struct defrag *d, const struct frag_key *key, enum reason why, uint64_t now);
+/* defrag_buried: => its reason; REASON_NONE: there is none. */
+enum reason defrag_buried(const struct defrag *d, const struct frag_key *key, uint64_t now);
 
 /* ---- fragframe.c ---- */
 

@@ -19,12 +19,14 @@ void defrag_init(struct defrag *d, const struct defrag_conf *c, uint64_t secret)
               NULL);
     pool_init(&d->block, "fragments", FRAG_BLOCK, 8, SLAB,
               c->memory > FRAG_BLOCK ? c->memory / FRAG_BLOCK : 1, NULL);
+    frag_stones_init(d);
 }
 
 void defrag_fini(struct defrag *d)
 {
     pool_fini(&d->entry);
     pool_fini(&d->block);
+    frag_stones_fini(d);
     free(d->bucket);
     memset(d, 0, sizeof(*d));
 }
@@ -107,10 +109,22 @@ void frag_give_up(struct defrag *d, uint32_t i, uint32_t *lost)
     frag_drop(d, i);
 }
 
+void frag_abandon(struct defrag *d, uint32_t i, const struct frag *f, enum reason why,
+                  uint32_t *lost)
+{
+    const struct frag_entry *e = frag_entry_at(d, i);
+    struct frag_key key = e->key;
+    bool counts = e->world != FW_DISCARD && !e->dead;
+
+    frag_give_up(d, i, lost);
+    if (counts && d->conf.strict)
+        defrag_bury(d, &key, why, f->now);
+}
+
 void frag_expire(struct defrag *d, struct frag *f)
 {
     while (d->oldest && f->now - frag_entry_at(d, d->oldest)->born >= d->conf.timeout_ns)
-        frag_give_up(d, d->oldest, &f->note->timeout);
+        frag_abandon(d, d->oldest, f, REASON_FRAG_TIMEOUT, &f->note->timeout);
 }
 
 /* make_room: the oldest goes. => false: only those being worked on are left. */
@@ -124,7 +138,7 @@ static bool make_room(struct defrag *d, struct frag *f)
         return false;
     if (!frag_entry_at(d, i)->dead && frag_entry_at(d, i)->world != FW_DISCARD)
         f->note->evicted[frag_entry_at(d, i)->key.v6]++;
-    frag_give_up(d, i, &f->note->limit);
+    frag_abandon(d, i, f, REASON_FRAG_LIMIT, &f->note->limit);
     return true;
 }
 

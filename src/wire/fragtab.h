@@ -16,13 +16,6 @@ enum { FRAG_MAP_UNITS = FRAG_BLOCK * 8 };
 enum { FRAG_MAPS = (FRAG_MAX_LEN + 1) / FRAG_UNIT / FRAG_MAP_UNITS };
 #define NO_END UINT32_MAX
 
-struct frag_key {
-    uint8_t src[16], dst[16];
-    uint64_t vlan;
-    uint32_t id, realm;
-    uint8_t proto, v6, zero[6]; /* RFC 791 3.2; RFC 8200 4.5 leaves the protocol out */
-};
-
 /* First block of a chain; others are a link and bytes. */
 struct frag_block {
     uint32_t chain, next;
@@ -85,6 +78,13 @@ static inline uint32_t units_of(uint32_t len)
 
 /* frag_buckets: before the first look-up. => false: no memory. */
 bool frag_buckets(struct defrag *d);
+/* frag_stones_*: the memory for stones (defrag_bury). _clear: none is left. */
+void frag_stones_init(struct defrag *d);
+void frag_stones_fini(struct defrag *d);
+void frag_stones_clear(struct defrag *d);
+/* frag_abandon: frag_give_up, and in strict tracking a stone. */
+void frag_abandon(struct defrag *d, uint32_t i, const struct frag *f, enum reason why,
+                  uint32_t *lost);
 /* frag_find: the entry of this fragment's key in one world. => 0: none. */
 uint32_t frag_find(const struct defrag *d, const struct frag *f, enum frag_world world);
 /* frag_create: an entry of this fragment's key, the newest. => 0: no room. */

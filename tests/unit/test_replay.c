@@ -2,6 +2,9 @@
 /* Capture files: the same events whatever the number of contexts and the size of bursts (contract 5), the same output. */
 #include "replay_fix.h"
 
+#include "frames.h"
+#include "wire/decode.h"
+
 /* same_for: every number of contexts with every batch size, against one context with full bursts. */
 static void same_for(struct plan p, bool all)
 {
@@ -89,6 +92,59 @@ static void every_capture(void **state)
 static void a_short_epoch(void **state)
 {
     same_for((struct plan){.in = {"z-wikipedia.pcap"}, .more = "epoch = 5"}, true);
+}
+
+/* add: bytes [off, off + len) of this segment as a fragment, or all of it as it is (len 0). */
+static void add(pcap_dumper_t *to, struct frame f, uint32_t off, uint32_t len, bool more)
+{
+    static long sec = 1000;
+    static struct frame_buf whole, part;
+    struct pktbuf *p = frame_tcp(&whole, f);
+    struct pcap_pkthdr h = {.ts = {sec++ / 10, 0}};
+    struct seg s;
+
+    decode(&s, p);
+    if (len) {
+        f.payload = p->data + s.l4_off + off;
+        f.plen = len;
+        f.proto = 6;
+        f.frag_off = (uint16_t)off;
+        f.frag_more = more;
+        p = frame_ip(&part, f);
+    }
+    h.caplen = h.len = p->len;
+    pcap_dump((u_char *)to, &h, p->data);
+}
+
+/*
+ * One fragment completes two datagrams, one for hosts that go on after an overlap and one for those
+ * that threw away, of two connections: each goes where its own belongs.
+ */
+static void two_datagrams_of_one_fragment(void **state)
+{
+    char in[] = "/tmp/weir-in-XXXXXX";
+    pcap_t *pc = pcap_open_dead(DLT_EN10MB, 65535);
+    pcap_dumper_t *to;
+
+    close(mkstemp(in));
+    to = pcap_dump_open(pc, in);
+    for (uint16_t k = 0; k < 9; k++)
+        add(to, (struct frame){.flags = "S", .seq = 100, .sport = (uint16_t)(1000 + k)}, 0, 0, 0);
+    for (uint16_t k = 1; k < 9; k++) {
+        struct frame a = {.flags = "A", .seq = 101, .plen = 60, .sport = 1000, .id = k}, b = a;
+
+        b.sport = (uint16_t)(1000 + k);
+        b.flags = "PA";
+        add(to, a, 0, 32, true);
+        add(to, a, 24, 16, true);
+        add(to, b, 0, 32, true);
+        add(to, b, 32, 48, false);
+    }
+    pcap_dump_close(to);
+    pcap_close(pc);
+    same_for((struct plan){.in = {in}, .more = "overlap = linux\nchecksum = off"}, true);
+    same_for((struct plan){.in = {in}, .more = "overlap = last\nchecksum = off"}, true);
+    unlink(in);
 }
 
 /* ---- what leaves ---- */
@@ -218,6 +274,7 @@ int main(void)
         T(longer_than_all_blocks),
         T(every_capture),
         T(a_short_epoch),
+        T(two_datagrams_of_one_fragment),
         T(output_in_the_order_of_the_input),
         T(output_of_the_end_of_a_batch),
         T(output_is_the_input),
