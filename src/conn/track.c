@@ -438,6 +438,7 @@ static void step(struct conn_env *env, struct conn_pkt *cp)
     struct flow_side *rcv = &f->side[cp->to];
     struct fsm_query q = {
         .state = rcv->state, .tflags = s->tflags, .strict = f->flags & FLOW_STRICT};
+    uint64_t fin;
     uint8_t next;
 
     if (f->flags & FLOW_LINGER)
@@ -447,8 +448,10 @@ static void step(struct conn_env *env, struct conn_pkt *cp)
     q.ack_of_fin = acks_fin(cp, cp->to);
     q.altered = s->pb->flags & PB_CHANGED;
     q.fin_here = (rcv->flags & SIDE_FIN_RCVD) || has_all(env, cp);
-    if (q.fin_here)
+    if (q.fin_here && !(rcv->flags & SIDE_FIN_RCVD) && conn_fin_off(f, cp->to, &fin)) {
         rcv->flags |= SIDE_FIN_RCVD;
+        strm_cut(&env->se, rcv, fin); /* RFC 9293 3.10.7.4, step 8; Linux: tcp_fin */
+    }
     next = fsm_recv(&q);
     if (rcv->state == FS_LISTEN && next != FS_LISTEN)
         cp->rcv |= CR_CONN_START;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * ooo.c: bytes out of order over all streams of a context: their sum, and the streams that have any,
- * in the order in which they began to.
+ * in the order in which they began to; and where a stream ends.
  */
 #include "stream/chunk.h"
 
@@ -52,4 +52,36 @@ uint32_t strm_ooo_most(const struct strm_env *e)
         if (strm_at(e, i)->ooo_bytes > strm_at(e, best)->ooo_bytes)
             best = i;
     return best;
+}
+
+void strm_cut(struct strm_env *e, struct flow_side *sd, uint64_t off)
+{
+    struct strm *s;
+    uint32_t *link;
+
+    if (sd->strm == 0 || (s = strm_at(e, sd->strm))->ooo == 0)
+        return;
+    if (off < sd->next)
+        off = sd->next;
+    for (link = &s->ooo; *link && ival_at(e, *link)->start < off;) {
+        struct ival *v = ival_at(e, *link);
+
+        if (v->end > off) {
+            s->ooo_bytes -= (uint32_t)(v->end - off);
+            v->end = off;
+        }
+        link = &v->next;
+    }
+    while (*link) {
+        uint32_t idx = *link;
+        const struct ival *v = ival_at(e, idx);
+
+        s->ooo_bytes -= (uint32_t)(v->end - v->start);
+        s->ooo_n--;
+        *link = v->next;
+        pool_free(&e->ivals, idx);
+    }
+    chunk_cut(e, s, off, UINT64_MAX);
+    strm_host_free(e, s); /* made again from what is left */
+    strm_ooo_count(e, sd->strm);
 }

@@ -207,6 +207,9 @@ bool strm_full(const struct strm_env *e, const struct flow_side *sd);
 bool strm_hole(const struct strm_env *e, const struct flow_side *sd, uint64_t upto, uint64_t *off,
                uint64_t *len);
 
+/* strm_cut: the stream ends at `off`: what was seen from there on, out of order, is forgotten. */
+void strm_cut(struct strm_env *e, struct flow_side *sd, uint64_t off);
+
 /* strm_held: bytes held below next (unread and retained). */
 uint64_t strm_held(const struct strm_env *e, const struct flow_side *sd);
 
