@@ -175,7 +175,8 @@ static void put_copy(struct change *c, int which, const void *p, uint64_t n)
 /*
  * The library has forgotten the first copy; has the sample some of it? The bytes that differ are
  * taken for their share: each stands for N.
- * => is it another content?
+ * => is it to be paid: another content, or one that nobody can compare (else new bytes could pass for
+ *    old ones)?
  */
 static bool sample_tells(struct app *app, struct bill *b, int side, const struct pkt_info *p,
                          const struct mos_rexmit_info *info)
@@ -185,8 +186,10 @@ static bool sample_tells(struct app *app, struct bill *b, int side, const struct
     uint64_t estimate = (uint64_t)f.differ * b->sample[side].one_of;
     struct way *w = &b->sub->way[way_to(b, side)];
 
-    if (f.compared == 0)
+    if (f.compared == 0) {
         w->unknown_bytes += info->len;
+        return true;
+    }
     if (f.differ == 0)
         return false;
     c.way = way_to(b, side);
@@ -462,7 +465,8 @@ const struct command cmd_abacus = {
         "listed, with the bytes of both copies.\n"
         "\n"
         "AGAIN counts bytes that were sent before, UNKNOWN those of them whose first copy is\n"
-        "not kept any more (the last 256 KiB of each stream are), CHANGED those that differ.\n"
+        "not kept any more (the last 256 KiB of each stream are): they are charged, since\n"
+        "nobody can tell; CHANGED those that differ.\n"
         "With --sample 1/N one byte of N is kept: a changed byte is found with probability\n"
         "1/N, 64 N in a row for certain. The totals make up the whole capture.",
     .examples = "  weir abacus -r trace.pcap\n"

@@ -281,14 +281,14 @@ def long_talk(net, size, step=1000):
 
 
 def test_forgotten_bytes_are_unknown(tmp_path):
-    """What lies further back than what is kept cannot be compared: said, and not charged."""
+    """What lies further back than what is kept cannot be compared: said, and charged."""
     net = gen.Net()
     c, data = long_talk(net, DEPTH + 70000)
     c.data(C, other(data[:1000]), off=1, take=False)
     c.data(C, other(data[-1000:]), off=len(data) - 999, take=False).ack(S).close()
     up = abacus(net.write(tmp_path / 'x.pcap')).only['up']
     assert (up['unknown_bytes'], up['changed_packets'], up['changed_bytes']) == (1000, 1, 1000)
-    assert up['bytes'] - up['charged_bytes'] == ip_len(1000)
+    assert up['bytes'] == up['charged_bytes']  # new bytes could pass for old ones otherwise
 
 
 def test_evidence_has_a_limit(tmp_path):
