@@ -93,7 +93,7 @@ static uint64_t stat_of(const char *name)
 /* syns: n SYNs of as many sources, from number `from` on, in batches. */
 static void syns(int from, int n)
 {
-    static char src[64][20];
+    static char src[64][40];
     struct frame f[64];
     int k = 0;
 
@@ -301,7 +301,7 @@ static void refused_is_not_noted(void **state)
 /* Few half-open flows among many live ones: when the table is full it is they that go. */
 static void live_ones_stay(void **state)
 {
-    static char src[20];
+    static char src[40];
 
     up("max_flows = 500", MOS_HK_RCV);
     for (int i = 0; i < 497; i++) {
@@ -323,7 +323,7 @@ static void live_ones_stay(void **state)
     fix_push((struct frame){.src = src, .flags = "F.", .seq = FIX_CLI + 1, .ack = FIX_SVR + 1});
     snprintf(src, sizeof(src), "192.168.0.1");
     for (int i = 0; i < 4; i++) { /* three half-open ones go, then the one that closes */
-        char other[20];
+        char other[40];
         struct frame v[3] = {
             {.src = other, .flags = "S", .seq = FIX_CLI},
             {FRAME_REPLY, .src = other, .flags = "S.", .seq = FIX_SVR, .ack = FIX_CLI + 1},
@@ -344,7 +344,7 @@ static void live_ones_stay(void **state)
 /* established: connection i of a thousand: its handshake. */
 static void established(int i)
 {
-    char src[20];
+    char src[40];
     struct frame v[3] = {
         {.src = src, .flags = "S", .seq = FIX_CLI},
         {FRAME_REPLY, .src = src, .flags = "S.", .seq = FIX_SVR, .ack = FIX_CLI + 1},
@@ -371,7 +371,7 @@ static void on_length(mctx_t m, int sock, int side, event_t ev, filter_arg_t *ar
 static void blind(int from, int n, const char *data, bool syn)
 {
     for (int i = from; i < from + n; i++) {
-        char src[20];
+        char src[40];
         struct frame v[2] = {{.src = src, .flags = "S", .seq = 77},
                              {.src = src, .flags = "P.", .seq = 78, .ack = 4711, .payload = data}};
 
@@ -394,7 +394,7 @@ static void blind_acks(const char *data, bool syn, const char *counter)
     for (int r = 0; r < rounds; r++) {
         blind(r * 300, 300, data, syn);
         for (int i = 0; i < n; i++) {
-            char src[20];
+            char src[40];
 
             snprintf(src, sizeof(src), "192.168.%d.%d", i >> 8, i & 255);
             fix_push((struct frame){.src = src,
@@ -454,7 +454,7 @@ static void on_any_data(mctx_t m, int sock, int side, event_t ev, filter_arg_t *
 /* Holes of many flows: the sum of what waits has a limit; who has waited long and has most pays. */
 static void waiting_bytes_have_a_limit(void **state)
 {
-    static char src[20], text[1001];
+    static char src[40], text[1001];
 
     up("ooo_memory = 10000", MOS_HK_RCV);
     gaps = 0;

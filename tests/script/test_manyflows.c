@@ -54,7 +54,7 @@ static void register_events(struct lite *l, int n)
 static void open_flows(struct lite *l, uint32_t from, uint32_t to)
 {
     for (uint32_t i = from; i < to; i++) {
-        char src[20];
+        char src[40];
 
         snprintf(src, sizeof(src), "10.%u.%u.%u", 1 + (i >> 16), i >> 8 & 255, i & 255);
         lite_tcp(l, 1000, (struct frame){.src = src, .flags = "S", .seq = 100});
