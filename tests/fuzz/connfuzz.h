@@ -4,6 +4,7 @@
  *
  *   connfuzz_send.c   records become segments of a few connections, near what each end expects
  *   connfuzz_watch.c  callbacks: is what is told possible? are the bytes those that were sent?
+ *   connfuzz_loss.c   is every byte delivered, or was its loss told?
  *   connfuzz_act.c    what an application may do in a callback
  *   connfuzz_move.c   every flow leaves the context and comes back
  *   fuzz_conn.c       configuration, batches, the end: nothing is left
@@ -42,6 +43,17 @@ struct cf_peer {
     bool other;      /* some bytes were sent twice, with other content */
 };
 
+#define CF_RANGES 8
+
+/* Stretches of a stream, disjoint. */
+struct cf_ranges {
+    struct {
+        uint64_t from, to;
+    } v[CF_RANGES];
+    int n;
+    bool full; /* there were more */
+};
+
 /* A child, from its first event to its last. */
 struct cf_kid {
     bool live;
@@ -49,6 +61,7 @@ struct cf_kid {
     int peer;   /* -1: not one of ours */
     uint8_t started, ended; /* bits: side * 2 + (hook is RCV) */
     uint64_t read[2], end[2], gap[2];
+    struct cf_ranges lost[2], told[2]; /* what its reader missed; what it was told of */
 };
 
 struct cf_world {
@@ -58,10 +71,11 @@ struct cf_world {
     uint64_t now;
     struct cf_peer peer[CF_PEERS];
     struct cf_kid kid[CF_KIDS];
-    bool loose;     /* a listener's callbacks were changed: all its children are loose */
-    bool miscounts; /* counters were switched off or on */
-    bool any_bytes; /* payload was changed by somebody: bytes are not compared */
-    uint32_t calls; /* callbacks so far */
+    bool loose;      /* a listener's callbacks were changed: all its children are loose */
+    bool tells_gaps; /* all listeners have asked for GAP at MOS_NULL */
+    bool miscounts;  /* counters were switched off or on */
+    bool any_bytes;  /* payload was changed by somebody: bytes are not compared */
+    uint32_t calls;  /* callbacks so far */
     uint32_t depth, batches;
     uint8_t armed[3]; /* an action for the callback number armed_at */
     uint32_t armed_at;
@@ -96,6 +110,12 @@ void cf_read(int sock, int side, size_t most, bool copy);
 void cf_check_bytes(const struct cf_kid *k, int sock, int side, const uint8_t *p, size_t n,
                     uint64_t off);
 void cf_finished(void); /* after the end of the input */
+
+/* connfuzz_loss.c */
+void cf_lost(struct cf_kid *k, int side, uint64_t off, uint64_t len); /* the reader was told so */
+void cf_told(struct cf_kid *k, int side, uint64_t off, uint64_t len); /* by GAP */
+void cf_overrun(struct cf_kid *k, int sock, int side); /* by ERROR, before it happens */
+void cf_account(struct cf_kid *k, int sock);           /* at the child's end */
 
 /* connfuzz_move.c */
 void cf_move(void);

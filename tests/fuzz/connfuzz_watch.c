@@ -97,6 +97,8 @@ static void conn_end(struct cf_kid *k, int sock, int side, int hook)
     socklen_t len = sizeof(info);
 
     FUZZ_CHECK(side == 0 || side == 1, "%d", side);
+    if (k->ended == 0)
+        cf_account(k, sock);
     FUZZ_CHECK(!(k->ended & bit), "CONN_END twice, side %d, hook %d", side, hook);
     k->ended |= bit;
     FUZZ_CHECK(mtcp_getsockopt(cf.ctx, sock, SOL_MONSOCKET, MOS_FLOW_INFO, &info, &len) == 0, "%s",
@@ -120,6 +122,8 @@ static void gap(struct cf_kid *k, int sock, int side, int hook)
                mtcp_errstr());
     FUZZ_CHECK(g.side == side && g.len > 0 && g.cause >= MOS_GAP_ACKED, "side %d, %llu, cause %d",
                g.side, (unsigned long long)g.len, g.cause);
+    if (hook == HOOK_NULL)
+        cf_told(k, side, g.off, g.len);
     /* what the capture cut off is lost at once, wherever it lies; other holes in their order */
     if (hook != HOOK_NULL || g.cause == MOS_GAP_SNAPLEN)
         return;
@@ -194,6 +198,8 @@ void cf_read(int sock, int side, size_t most, bool copy)
             n = mtcp_peekv(cf.ctx, sock, side, iov, &cnt);
         if (n == 0 || (n < 0 && errno != ENODATA))
             break;
+        if (n < 0)
+            cf_lost(k, side, before, (uint64_t)-n);
         if (n > 0 && copy)
             cf_check_bytes(k, sock, side, room, (size_t)n, before);
         for (int i = 0; n > 0 && !copy && i < cnt; at += iov[i++].iov_len)
@@ -225,6 +231,7 @@ static void act(int sock, int side, event_t ev)
 static void on(int sock, int side, event_t ev, int hook)
 {
     struct cf_kid *k;
+    struct pkt_info p;
 
     if (of_no_child(ev, sock)) {
         if (ev == MOS_ON_ORPHAN || ev == MOS_ON_PKT_IN)
@@ -245,6 +252,8 @@ static void on(int sock, int side, event_t ev, int hook)
         gap(k, sock, side, hook);
     else if (ev == MOS_ON_REXMIT)
         rexmit(sock);
+    else if (ev == MOS_ON_ERROR && mtcp_getlastpkt(cf.ctx, sock, side, &p) < 0)
+        cf_overrun(k, sock, side);
     if (ev == MOS_ON_PKT_IN || ev == MOS_ON_CONN_START || ev == MOS_ON_REXMIT ||
         ev == MOS_ON_OVERLAP)
         packet(sock, side);
