@@ -287,7 +287,7 @@ bool conn_fin_off(const struct flow *f, int side, uint64_t *off);
  */
 bool conn_payload(const struct conn_pkt *cp, struct strm_in *in);
 /*
- * conn_fits: cut off what lies behind the sender's FIN.
+ * conn_fits: cut off what lies behind the sender's FIN, unless that still waits behind a hole (fin.c).
  * => false: nothing is left, or the segment ends where no window reaches (tolerant: not even one that
  *    a lost ACK could have opened). RFC 9293 3.10.7.4 trims such a segment, Linux takes all of it or
  *    nothing (tcp_sequence), and no sender has one to send.

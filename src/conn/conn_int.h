@@ -82,6 +82,22 @@ void conn_classify(struct conn_env *env, struct conn_pkt *cp, bool syn_again, bo
 /* conn_note_sack: what the sender of this segment says that it has beyond its ACK, and twice. */
 void conn_note_sack(struct conn_env *env, const struct conn_pkt *cp);
 
+/*
+ * fin_firm: has the FIN on side's receive stream come to its turn (or is there none)? Not as long as it
+ * waits behind a hole, unless the receiver has acknowledged it.
+ */
+bool fin_firm(const struct flow *f, int side);
+/* fin_take: a FIN, whose segment begins at `seq` (a SYN not counted). => true: it was known. */
+bool fin_take(struct conn_env *env, struct conn_pkt *cp, uint32_t seq);
+/* fin_void: the sender's FIN is known: does this segment, which has none, do away with it? */
+void fin_void(const struct conn_env *env, const struct conn_pkt *cp);
+/*
+ * fin_stop: side's first hole is about to be given up, up to `upto`. If that brings the stream to a
+ * FIN that waits it ends there: what is held behind goes.
+ * => where to give up to.
+ */
+uint64_t fin_stop(struct conn_env *env, struct flow *f, int side, uint64_t upto);
+
 /* conn_limit: where the receive stream's window ends, as an offset; UINT64_MAX: unknown. */
 uint64_t conn_limit(const struct flow *f, int side);
 

@@ -150,7 +150,10 @@ static bool given_up(const struct conn_env *env, const struct flow_side *rcv, in
            strm_overlap(&env->se, rcv, (uint64_t)off, 1).late == 1;
 }
 
-/* fin_astray: is the first FIN of this sender where its receiver would not look at it? */
+/*
+ * fin_astray: is the FIN of this sender where its receiver would not look at it? As long as the one
+ * that we know waits, any may come.
+ */
 static enum reason fin_astray(const struct conn_env *env, const struct conn_pkt *cp)
 {
     const struct flow *f = cp->f;
@@ -158,7 +161,8 @@ static enum reason fin_astray(const struct conn_env *env, const struct conn_pkt 
     const struct flow_side *rcv = &f->side[cp->to];
     int64_t off;
 
-    if (!(s->tflags & TH_FIN_) || (f->side[cp->from].flags & SIDE_FIN_SENT))
+    if (!(s->tflags & TH_FIN_) ||
+        ((f->side[cp->from].flags & SIDE_FIN_SENT) && fin_firm(f, cp->to)))
         return REASON_NONE;
     off = seq_to_off(s->seq + !!(s->tflags & TH_SYN_) + s->plen, rcv->base, rcv->next);
     if (off < (int64_t)rcv->next && !given_up(env, rcv, off))

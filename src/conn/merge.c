@@ -65,8 +65,10 @@ static bool give_up(struct conn_env *env, uint32_t idx, int side, uint64_t upto,
                     enum gap_cause cause, uint8_t *data)
 {
     struct flow_side *sd = &flow_at(&env->ft, idx)->side[side];
-    uint64_t off = sd->next, end = strm_end(&env->se, sd), len = strm_skip(&env->se, sd, upto);
+    uint64_t off = sd->next, end = strm_end(&env->se, sd), len;
 
+    upto = fin_stop(env, flow_at(&env->ft, idx), side, upto);
+    len = strm_skip(&env->se, sd, upto);
     if (len == 0)
         return false;
     note_gap(env, idx, side, cause, off, len);
@@ -212,22 +214,6 @@ bool conn_payload(const struct conn_pkt *cp, struct strm_in *in)
         .store = (rcv->flags & (SIDE_WANTED | SIDE_RETAIN)) && !(rcv->flags & SIDE_NOBUF),
     };
     return in->wire_len > 0;
-}
-
-bool conn_fits(const struct flow *f, int side, struct strm_in *in)
-{
-    uint64_t fin;
-
-    if (conn_beyond(f, side, in->off + in->wire_len))
-        return false;
-    if (!conn_fin_off(f, side, &fin) || in->off + in->wire_len <= fin)
-        return true;
-    if (in->off >= fin)
-        return false;
-    in->wire_len = (uint32_t)(fin - in->off);
-    if (in->len > in->wire_len)
-        in->len = in->wire_len;
-    return true;
 }
 
 /*

@@ -40,18 +40,6 @@ uint64_t conn_acked(const struct flow *f, int side)
     return off > 0 ? (uint64_t)off : 0;
 }
 
-bool conn_fin_off(const struct flow *f, int side, uint64_t *off)
-{
-    const struct flow_side *sd = &f->side[side];
-    int64_t o;
-
-    if (!(f->side[!side].flags & SIDE_FIN_SENT) || !base_known(f, side))
-        return false;
-    o = seq_to_off(f->ctr[!side].fin, sd->base, sd->next);
-    *off = o > 0 ? (uint64_t)o : 0;
-    return true;
-}
-
 /* raise_edge: this side offers to take all up to here. */
 static void raise_edge(struct flow *f, int side, uint32_t edge)
 {
@@ -294,14 +282,6 @@ static void forget_stamps(struct flow *f)
     }
 }
 
-/* note_fin: its FIN, the first. What TS.Recent was at this moment stays. */
-static void note_fin(struct flow *f, int from, uint32_t fin)
-{
-    f->ctr[from].tsval = f->ctr[from].echoed;
-    f->ctr[from].fin = fin;
-    f->side[from].flags |= SIDE_FIN_SENT;
-}
-
 static void note_sent(struct conn_pkt *cp)
 {
     const struct seg *s = cp->s;
@@ -413,23 +393,6 @@ static bool has_all(const struct conn_env *env, const struct conn_pkt *cp)
     return next >= fin;
 }
 
-/*
- * void_fin: a FIN held behind a hole is thrown away when bytes in order go beyond it, as Linux does
- * (tcp_ofo_queue): there was none.
- */
-static void void_fin(struct conn_pkt *cp)
-{
-    const struct flow_side *rcv = &cp->f->side[cp->to];
-    uint64_t fin;
-
-    if (!(rcv->flags & SIDE_FIN_RCVD) && cp->s->plen && !(cp->s->tflags & TH_SYN_) &&
-        conn_fin_off(cp->f, cp->to, &fin) && fin > rcv->next && cp->off <= (int64_t)rcv->next &&
-        cp->off + (int64_t)cp->s->plen > (int64_t)fin) {
-        cp->f->side[cp->from].flags &= (uint16_t)~SIDE_FIN_SENT;
-        cp->f->ctr[cp->from].echoed = cp->f->ctr[cp->from].tsval;
-    }
-}
-
 /* step: ask the receiver's table. */
 static void step(struct conn_env *env, struct conn_pkt *cp)
 {
@@ -481,13 +444,10 @@ void conn_recv(struct conn_env *env, struct conn_pkt *cp)
         cp->off = seq_to_off(seq, rcv->base, rcv->next);
     if (cp->ignored)
         return;
-    if ((s->tflags & TH_FIN_) && !cp->late_syn) {
-        uint32_t fin = s->seq + syn + s->plen;
-
-        fin_again = (snd->flags & SIDE_FIN_SENT) && f->ctr[cp->from].fin == fin;
-        if (!(snd->flags & SIDE_FIN_SENT))
-            note_fin(f, cp->from, fin);
-    }
+    if ((s->tflags & TH_FIN_) && !cp->late_syn)
+        fin_again = fin_take(env, cp, seq);
+    else if (unlikely(snd->flags & SIDE_FIN_SENT))
+        fin_void(env, cp);
     /* the first SYN/ACK of a simultaneous open repeats the ISN and is no repetition */
     syn_again = syn && spoke && s->seq + 1 == rcv->base && !cp->first_ack && !cp->first_syn;
     if (likely(!cp->late_syn))
@@ -497,6 +457,5 @@ void conn_recv(struct conn_env *env, struct conn_pkt *cp)
     /* the last: a keepalive without a byte */
     if (syn_again || fin_again || s->plen || (spoke && s->seq + 1 == max_before))
         conn_classify(env, cp, syn_again, fin_again, spoke ? max_before : s->seq);
-    void_fin(cp);
     step(env, cp);
 }

@@ -183,6 +183,7 @@ struct flow_ext {
         struct {
             uint32_t start, end;
         } sack[SEG_MAX_SACK];
+        uint32_t fin_seg;          /* its FIN came out of order: where that segment begins */
         uint32_t again, again_end; /* its last repetition that was counted as lost */
         uint32_t kind[8];          /* repetitions by enum rexmit_class */
         uint64_t probe_off;

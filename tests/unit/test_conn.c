@@ -554,10 +554,9 @@ static void data_behind_the_fin(void **state)
 {
     shake(&x);
     c2s(&x, "P.", 0, 0, "a");
-    c2s(&x, "F.", 3, 0, "");
-    c2s(&x, "P.", 3, 0, "evil");
-    assert_true(x.cp.rcv & CR_ERROR);
-    c2s(&x, "P.", 1, 0, "bc");
+    c2s(&x, "F.", 2, 0, "c");
+    c2s(&x, "P.", 3, 0, "evil"); /* waits, as the FIN does */
+    c2s(&x, "P.", 1, 0, "b");
     c2s(&x, "P.", 0, 0, "abcevil"); /* the FIN has been taken */
     reads(&x, SVR, 0, "abc");
     assert_int_equal(fix_flow(&x)->side[SVR].next, 3);
@@ -574,6 +573,46 @@ static void fin_that_was_none(void **state)
     states_are(&x, FS_FIN_WAIT_1, FS_ESTABLISHED);
     c2s(&x, "F.", 6, 0, "");
     states_are(&x, FS_FIN_WAIT_1, FS_CLOSE_WAIT);
+}
+
+/* The same: one that another segment covers is gone, and one within what waits never comes. */
+static void fin_covered(void **state)
+{
+    shake(&x);
+    c2s(&x, "F.", 3, 0, "");
+    c2s(&x, "P.", 2, 0, "cdef");
+    c2s(&x, "F.", 4, 0, "e");
+    c2s(&x, "P.", 0, 0, "ab");
+    reads(&x, SVR, 0, "abcdef");
+    states_are(&x, FS_FIN_WAIT_1, FS_ESTABLISHED);
+    assert_false(fix_flow(&x)->side[CLI].flags & SIDE_FIN_SENT);
+}
+
+/* Of two that wait the one counts whose segment begins first. */
+static void fin_of_two(void **state)
+{
+    shake(&x);
+    c2s(&x, "F.", 5, 0, "fg");
+    c2s(&x, "F.", 8, 0, "");
+    c2s(&x, "F.", 3, 0, "d");
+    c2s(&x, "P.", 0, 0, "abc");
+    reads(&x, SVR, 0, "abcd");
+    states_are(&x, FS_FIN_WAIT_1, FS_CLOSE_WAIT);
+}
+
+/* A hole that is given up before it: the stream ends at the FIN, what waits behind it goes. */
+static void fin_behind_a_gap(void **state)
+{
+    shake(&x);
+    c2s(&x, "F.", 2, 0, "c");
+    c2s(&x, "P.", 3, 0, "evil");
+    s2c(&x, ".", 0, 3, "");
+    at(&x, 10);
+    s2c(&x, ".", 0, 3, "");
+    gap_is(&x, 0, SVR, 0, 2, GAP_ACKED);
+    assert_int_equal(fix_flow(&x)->side[SVR].next, 3);
+    c2s(&x, "P.", 3, 0, "evil");
+    assert_int_equal(fix_flow(&x)->side[SVR].next, 3);
 }
 
 static void fin_astray(void **state)
@@ -672,6 +711,9 @@ int main(void)
         T(fin_whose_data_never_come),
         T(data_behind_the_fin),
         T(fin_that_was_none),
+        T(fin_covered),
+        T(fin_of_two),
+        T(fin_behind_a_gap),
         T(fin_astray),
         T(fin_behind_its_ack),
         T(both_close_at_once),

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * fin.c: where a receive stream ends. A FIN in order ends it. One that came out of order waits with
+ * its segment, like any bytes, and as in Linux (tcp_data_queue_ofo, tcp_ofo_queue) it may never come
+ * to its turn: a segment that brings nothing new is dropped with its FIN, one that another covers goes
+ * with its FIN, and of two FINs the one counts whose segment begins first. Until then it cuts nothing.
+ */
+#include "conn/conn_int.h"
+
+bool conn_fin_off(const struct flow *f, int side, uint64_t *off)
+{
+    const struct flow_side *sd = &f->side[side];
+    int64_t o;
+
+    if (!(f->side[!side].flags & SIDE_FIN_SENT) || !base_known(f, side))
+        return false;
+    o = seq_to_off(f->ctr[!side].fin, sd->base, sd->next);
+    *off = o > 0 ? (uint64_t)o : 0;
+    return true;
+}
+
+bool fin_firm(const struct flow *f, int side)
+{
+    const struct flow_side *sd = &f->side[side];
+    uint64_t fin;
+
+    if ((sd->flags & SIDE_FIN_RCVD) || !conn_fin_off(f, side, &fin) || fin <= sd->next)
+        return true;
+    return (sd->flags & SIDE_ACKED) && seq_lt(f->ctr[!side].fin, sd->ack);
+}
+
+/* held_from: where the segment begins whose FIN waits. */
+static uint32_t held_from(const struct conn_env *env, const struct flow *f, int from)
+{
+    const struct flow_ext *x = f->ext ? pool_at(&env->ft.exts, f->ext) : NULL;
+
+    return x ? x->dir[from].fin_seg : f->ctr[from].fin;
+}
+
+/* hold_fin: this sender's FIN waits with its segment, which begins at `seq`. */
+static void hold_fin(struct conn_env *env, struct flow *f, int from, uint32_t seq)
+{
+    struct flow_ext *x = conn_ext(env, f);
+
+    if (x)
+        x->dir[from].fin_seg = seq;
+}
+
+/* nothing_new: are all its numbers, the FIN's too, those of bytes that wait already? */
+static bool nothing_new(const struct conn_env *env, const struct conn_pkt *cp)
+{
+    uint32_t n = cp->s->plen + 1;
+
+    return strm_overlap(&env->se, &cp->f->side[cp->to], (uint64_t)cp->off, n).dup == n;
+}
+
+/*
+ * note_fin: the sender's FIN; the first, or one that counts instead of it. What TS.Recent was at the
+ * first stays.
+ */
+static void note_fin(struct flow *f, int from, uint32_t fin)
+{
+    if (!(f->side[from].flags & SIDE_FIN_SENT))
+        f->ctr[from].tsval = f->ctr[from].echoed;
+    f->ctr[from].fin = fin;
+    f->side[from].flags |= SIDE_FIN_SENT;
+}
+
+bool fin_take(struct conn_env *env, struct conn_pkt *cp, uint32_t seq)
+{
+    struct flow *f = cp->f;
+    uint32_t fin = seq + cp->s->plen;
+    bool ooo = base_known(f, cp->to) && cp->off > (int64_t)f->side[cp->to].next;
+
+    if (f->side[cp->from].flags & SIDE_FIN_SENT) {
+        bool again = f->ctr[cp->from].fin == fin;
+
+        if (fin_firm(f, cp->to) || (ooo && !seq_lt(seq, held_from(env, f, cp->from))))
+            return again;
+        if (ooo)
+            hold_fin(env, f, cp->from, seq);
+        note_fin(f, cp->from, fin);
+        return again;
+    }
+    if (ooo && nothing_new(env, cp))
+        return false;
+    if (ooo)
+        hold_fin(env, f, cp->from, seq);
+    note_fin(f, cp->from, fin);
+    return false;
+}
+
+void fin_void(const struct conn_env *env, const struct conn_pkt *cp)
+{
+    struct flow *f = cp->f;
+    const struct flow_side *rcv = &f->side[cp->to];
+    uint32_t seq = cp->s->seq, seg = held_from(env, f, cp->from), fin = f->ctr[cp->from].fin;
+
+    if (cp->s->plen == 0 || (cp->s->tflags & (TH_SYN_ | TH_RST_)) || fin_firm(f, cp->to) ||
+        !seq_lt(fin, seq + cp->s->plen))
+        return;
+    if (cp->off > (int64_t)rcv->next && seq_lt(seg, seq))
+        return;
+    f->side[cp->from].flags &= (uint16_t)~SIDE_FIN_SENT;
+    f->ctr[cp->from].echoed = f->ctr[cp->from].tsval;
+}
+
+uint64_t fin_stop(struct conn_env *env, struct flow *f, int side, uint64_t upto)
+{
+    struct flow_side *sd = &f->side[side];
+    uint64_t fin, off, len;
+
+    if (!conn_fin_off(f, side, &fin) || fin < sd->next ||
+        !strm_hole(&env->se, sd, upto, &off, &len))
+        return upto;
+    if (upto < off + len)
+        len = upto - off;
+    if (off + len < fin && strm_predict(&env->se, sd, off, (uint32_t)len) < fin)
+        return upto;
+    strm_cut(&env->se, sd, fin);
+    return upto < fin ? upto : fin;
+}
+
+bool conn_fits(const struct flow *f, int side, struct strm_in *in)
+{
+    uint64_t fin;
+
+    if (conn_beyond(f, side, in->off + in->wire_len))
+        return false;
+    if (!conn_fin_off(f, side, &fin) || in->off + in->wire_len <= fin || !fin_firm(f, side))
+        return true;
+    if (in->off >= fin)
+        return false;
+    in->wire_len = (uint32_t)(fin - in->off);
+    if (in->len > in->wire_len)
+        in->len = in->wire_len;
+    return true;
+}
