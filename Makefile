@@ -9,6 +9,7 @@
 #   WERROR=1                     compiler warnings are errors
 #   NINJAFLAGS=-j1               passed on to ninja
 #   RUNS=25  SEED=               of `make net`: 40 connections each, the first run has this seed; SEED= also of `make lossy`
+#   SECONDS=60  SEED=            how long `make kernel-judge` plays connections, and which
 #   MINUTES=1  TARGET=           how long `make fuzz` takes over each target; which one, all if empty
 
 PREFIX ?= /usr/local
@@ -17,6 +18,7 @@ WERROR ?= 0
 NINJAFLAGS ?=
 RUNS ?= 25
 SEED ?=
+SECONDS ?= 60
 MINUTES ?= 1
 TARGET ?=
 CAPTURE ?= tests/traces/z-http-49-flows.pcap
@@ -45,7 +47,7 @@ COVERED := -Dbuildtype=debug -Doptimization=0 -Db_coverage=true -Db_lundef=false
 	-Dapps=true -Dtests=enabled $(STRICT)
 
 .DEFAULT_GOAL := all
-.PHONY: all build help demo test check lint format tidy bench net lossy install uninstall clean check-clang tsan coverage \
+.PHONY: all build help demo test check lint format tidy bench net kernel-judge lossy install uninstall clean check-clang tsan coverage \
 	fuzz fuzz-build fuzz-merge \
 	deps deps-build deps-test deps-lint
 
@@ -62,6 +64,7 @@ help:
 	@echo 'make tsan         the tests under ThreadSanitizer'
 	@echo 'make coverage     the tests with gcov: lines run in each folder; fails below 95 % where it matters'
 	@echo 'make net          whole transfers between real sockets over a bad line: RUNS=25 SEED= (root)'
+	@echo 'make kernel-judge random connections to a real socket, for SECONDS=N (60): the same bytes? SEED= (root)'
 	@echo 'make fuzz         every fuzz target for MINUTES=N (1), or TARGET=NAME alone; then a table'
 	@echo 'make fuzz-merge   what was found to reach more code goes into tests/fuzz/corpus'
 	@echo 'make lossy        1,000 lossy, reordered streams of 1 MB, each byte compared: SEED='
@@ -135,6 +138,11 @@ net: deps-test
 	@$(CONFIGURE) build-net $(NET)
 	@$(NINJA) -C build-net tests/net/faultbridge tests/net/xfer
 	@tests/net/transfers --build build-net --runs $(RUNS) $(if $(SEED),--seed $(SEED))
+
+kernel-judge: deps-test
+	@$(CONFIGURE) build-net $(NET)
+	@$(NINJA) -C build-net weir
+	@tests/net/kernel-judge --build build-net --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 lossy: build
 	@build/bench/lossy $(if $(SEED),--seed $(SEED))
