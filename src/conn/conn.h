@@ -207,6 +207,15 @@ void conn_merge(struct conn_env *env, struct conn_pkt *cp);
  */
 int conn_done(struct conn_env *env, struct conn_pkt *cp);
 
+/*
+ * conn_after_rst: the flow was ended by a RST: what is this segment to it? GOES_ON: the RST's sender
+ * sends bytes behind it, or acknowledges some that came after: it did not mean it. REFUSED: bytes for
+ * the RST's sender, under way when it hung up.
+ */
+enum conn_after { AFTER_JOINS, AFTER_REFUSED, AFTER_GOES_ON };
+enum conn_after conn_after_rst(const struct conn_env *env, const struct flow *f,
+                               const struct seg *s, int from);
+
 /* conn_kill: put the flow on the batch's list of ended flows with this MOS_END_* reason (once). */
 void conn_kill(struct conn_env *env, uint32_t idx, int reason);
 /*

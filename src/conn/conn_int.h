@@ -97,6 +97,8 @@ void fin_void(const struct conn_env *env, const struct conn_pkt *cp);
  * => where to give up to.
  */
 uint64_t fin_stop(struct conn_env *env, struct flow *f, int side, uint64_t upto);
+/* fin_reset: this RST is believed: where it leaves both streams. */
+void fin_reset(struct conn_env *env, struct conn_pkt *cp);
 
 /* conn_limit: where the receive stream's window ends, as an offset; UINT64_MAX: unknown. */
 uint64_t conn_limit(const struct flow *f, int side);

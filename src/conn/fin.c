@@ -5,6 +5,8 @@
  * to its turn: a segment that brings nothing new is dropped with its FIN, one that another covers goes
  * with its FIN, and of two FINs the one counts whose segment begins first. Until then it cuts nothing.
  */
+#include <mos_api.h>
+
 #include "conn/conn_int.h"
 
 bool conn_fin_off(const struct flow *f, int side, uint64_t *off)
@@ -119,6 +121,52 @@ uint64_t fin_stop(struct conn_env *env, struct flow *f, int side, uint64_t upto)
         return upto;
     strm_cut(&env->se, sd, fin);
     return upto < fin ? upto : fin;
+}
+
+/*
+ * Strict: what waits is read by nobody any more: not at the end that believed the RST
+ * (Linux: tcp_reset), not at the one that sent it. A tap may lack what went before: it keeps it.
+ */
+void fin_reset(struct conn_env *env, struct conn_pkt *cp)
+{
+    struct flow *f = cp->f;
+    struct flow_ext *x = conn_ext(env, f);
+
+    if (x)
+        x->dir[cp->from].reset = true;
+    f->side[cp->from].snd_max = seq_max(next_seq(f, cp->to), cp->s->seq);
+    for (int i = CLI; f->flags & FLOW_STRICT && i <= SVR; i++) {
+        uint64_t acked = conn_acked(f, i), next = f->side[i].next;
+
+        strm_cut(&env->se, &f->side[i], acked > next ? acked : next);
+    }
+}
+
+/* beyond_rst: does it carry bytes behind the end of the stream that they belong to? */
+static bool beyond_rst(const struct flow *f, const struct seg *s, int from)
+{
+    uint32_t limit = next_seq(f, !from);
+
+    if (s->plen == 0 || !base_known(f, !from))
+        return s->plen;
+    if (!(f->flags & FLOW_STRICT) && (f->side[from].flags & SIDE_SPOKE))
+        limit = seq_max(limit, f->side[from].snd_max);
+    return seq_lt(limit, s->seq + s->plen);
+}
+
+enum conn_after conn_after_rst(const struct conn_env *env, const struct flow *f,
+                               const struct seg *s, int from)
+{
+    const struct flow_ext *x = f->ext ? pool_at(&env->ft.exts, f->ext) : NULL;
+
+    if (!(f->flags & FLOW_RST) || f->reason != MOS_END_RST || (s->tflags & (TH_SYN_ | TH_RST_)))
+        return AFTER_JOINS;
+    if (beyond_rst(f, s, from))
+        return x && x->dir[!from].reset ? AFTER_REFUSED : AFTER_GOES_ON;
+    if (x && x->dir[from].reset && (s->tflags & TH_ACK_) && base_known(f, from) &&
+        seq_lt(next_seq(f, from), s->ack))
+        return AFTER_GOES_ON;
+    return AFTER_JOINS;
 }
 
 bool conn_fits(const struct flow *f, int side, struct strm_in *in)

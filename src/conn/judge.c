@@ -291,6 +291,8 @@ static enum reason verdict(struct conn_env *env, struct conn_pkt *cp)
         return REASON_TCP_AUTH;
     if (s->tflags & TH_RST_)
         return judge_rst(env, cp);
+    if (unlikely(f->flags & FLOW_LINGER) && conn_after_rst(env, f, s, cp->from) == AFTER_REFUSED)
+        return REASON_SEG_ABOVE;
     /* RFC 5961 4.2: a challenge ACK, no more */
     if ((s->tflags & TH_SYN_) && base_known(f, cp->to) && s->seq + 1 != rcv->base && !new_isn(cp))
         return REASON_SYN_INVALID;
@@ -319,6 +321,6 @@ void conn_judge(struct conn_env *env, struct conn_pkt *cp)
         return;
     cp->ignored = true;
     env->reasons[why]++;
-    if (why == REASON_SEG_ABOVE && cp->s->plen)
+    if (why == REASON_SEG_ABOVE && cp->s->plen && !(cp->f->flags & FLOW_LINGER))
         cp->rcv |= CR_ERROR;
 }

@@ -174,6 +174,17 @@ static void tombstone(struct worker *w, const struct seg *s, uint32_t idx, int f
 }
 
 /*
+ * outlived: the flow was reset: does its sender go on? What nobody receives does not.
+ */
+static bool outlived(struct worker *w, const struct seg *s, const struct flow_hit *hit)
+{
+    struct flow *f = flow_at(&w->m->env.ft, hit->idx);
+
+    return conn_after_rst(&w->m->env, f, s, hit->from) == AFTER_GOES_ON &&
+           conn_refuse(&w->m->env, f, s, hit->from) == REASON_NONE;
+}
+
+/*
  * still_there: the flow that a look-up found: has it expired, ended, or made way for a new
  * connection? => may it be used?
  */
@@ -184,8 +195,15 @@ static bool still_there(struct worker *w, struct seg *s, struct flow_hit *hit, b
 
     *gone = true;
     if (f->flags & FLOW_ENDED) {
-        if (conn_can_open(&m->env, s) != 1)
+        int mode = conn_can_open(&m->env, s);
+
+        if (mode == 0 || (mode == 2 && !outlived(w, s, hit)))
             return false;
+        mon_end(m, hit->idx, 0);
+        *gone = false;
+        return false;
+    }
+    if (unlikely(f->flags & FLOW_LINGER) && outlived(w, s, hit)) {
         mon_end(m, hit->idx, 0);
         *gone = false;
         return false;

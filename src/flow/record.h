@@ -177,6 +177,7 @@ struct flow_ext {
         uint16_t far_wnd; /* its window */
         bool far;         /* there is one */
         bool rst;         /* it sent a RST that its receiver may have believed */
+        bool reset;       /* it sent the RST that ended the flow */
         bool probe;       /* it sent one byte into a closed window: */
         uint8_t probe_byte;
         uint8_t nsack; /* SACK blocks of its last segment that had any */
