@@ -20,8 +20,8 @@
 #include "conn/conn_int.h"
 
 /*
- * echo_ok: is the timestamp echoed to an endpoint in SYN_SENT one that it has sent? As Linux
- * (tcp_rcv_synsent_state_process).
+ * echo_ok: is the timestamp echoed to an endpoint that is not connected one that it has sent? As Linux
+ * (tcp_rcv_synsent_state_process; tcp_check_req since 6.15, which knows the first and the last of them).
  */
 static bool echo_ok(const struct flow *f, const struct seg *s, int to)
 {
@@ -214,7 +214,9 @@ static enum reason judge_opening(const struct conn_pkt *cp)
     }
     /* 3.10.7.4, step 5: reset, unless it is of the receiver's SYN; without one there is none */
     if (f->flags & FLOW_STRICT)
-        return !(rcv->flags & SIDE_SPOKE) || !ack_of_syn(cp) ? REASON_ACK_INVALID : REASON_NONE;
+        return !(rcv->flags & SIDE_SPOKE) || !ack_of_syn(cp) || !echo_ok(f, s, cp->to)
+                   ? REASON_ACK_INVALID
+                   : REASON_NONE;
     return syn_seen(f, cp->to) && !ack_of_syn(cp) ? REASON_ACK_INVALID : REASON_NONE;
 }
 
@@ -267,17 +269,34 @@ static bool unasked(const struct conn_env *env, const struct conn_pkt *cp)
     return !(cp->s->tflags & TH_SYN_) && syn_seen(f, CLI) && !(x && x->auth);
 }
 
-/*
- * is_late_syn: the SYN again, to an end that is connected: it answers with an ACK and takes nothing of
- * it, no byte and no FIN (RFC 5961 4.2).
- */
-static bool is_late_syn(const struct conn_pkt *cp)
+/* known_syn: the SYN that fixed the number of offset 0, once more. */
+static bool known_syn(const struct conn_pkt *cp)
 {
     const struct flow *f = cp->f;
 
-    return f->side[cp->to].state > FS_SYN_RCVD && base_known(f, cp->to) &&
-           cp->s->seq + 1 == f->side[cp->to].base &&
+    return base_known(f, cp->to) && cp->s->seq + 1 == f->side[cp->to].base &&
            (f->flags & (cp->from == CLI ? FLOW_SYN : FLOW_SYNACK));
+}
+
+/*
+ * judge_syn: RFC 5961 4.2: a challenge ACK, no more. An end that is connected answers the SYN that it
+ * knows with an ACK, and takes nothing of it, no byte and no FIN. So does Linux
+ * (tcp_validate_incoming) with a SYN/ACK that would connect it, if it is more than that.
+ */
+static enum reason judge_syn(struct conn_pkt *cp)
+{
+    const struct flow *f = cp->f;
+    const struct seg *s = cp->s;
+    const struct flow_side *rcv = &f->side[cp->to];
+
+    if (base_known(f, cp->to) && s->seq + 1 != rcv->base && !new_isn(cp))
+        return REASON_SYN_INVALID;
+    if (rcv->state > FS_SYN_RCVD && known_syn(cp))
+        cp->late_syn = cp->stale = true;
+    else if (rcv->state == FS_SYN_RCVD && (s->tflags & TH_ACK_) &&
+             (s->plen || (s->tflags & TH_FIN_)) && known_syn(cp))
+        return REASON_SYN_INVALID;
+    return REASON_NONE;
 }
 
 static enum reason verdict(struct conn_env *env, struct conn_pkt *cp)
@@ -293,12 +312,10 @@ static enum reason verdict(struct conn_env *env, struct conn_pkt *cp)
         return judge_rst(env, cp);
     if (unlikely(f->flags & FLOW_LINGER) && conn_after_rst(env, f, s, cp->from) == AFTER_REFUSED)
         return REASON_SEG_ABOVE;
-    /* RFC 5961 4.2: a challenge ACK, no more */
-    if ((s->tflags & TH_SYN_) && base_known(f, cp->to) && s->seq + 1 != rcv->base && !new_isn(cp))
-        return REASON_SYN_INVALID;
-    if (unlikely(s->tflags & TH_SYN_) && is_late_syn(cp)) {
-        cp->late_syn = cp->stale = true;
-        return REASON_NONE;
+    if (unlikely(s->tflags & TH_SYN_)) {
+        why = judge_syn(cp);
+        if (why != REASON_NONE || cp->late_syn)
+            return why;
     }
     /* RFC 9293 3.10.7.4, step 5: if the ACK bit is off, drop the segment */
     if (!(s->tflags & (TH_SYN_ | TH_ACK_)) && !(cp->opened && (f->flags & FLOW_MIDSTREAM)))

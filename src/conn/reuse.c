@@ -110,6 +110,16 @@ static bool unanswered(const struct flow *f)
     return !(f->flags & (FLOW_SYNACK | FLOW_MIDSTREAM)) && f->side[CLI].state == FS_SYN_SENT;
 }
 
+/*
+ * embryo: a SYN within the window of an end that is not connected yet: Linux resets it and forgets the
+ * connection (tcp_check_req; RFC 9293 3.10.7.4, step 4: back to LISTEN). Its reset tells that it got it.
+ */
+static bool embryo(const struct flow *f, const struct seg *s, int from)
+{
+    return f->side[!from].state == FS_SYN_RCVD && base_known(f, !from) &&
+           in_window(f, !from, s->seq);
+}
+
 static bool both_closed(const struct flow *f)
 {
     return f->side[CLI].flags & f->side[SVR].flags & SIDE_FIN_SENT;
@@ -132,7 +142,8 @@ static bool syn_reuses(struct conn_env *env, struct flow *f, const struct seg *s
     gives_up = unanswered(f) && from == CLI;
     if (f->flags & FLOW_NAT) /* the answer will come under the other key: no waiting for it */
         return gives_up || both_closed(f);
-    if (gives_up || over || both_closed(f) || (!strict && !in_window(f, !from, s->seq)))
+    if (gives_up || over || both_closed(f) || embryo(f, s, from) ||
+        (!strict && !in_window(f, !from, s->seq)))
         keep(env, f, s, from);
     return false;
 }
@@ -151,7 +162,7 @@ static bool of_the_old(const struct flow *f, const struct seg *s, int from)
 
 /*
  * answers: does this segment show that its sender, or the other end, believed the SYN? A SYN/ACK of
- * it; a reset of it, if nothing else was answered; tolerant, where the SYN/ACK may have passed unseen:
+ * it; a reset of it, if nothing else was answered and acknowledged; tolerant, where the SYN/ACK may have passed unseen:
  * an ACK of what its sender has sent since, or its sender going on behind it.
  */
 static bool answers(const struct flow *f, const struct flow_syn *k, const struct seg *s, int from)
@@ -165,7 +176,7 @@ static bool answers(const struct flow *f, const struct flow_syn *k, const struct
     if (s->tflags & TH_SYN_)
         return of_it;
     if (s->tflags & TH_RST_)
-        return of_it && unanswered(f);
+        return of_it && (unanswered(f) || f->side[from].state == FS_SYN_RCVD);
     return !(f->flags & FLOW_STRICT) && (s->tflags & TH_ACK_) && s->ack - first <= UINT16_MAX &&
            !of_the_old(f, s, from);
 }
