@@ -30,10 +30,12 @@
     R(FRAG_TINY, "frag-tiny", "first IP fragment with less of TCP than frag_min")                  \
     R(FRAG_HEADER, "frag-header", "IP fragment that would rewrite another's TCP header")           \
     R(FRAG_LEN, "frag-len", "IP fragment with an impossible length or a second end")               \
+    R(FRAG_ECN, "frag-ecn", "IP fragment of a datagram whose ECN fields contradict each other")    \
     R(FRAG_OVERLAP, "frag-overlap", "IP fragment of a datagram thrown away for an overlap")        \
     R(FRAG_TIMEOUT, "frag-timeout", "IP fragment of a datagram that was never completed")          \
     R(FRAG_LIMIT, "frag-limit", "IP fragment of a datagram given up to make room")                 \
     R(FRAG_DROPPED, "frag-dropped", "IP fragment of a datagram that was dropped")                  \
+    R(FRAG_CHANGED, "frag-changed", "IP fragment with other bytes for some that came before")      \
     R(IP_NOT_TCP, "ip-not-tcp", "datagram carries another protocol than TCP")                      \
     /* transport layer */                                                                          \
     R(TCP_TRUNCATED, "tcp-truncated", "segment ends inside the TCP header")                        \

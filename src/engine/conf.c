@@ -17,6 +17,8 @@
 #include "base/errtext.h"
 #include "base/hash.h"
 
+#define NOT_SAID (UINT64_MAX - 1) /* a time that the file does not name */
+
 enum how { BOOL, INT, SIZE, TIME, BUFFER, CHECKSUM, OVERLAP, TEXT, VOID };
 
 struct key {
@@ -51,7 +53,7 @@ static const struct key mos_keys[] = {
     {"midstream", BOOL, AT(mon.conn.midstream), 0, 0},
     {"frag_datagrams", INT, AT(frag.datagrams), 1, 1 << 20},
     {"frag_memory", SIZE, AT(frag.memory), 4096, 1u << 30},
-    {"frag_timeout", TIME, AT(frag.timeout_ns), 0, 0},
+    {"frag_timeout", TIME, AT(frag_timeout_ns), 0, 0},
     {"frag_pieces", INT, AT(frag.pieces), 2, 8192},
     {"frag_min", INT, AT(frag_min), 0, 60},
     {"seed", INT, AT(seed), INT64_MIN, INT64_MAX},
@@ -90,8 +92,8 @@ void conf_default(struct engine_conf *c)
         .grace_pkts = 64,
         .gap_timeout_ns = 2 * NSEC_PER_SEC,
     };
-    c->frag = (struct defrag_conf){
-        .datagrams = 4096, .memory = 4 << 20, .pieces = 256, .timeout_ns = 30 * NSEC_PER_SEC};
+    c->frag = (struct defrag_conf){.datagrams = 4096, .memory = 4 << 20, .pieces = 256};
+    c->frag_timeout_ns = NOT_SAID;
     c->frag_min = -1;
     c->batch = IO_BURST;
     c->epoch = ENGINE_EPOCH;
@@ -465,6 +467,13 @@ static void conf_finish(struct engine_conf *c)
     c->pub.num_cores = bits > 0 ? bits : 1;
     if (c->pub.num_cores > MON_CONTEXTS)
         c->pub.num_cores = MON_CONTEXTS;
+    /* what Linux has: ip_frag_time, ip6frag_time (RFC 8200 4.5: 60 s) */
+    if (c->frag_timeout_ns == NOT_SAID) {
+        c->frag.timeout_ns = 30 * NSEC_PER_SEC;
+        c->frag.timeout6_ns = 60 * NSEC_PER_SEC;
+    } else {
+        c->frag.timeout_ns = c->frag.timeout6_ns = c->frag_timeout_ns;
+    }
     /* RFC 1858 3: 16 bytes have TCP's flags; hosts take any first fragment, 8 is the least */
     c->frag.min_tcp = c->frag_min >= 0 ? (uint32_t)c->frag_min : c->mon.conn.strict ? 16 : 8;
     c->frag.strict = c->mon.conn.strict;

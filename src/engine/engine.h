@@ -26,7 +26,8 @@ struct engine_conf {
     struct mtcp_conf pub; /* what mtcp_getconf shows */
     struct mon_conf mon;
     struct defrag_conf frag;
-    int frag_min; /* -1: by strictness (frag.min_tcp has what holds) */
+    uint64_t frag_timeout_ns; /* as configured; frag has what holds */
+    int frag_min;             /* -1: by strictness (frag.min_tcp has what holds) */
     struct engine_dev dev[ENGINE_DEVS];
     int ndev;
     char *out;     /* output device, or NULL */
@@ -84,6 +85,8 @@ void worker_init(struct worker *w, struct mon *m);
 void worker_burst(struct worker *w, struct pktbuf *const *pb, int n);
 /* worker_key: the key of a segment, its hash and end, at place i of the burst. */
 void worker_key(struct worker *w, struct seg *s, int i);
+/* worker_epoch: the end of a batch at this time: mon_epoch, and unfinished datagrams grow old. */
+void worker_epoch(struct worker *w, uint64_t now);
 /* worker_end: the input has ended: unfinished datagrams are given up. */
 void worker_end(struct worker *w);
 void worker_fini(struct worker *w);

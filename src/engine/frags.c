@@ -86,6 +86,8 @@ static void count_lost(uint64_t *reasons, const struct frag_note *note)
     reasons[REASON_FRAG_LIMIT] += note->limit;
     reasons[REASON_FRAG_OVERLAP] += note->overlap;
     reasons[REASON_IP_FRAGMENT] += note->other;
+    reasons[REASON_FRAG_ECN] += note->ecn;
+    reasons[REASON_FRAG_CHANGED] += note->changed;
 }
 
 void frags_tell(struct worker *w, struct seg *s)
@@ -172,7 +174,8 @@ bool frags_whole(struct worker *w, const struct seg *of, struct datagram *g, int
         return true;
     policy = policy_of(w, s, i);
     if (g->world == (policy == OVERLAP_LINUX ? FW_KEEP : FW_DISCARD)) {
-        w->m->env.reasons[REASON_FRAG_OVERLAP] += g->world == FW_KEEP ? g->pb.nfrags : 0;
+        w->m->env.reasons[g->ecn_mixed ? REASON_FRAG_ECN : REASON_FRAG_OVERLAP] +=
+            g->world == FW_KEEP ? g->pb.nfrags : 0;
         return false;
     }
     return policy == OVERLAP_FIRST || whole_decode(w, g, policy);

@@ -228,7 +228,7 @@ static void push_group(struct ctx *c, struct mtcp_frame *v, int n)
     mon_clock(c->m, p->pb[0].clock_ns);
     worker_burst(&c->w, pp, n);
     c->w.at = n;
-    mon_epoch(c->m, p->clock);
+    worker_epoch(&c->w, p->clock);
     for (int i = 0; i < n; i++)
         answer(c, &v[i], pp[i]);
     egress_burst(engine.out, engine.conf.mon.forward, pp, n, &c->eg, 1);
@@ -275,7 +275,7 @@ int mtcp_tick(mctx_t mctx, uint64_t ns)
     if (ns > c->push->clock)
         c->push->clock = ns;
     mon_clock(c->m, c->push->clock);
-    mon_epoch(c->m, c->push->clock);
+    worker_epoch(&c->w, c->push->clock);
     egress_burst(engine.out, engine.conf.mon.forward, NULL, 0, &c->eg, 1);
     return 0;
 }

@@ -41,10 +41,11 @@ struct block {
     uint8_t *arena;
     size_t cap, used;
     int n;
-    struct frag_room froom; /* its fragments' notes and whole datagrams */
-    uint32_t unfinished;    /* with `last`: fragments of datagrams that were never completed */
-    bool last;              /* the input ends with it */
-    int left;               /* contexts that still work on it; under replay.lock */
+    struct frag_room froom;         /* its fragments' notes and whole datagrams */
+    uint32_t expired[BLOCK_FRAMES]; /* by epoch: fragments whose time was up at its end */
+    uint32_t unfinished; /* with `last`: fragments of datagrams that were never completed */
+    bool last;           /* the input ends with it */
+    int left;            /* contexts that still work on it; under replay.lock */
     struct egress eg[MON_CONTEXTS];
 };
 
@@ -290,7 +291,7 @@ static void *run_alone(void *arg)
         c->w.at = n;
         in_epoch += n;
         if (in_epoch == e->conf.epoch) {
-            mon_epoch(c->m, r->clock);
+            worker_epoch(&c->w, r->clock);
             in_epoch = 0;
         } else {
             mon_burst(c->m);
@@ -302,7 +303,7 @@ static void *run_alone(void *arg)
     if (n < 0 && errno != ENODATA)
         broken(e);
     if (in_epoch && !__atomic_load_n(&c->stop, __ATOMIC_RELAXED))
-        mon_epoch(c->m, r->clock);
+        worker_epoch(&c->w, r->clock);
     finish(c);
     write_out(e, pb, 0, &c->eg, 1);
     close_output(e);
@@ -334,6 +335,12 @@ static int block_room(struct block *b, size_t need)
     return 0;
 }
 
+/* end_epoch: with the block's last frame, the mark at which all contexts are told that it is over. */
+static void end_epoch(struct replay *r, struct block *b)
+{
+    b->expired[(b->n - 1) / engine.conf.epoch] = defrag_expire(&r->frags, r->clock);
+}
+
 static int block_add(struct replay *r, struct block *b, const struct pktbuf *from)
 {
     struct pktbuf *to = &b->pb[b->n];
@@ -354,6 +361,8 @@ static int block_add(struct replay *r, struct block *b, const struct pktbuf *fro
     b->core[b->n] = (uint8_t)frags_core(&s, r->cores);
     b->second[b->n] = frags_second(&s, r->cores, &b->froom, &core);
     b->second_core[b->n++] = (uint8_t)core;
+    if (b->n % engine.conf.epoch == 0)
+        end_epoch(r, b);
     return 0;
 }
 
@@ -464,6 +473,8 @@ static void *run_feeder(void *arg)
 
         empty(e, b);
         more = fill(e, b);
+        if (b->n % e->conf.epoch)
+            end_epoch(r, b);
         b->last = !more;
         if (!more)
             b->unfinished = defrag_end(&r->frags);
@@ -503,6 +514,8 @@ static void work_epoch(struct ctx *c, struct block *b, int me, int from, int to)
         }
     }
     c->w.at = to - 1; /* what is made now leaves before the next epoch's first frame */
+    if (me == 0)
+        c->m->env.reasons[REASON_FRAG_TIMEOUT] += b->expired[from / engine.conf.epoch];
     mon_epoch(c->m, b->pb[to - 1].clock_ns);
 }
 

@@ -68,6 +68,13 @@ void worker_init(struct worker *w, struct mon *m)
     defrag_init(&w->frags, &engine.conf.frag, engine.conf.mon.secret);
 }
 
+void worker_epoch(struct worker *w, uint64_t now)
+{
+    if (unlikely(w->frags.entry.used))
+        w->m->env.reasons[REASON_FRAG_TIMEOUT] += defrag_expire(&w->frags, now);
+    mon_epoch(w->m, now);
+}
+
 void worker_end(struct worker *w)
 {
     w->m->env.reasons[REASON_FRAG_TIMEOUT] += defrag_end(&w->frags);

@@ -5,16 +5,16 @@
  * Runs, as Linux has them (inet_frag_queue_insert): a piece that goes on where the highest one ended
  * prolongs its run, any other begins one. A fragment that lies within one run is a repetition and
  * ignored, any other overlap throws the datagram away.
+ *
+ * ECN (RFC 3168 5.3). Linux throws a whole datagram away some of whose fragments say "not ECN-capable"
+ * and some do not (ip_frag_ecn_table); the BSDs refuse a fragment that has met congestion where the
+ * first was not capable, and one that is not where the first was (ip_reass).
  */
 #include "wire/defrag.h"
 
 #include <string.h>
 
-#include "base/hash.h"
 #include "wire/fragtab.h"
-#include "wire/layers.h"
-
-enum { TCP_HEADER = 20, MAX_EXTENSIONS = 8 };
 
 enum kind {
     FRESH,  /* overlaps nothing */
@@ -59,7 +59,7 @@ static enum kind classify(struct defrag *d, struct frag_entry *e, struct frag *f
         return ENDS;
     if (frag_units(d, e, f, false) == units_of(f->len))
         return FRESH;
-    for (uint32_t i = e->first; i && !e->overlap; i = frag_piece_at(d, i)->next) {
+    for (uint32_t i = e->first; i && !e->overlap && !e->dead; i = frag_piece_at(d, i)->next) {
         const struct frag_block *q = frag_piece_at(d, i);
 
         if (q->off == f->off && q->len == f->len && !frag_differs(d, i, f, 0, UINT32_MAX))
@@ -75,11 +75,42 @@ static bool rewrites(const struct defrag *d, const struct frag_entry *e, const s
 
     if (e->key.v6 && e->head == 0 && f->off > 0)
         return false; /* not known where it is */
-    for (uint32_t i = e->first; i; i = frag_piece_at(d, i)->next)
-        if (frag_differs(d, i, f, from, from + TCP_HEADER))
+    for (uint32_t i = e->first; i && !e->dead; i = frag_piece_at(d, i)->next)
+        if (frag_differs(d, i, f, from, from + FRAG_TCP_HEADER))
             return true;
     return false;
 }
+
+/* note_change: does it bring other bytes for some that are held? Told, whatever becomes of it. */
+static void note_change(const struct defrag *d, struct frag_entry *e, const struct frag *f)
+{
+    for (uint32_t i = e->first; i && !e->dead; i = frag_piece_at(d, i)->next)
+        if (frag_compare(d, i, f, &e->diff))
+            f->note->changed = true;
+}
+
+/* ---- ECN, as bits by value of the field: 0 not capable, 3 has met congestion ---- */
+
+static uint8_t ecn_bit(const struct frag *f)
+{
+    return (uint8_t)(1 << (f->s->tos & 3));
+}
+
+/* ecn_mixed: some capable, some not. */
+static bool ecn_mixed(const struct frag_entry *e)
+{
+    return (e->ecn & 1) && e->ecn != 1;
+}
+
+/* ecn_refused: by the BSDs. */
+static bool ecn_refused(const struct frag_entry *e, const struct frag *f)
+{
+    uint8_t bit = ecn_bit(f);
+
+    return (bit == 8 && (e->ecn & 1)) || (bit == 1 && e->ecn && !(e->ecn & 1));
+}
+
+/* ---- pieces ---- */
 
 static void count(struct frag_entry *e, const struct frag *f)
 {
@@ -91,7 +122,7 @@ static bool keep_head(struct defrag *d, struct frag_entry *e, struct frag *f)
 {
     const struct seg *s = f->s;
 
-    if (f->off > 0 || e->head || f->data != s->pb->data + s->l4_off) /* or it is a copy */
+    if (f->off > 0 || e->head || e->dead || f->data != s->pb->data + s->l4_off) /* or a copy */
         return true;
     e->head = frag_put(d, f, s->pb->data, s->l4_off);
     e->head_l3 = s->l3_off;
@@ -111,11 +142,13 @@ static bool store(struct defrag *d, struct frag_entry *e, struct frag *f)
     if (e->npieces >= d->conf.pieces)
         return false;
     fresh = frag_units(d, e, f, true);
-    i = fresh == UINT32_MAX || !keep_head(d, e, f) ? 0 : frag_put(d, f, f->data, f->len);
+    i = fresh == UINT32_MAX || !keep_head(d, e, f) ? 0
+                                                   : frag_put(d, f, f->data, e->dead ? 0 : f->len);
     if (i == 0)
         return false;
     q = frag_piece_at(d, i);
     q->off = f->off;
+    q->len = f->len;
     e->runs += e->first == 0 || f->off != e->top;
     q->run = e->first && f->off == e->top ? e->top_run : e->runs;
     *(e->last ? &frag_piece_at(d, e->last)->next : &e->first) = i;
@@ -129,6 +162,7 @@ static bool store(struct defrag *d, struct frag_entry *e, struct frag *f)
     e->overlap |= fresh != units_of(f->len);
     e->units += fresh;
     e->npieces++;
+    e->ecn |= ecn_bit(f);
     count(e, f);
     return true;
 }
@@ -173,6 +207,7 @@ static struct datagram *make_datagram(struct defrag *d, const struct frag_entry 
                           .l3_off = e->head_l3,
                           .link_len_off = e->head_link_len,
                           .v6 = e->key.v6,
+                          .ce = e->ecn & 8,
                           .ip_len = e->head_ip_len};
     const struct pktbuf *of = f->s->pb;
 
@@ -183,6 +218,8 @@ static struct datagram *make_datagram(struct defrag *d, const struct frag_entry 
         return NULL;
     g->world = e->world;
     g->overlap = e->overlap;
+    g->ecn_mixed = ecn_mixed(e);
+    g->diff = e->diff;
     g->pb.flags = PB_DATAGRAM;
     g->pb.nfrags = e->nfrags;
     g->pb.frag_bytes = e->bytes;
@@ -202,6 +239,18 @@ static void complete(struct defrag *d, uint32_t i, struct frag *f)
 
     if (e->end == NO_END || e->units != units_of(e->end))
         return;
+    if (e->dead) {
+        frag_drop(d, i);
+        return;
+    }
+    if (ecn_mixed(e) && (e->world == FW_DISCARD || e->key.v6)) {
+        f->note->reason = REASON_FRAG_ECN;
+        e->nfrags--; /* this one is refused */
+        frag_give_up(d, i, &f->note->ecn);
+        return;
+    }
+    if (ecn_mixed(e))
+        e->world = FW_KEEP; /* the others have thrown it away now */
     g = make_datagram(d, e, f);
     if (g) {
         f->note->dg[e->world == FW_DISCARD] = g;
@@ -211,7 +260,7 @@ static void complete(struct defrag *d, uint32_t i, struct frag *f)
             f->note->reason = REASON_FRAG_LEN;
             e->nfrags--; /* this one is refused */
         }
-        frag_abandon(d, i, f, REASON_FRAG_LEN, &f->note->limit);
+        frag_abandon(d, i, f->now, REASON_FRAG_LEN, &f->note->limit);
     }
 }
 
@@ -220,11 +269,13 @@ static void complete(struct defrag *d, uint32_t i, struct frag *f)
 /* no_room: the datagram itself has to go. */
 static void no_room(struct defrag *d, uint32_t i, struct frag *f)
 {
-    if (frag_entry_at(d, i)->world != FW_DISCARD) {
+    const struct frag_entry *e = frag_entry_at(d, i);
+
+    if (e->world != FW_DISCARD && !e->dead) {
         f->note->reason = REASON_FRAG_LIMIT;
         f->note->evicted[f->key.v6]++;
     }
-    frag_abandon(d, i, f, REASON_FRAG_LIMIT, &f->note->limit);
+    frag_abandon(d, i, f->now, REASON_FRAG_LIMIT, &f->note->limit);
 }
 
 static void store_in(struct defrag *d, uint32_t i, struct frag *f)
@@ -247,8 +298,10 @@ static bool copy_head(struct defrag *d, uint32_t from, uint32_t to, struct frag 
     b->head_link_len = a->head_link_len;
     b->head_linktype = a->head_linktype;
     b->head_ip_len = a->head_ip_len;
-    b->nfrags = a->nfrags + 1; /* the one at hand, a repetition there */
-    b->bytes = a->bytes + f->s->ip_len;
+    b->nfrags = a->nfrags;
+    b->bytes = a->bytes;
+    b->ecn = a->ecn;
+    b->diff = a->diff;
     if (a->head == 0)
         return true;
     p = frag_room_get(f->room, frag_piece_at(d, a->head)->len);
@@ -280,17 +333,24 @@ static bool copy_pieces(struct defrag *d, uint32_t from, uint32_t to, struct fra
     return true;
 }
 
-/* copy_entry: the same for the world that throws away. Nothing, where there is no room. */
-static void copy_entry(struct defrag *d, uint32_t from, struct frag *f)
+/*
+ * part: the worlds part: `from` is for those that go on, a copy for the one that throws away.
+ * => the copy; 0: there is no room for one.
+ */
+static uint32_t part(struct defrag *d, uint32_t from, struct frag *f)
 {
-    uint32_t to = frag_create(d, f, FW_DISCARD, frag_entry_at(d, from)->born);
+    uint32_t to;
 
-    if (to == 0)
-        return;
+    d->pinned[0] = from;
+    to = frag_create(d, f, FW_DISCARD, frag_entry_at(d, from)->born);
     d->pinned[1] = to;
-    if (!copy_pieces(d, from, to, f) || !copy_head(d, from, to, f))
+    if (to && (!copy_pieces(d, from, to, f) || !copy_head(d, from, to, f))) {
         frag_drop(d, to);
+        to = 0;
+    }
     d->pinned[1] = 0;
+    frag_entry_at(d, from)->world = FW_KEEP;
+    return to;
 }
 
 /* keep_on: a host that goes on: every overlap is stored, its bytes chosen at the end. */
@@ -302,6 +362,8 @@ static void keep_on(struct defrag *d, uint32_t i, enum kind k, struct frag *f)
         count(e, f);
     else if (k == ENDS)
         f->note->reason = REASON_FRAG_LEN;
+    else if (ecn_refused(e, f))
+        f->note->reason = REASON_FRAG_ECN;
     else if (k != FRESH && rewrites(d, e, f))
         f->note->reason = REASON_FRAG_HEADER;
     else
@@ -314,11 +376,15 @@ static void discard(struct defrag *d, uint32_t i, enum kind k, struct frag *f)
     struct frag_entry *e = frag_entry_at(d, i);
 
     if (k == SAME || k == IN_RUN) {
-        if (rewrites(d, e, f))
+        if (!f->dead && rewrites(d, e, f))
             f->note->reason = REASON_FRAG_HEADER;
-        else
+        else if (!f->dead)
             count(e, f);
     } else if (k == FRESH) {
+        if (f->dead) {
+            f->note->other += e->dead ? 0 : e->nfrags;
+            frag_kill(d, e);
+        }
         store_in(d, i, f);
     } else {
         f->note->reason = k == ENDS ? REASON_FRAG_LEN : REASON_FRAG_OVERLAP;
@@ -326,35 +392,42 @@ static void discard(struct defrag *d, uint32_t i, enum kind k, struct frag *f)
     }
 }
 
+static void linux_alone(struct defrag *d, struct frag *f, enum reason why);
+
 /* in_both: nothing has overlapped yet. The first to do so parts the worlds. */
-static void in_both(struct defrag *d, uint32_t i, struct frag *f)
+static void in_both(struct defrag *d, uint32_t i, enum kind k, struct frag *f)
 {
     struct frag_entry *e = frag_entry_at(d, i);
-    enum kind k = classify(d, e, f);
 
     if (f->key.v6) {
         discard(d, i, k, f);
-        return;
-    }
-    if (k == IN_RUN && rewrites(d, e, f)) {
+    } else if (k == IN_RUN && rewrites(d, e, f)) {
         f->note->reason = REASON_FRAG_HEADER; /* nobody takes it */
-        return;
+    } else if (k == FRESH && ecn_refused(e, f)) {
+        f->effect = FE_TAKEN;
+        linux_alone(d, f, REASON_FRAG_ECN);
+    } else {
+        if (k == IN_RUN) {
+            uint32_t to = part(d, i, f);
+
+            if (to)
+                count(frag_entry_at(d, to), f);
+        }
+        if (k != FRESH && k != SAME)
+            e->world = FW_KEEP;
+        keep_on(d, i, k, f);
     }
-    if (k == IN_RUN)
-        copy_entry(d, i, f);
-    if (k != FRESH && k != SAME)
-        e->world = FW_KEEP;
-    keep_on(d, i, k, f);
 }
 
 /* in_one: of two worlds, or the beginning of a datagram. */
 static void in_one(struct defrag *d, struct frag *f, enum frag_world world)
 {
     uint32_t i = frag_find(d, f, world);
+    enum kind k;
 
-    if (i && f->now - frag_entry_at(d, i)->born >= d->conf.timeout_ns) {
+    if (i && f->now - frag_entry_at(d, i)->born >= frag_time(d, &f->key)) {
         /* a copy is as old as what it was made of */
-        frag_abandon(d, i, f, REASON_FRAG_TIMEOUT, &f->note->timeout);
+        frag_abandon(d, i, f->now, REASON_FRAG_TIMEOUT, &f->note->timeout);
         i = 0;
     }
     if (i == 0)
@@ -366,19 +439,45 @@ static void in_one(struct defrag *d, struct frag *f, enum frag_world world)
         return;
     }
     d->pinned[0] = i;
+    k = classify(d, frag_entry_at(d, i), f);
+    if (k != FRESH)
+        note_change(d, frag_entry_at(d, i), f);
     if (world == FW_BOTH)
-        in_both(d, i, f);
+        in_both(d, i, k, f);
     else if (world == FW_KEEP)
-        keep_on(d, i, classify(d, frag_entry_at(d, i), f), f);
+        keep_on(d, i, k, f);
     else
-        discard(d, i, classify(d, frag_entry_at(d, i), f), f);
+        discard(d, i, k, f);
     d->pinned[0] = 0;
+}
+
+/* linux_alone: others refuse it, for this reason. */
+static void linux_alone(struct defrag *d, struct frag *f, enum reason why)
+{
+    uint32_t i = frag_find(d, f, FW_BOTH), none = 0;
+
+    if (f->effect == FE_KILLS && f->key.v6) {
+        if (i)
+            frag_give_up(d, i, &f->note->overlap);
+    } else if (f->effect == FE_KILLS) {
+        if (i)
+            frag_entry_at(d, i)->world = FW_KEEP;
+        else if ((i = frag_find(d, f, FW_DISCARD)) != 0)
+            frag_give_up(d, i, &none);
+    } else if (f->effect == FE_TAKEN) {
+        if (i == 0 || part(d, i, f))
+            in_one(d, f, FW_DISCARD);
+    }
+    d->pinned[0] = 0;
+    f->note->reason = (uint8_t)why;
 }
 
 static void take(struct defrag *d, struct frag *f)
 {
+    uint32_t both = frag_find(d, f, FW_BOTH);
     uint8_t reason;
 
+    f->dead |= both && frag_entry_at(d, both)->dead;
     if (frag_find(d, f, FW_BOTH) || (!frag_find(d, f, FW_KEEP) && !frag_find(d, f, FW_DISCARD))) {
         in_one(d, f, FW_BOTH);
         return;
@@ -387,113 +486,6 @@ static void take(struct defrag *d, struct frag *f)
     reason = f->note->reason;
     in_one(d, f, FW_DISCARD);
     f->note->reason = reason;
-}
-
-/*
- * not_ours: IPv6: a first fragment of another protocol; only it says which (RFC 8200 4.5). Its other
- * fragments are not kept; the entry waits for their end.
- */
-static void not_ours(struct defrag *d, uint32_t i, struct frag *f)
-{
-    struct frag_entry *e;
-
-    f->note->reason = REASON_IP_FRAGMENT;
-    if (i == 0)
-        i = frag_create(d, f, FW_BOTH, f->now);
-    if (i == 0)
-        return;
-    e = frag_entry_at(d, i);
-    if (!e->dead) {
-        f->note->other += e->nfrags;
-        frag_free_bytes(d, e);
-        e->dead = true;
-    }
-    e->units += units_of(f->len);
-    if (!f->more)
-        e->end = f->off + f->len;
-    if (e->end != NO_END && e->units >= units_of(e->end))
-        frag_drop(d, i);
-}
-
-/* ---- what a fragment says of itself ---- */
-
-static bool is_extension(uint8_t proto)
-{
-    return proto == 43 || proto == 51 || proto == 60 || proto == 135 || proto == 139 ||
-           proto == 140;
-}
-
-/*
- * find_tcp: IPv6: where TCP begins in a first fragment, behind extension headers.
- * => REASON_IP_FRAGMENT: there is none; REASON_FRAG_TINY: the headers do not end in it (RFC 7112).
- */
-static enum reason find_tcp(struct frag *f)
-{
-    uint8_t proto = f->s->l4proto;
-    uint32_t at = 0;
-
-    for (int i = 0; is_extension(proto) && i < MAX_EXTENSIONS; i++) {
-        const uint8_t *p = f->data + at;
-
-        if (at + FRAG_UNIT > f->len)
-            return REASON_FRAG_TINY;
-        at += proto == 51 ? (p[1] + 2u) * 4 : (p[1] + 1u) * 8;
-        if (at > f->len)
-            return REASON_FRAG_TINY;
-        proto = p[0];
-    }
-    f->tcp_at = at;
-    return proto == IPP_TCP ? REASON_NONE : REASON_IP_FRAGMENT;
-}
-
-static bool length_lies(const struct frag *f)
-{
-    const struct seg *s = f->s;
-    const uint8_t *ip = s->pb->data + s->l3_off;
-    uint32_t said = s->flags & SEG_IP6 ? load16(ip + 4) + 40u : load16(ip + 2);
-
-    return said != s->ip_len || f->len == 0 || (f->more && f->len % FRAG_UNIT) ||
-           f->off + f->len + (s->l4_off - s->l3_off - (f->key.v6 ? 48u : 0)) > FRAG_MAX_LEN;
-}
-
-/* examine: is it fit to be kept at all? */
-static enum reason examine(const struct defrag *d, struct frag *f)
-{
-    const struct seg *s = f->s;
-    bool tcp = s->l4proto == IPP_TCP;
-    enum reason why = REASON_NONE;
-
-    if (!f->key.v6 && !tcp)
-        return REASON_IP_FRAGMENT;
-    if (s->flags & SEG_IPCSUM_BAD)
-        return REASON_IP_CSUM;
-    if (s->flags & SEG_TRUNC)
-        return REASON_FRAG_CUT;
-    if (length_lies(f))
-        return REASON_FRAG_LEN;
-    if (f->off > 0)
-        return tcp && f->off < d->conf.min_tcp ? REASON_FRAG_HEADER : REASON_NONE;
-    if (f->key.v6)
-        why = find_tcp(f);
-    if (why == REASON_NONE && f->len - f->tcp_at < d->conf.min_tcp)
-        why = REASON_FRAG_TINY; /* RFC 1858 3 */
-    return why;
-}
-
-static void make_key(const struct defrag *d, struct frag *f)
-{
-    const struct seg *s = f->s;
-    uint32_t n = s->flags & SEG_IP6 ? 16 : 4;
-
-    memcpy(f->key.src, s->src.b, n);
-    memcpy(f->key.dst, s->dst.b, n);
-    f->key.id = s->frag_id;
-    f->key.realm = s->pb->realm;
-    for (int i = 0; i < s->nvlan && d->conf.vlan_in_key; i++)
-        f->key.vlan = f->key.vlan << 13 | (s->vlan[i] + 1u);
-    f->key.v6 = n == 16;
-    f->key.proto = f->key.v6 ? 0 : s->l4proto;
-    f->hash = (uint32_t)hash_bytes(&f->key, sizeof(f->key), d->secret);
 }
 
 struct frag_note *defrag_input(struct defrag *d, const struct seg *s, struct frag_room *room)
@@ -509,26 +501,26 @@ struct frag_note *defrag_input(struct defrag *d, const struct seg *s, struct fra
         .room = room,
     };
     enum reason why;
-    uint32_t i;
 
     if (f.note == NULL || (d->bucket == NULL && !frag_buckets(d)))
         return NULL;
-    make_key(d, &f);
+    frag_make_key(d, &f);
     f.note->key = f.key;
-    frag_expire(d, &f);
+    f.note->timeout = defrag_expire(d, f.now);
     why = defrag_buried(d, &f.key, f.now);
     if (unlikely(why != REASON_NONE)) {
         f.note->reason = (uint8_t)why;
         return f.note;
     }
-    why = examine(d, &f);
-    i = f.key.v6 ? frag_find(d, &f, FW_BOTH) : 0;
-    if (f.key.v6 && (why == REASON_IP_FRAGMENT || (i && frag_entry_at(d, i)->dead)))
-        not_ours(d, i, &f);
-    else if (why != REASON_NONE)
-        f.note->reason = (uint8_t)why;
-    else
+    why = frag_examine(d, &f);
+    /* IPv6: only a first fragment says which protocol it is (RFC 8200 4.5), and overlaps count */
+    f.dead = f.key.v6 && why == REASON_IP_FRAGMENT;
+    if (why == REASON_NONE || f.dead)
         take(d, &f);
+    else
+        linux_alone(d, &f, why);
+    if (f.dead)
+        f.note->reason = REASON_IP_FRAGMENT;
     return f.note;
 }
 
@@ -536,8 +528,9 @@ uint32_t defrag_end(struct defrag *d)
 {
     uint32_t lost = 0;
 
-    while (d->oldest)
-        frag_give_up(d, d->oldest, &lost);
+    for (int v6 = 0; v6 < 2; v6++)
+        while (d->oldest[v6])
+            frag_give_up(d, d->oldest[v6], &lost);
     frag_stones_clear(d);
     return lost;
 }

@@ -32,6 +32,12 @@ struct frag_piece {
     const uint8_t *data;
 };
 
+/* Copies of the same bytes that differ: all lie in [off, end). */
+struct frag_diff {
+    uint32_t off, end;
+    uint32_t n; /* how many, one that differs from two copies counted twice; 0: none */
+};
+
 /* A datagram that is complete. */
 struct datagram {
     struct pktbuf pb; /* its frame: first fragment's link and IP header, lengths set right */
@@ -39,6 +45,8 @@ struct datagram {
     uint32_t len;
     uint8_t world;            /* enum frag_world */
     bool overlap;             /* pieces overlap: defrag_assemble has a choice */
+    bool ecn_mixed;           /* with FW_KEEP: only for its ECN fields not FW_BOTH */
+    struct frag_diff diff;    /* fragments that came for it, taken or not, had other bytes */
     uint32_t npiece;          /* 0 without an overlap: the payload stands */
     struct frag_piece *piece; /* in order of arrival */
     void *scratch;            /* fragmerge.c's */
@@ -57,11 +65,12 @@ struct frag_key {
 /* What a fragment did. */
 struct frag_note {
     uint8_t reason; /* why it was not taken; REASON_NONE: it was */
+    bool changed;   /* it brought other bytes for some that are held */
     bool second;    /* not a fragment's own: one of its datagrams, for another context */
     bool dropped;   /* its datagram was, by who worked it off */
     struct frag_key key;
     /* fragments given up with it, by reason */
-    uint32_t timeout, limit, overlap, other;
+    uint32_t timeout, limit, overlap, other, ecn;
     uint32_t evicted[2];    /* datagrams given up for lack of room: IPv4, IPv6 */
     struct datagram *dg[2]; /* complete: for FW_BOTH or FW_KEEP; for FW_DISCARD; NULL: none */
 };
@@ -82,11 +91,11 @@ void frag_room_fini(struct frag_room *r);
 /* ---- the table ---- */
 
 struct defrag_conf {
-    uint32_t datagrams; /* unfinished at once */
-    uint32_t memory;    /* bytes for their pieces */
-    uint32_t pieces;    /* per datagram */
-    uint32_t min_tcp;   /* bytes of TCP that a first fragment must carry */
-    uint64_t timeout_ns;
+    uint32_t datagrams;               /* unfinished at once */
+    uint32_t memory;                  /* bytes for their pieces */
+    uint32_t pieces;                  /* per datagram */
+    uint32_t min_tcp;                 /* bytes of TCP that a first fragment must carry */
+    uint64_t timeout_ns, timeout6_ns; /* IPv4, IPv6 */
     bool vlan_in_key;
     bool strict; /* what was given up is not begun anew */
 };
@@ -100,8 +109,9 @@ struct defrag {
     uint32_t *graveyard; /* buckets of stones; NULL until the first */
     uint32_t stone_oldest, stone_newest;
     uint32_t mask;
-    uint32_t oldest, newest; /* by age */
-    uint32_t pinned[2];      /* being worked on: not to be given up for room */
+    uint32_t oldest[2], newest[2]; /* by age: IPv4, IPv6 */
+    uint64_t serial;
+    uint32_t pinned[2]; /* being worked on: not to be given up for room */
 };
 
 void defrag_init(struct defrag *d, const struct defrag_conf *c, uint64_t secret);
@@ -113,8 +123,19 @@ void defrag_fini(struct defrag *d);
  * => time is s->pb->clock_ns. Whatever was too old then is given up first.
  */
 struct frag_note *defrag_input(struct defrag *d, const struct seg *s, struct frag_room *room);
+/*
+ * defrag_expire: what is too old at this time is given up; in strict tracking what comes for it later
+ * is refused. => fragments.
+ */
+uint32_t defrag_expire(struct defrag *d, uint64_t now);
 /* defrag_end: the input has ended: all that is unfinished is given up. => fragments. */
 uint32_t defrag_end(struct defrag *d);
+
+/* datagram_of: the datagram whose frame this is. => NULL: it is none. */
+static inline const struct datagram *datagram_of(const struct pktbuf *pb)
+{
+    return pb->flags & PB_DATAGRAM ? (const struct datagram *)pb : NULL;
+}
 
 /*
  * defrag_assemble: fill in the payload by this policy, for a receiver whose bytes these are.
@@ -143,6 +164,7 @@ struct frag_head {
     uint32_t len; /* up to the fragment's payload */
     uint16_t l3_off, link_len_off;
     bool v6;
+    bool ce;         /* some fragment has met congestion: so has the datagram (RFC 3168 5.3) */
     uint32_t ip_len; /* of that fragment */
 };
 

@@ -135,6 +135,8 @@ bool frag_frame(struct datagram *g, const struct frag_head *h, uint32_t len, str
     p += -h->l3_off & 3; /* the IP header on a multiple of 4 */
     ip = p + h->l3_off;
     memcpy(p, h->data, keep);
+    if (h->ce)
+        ip[1] |= h->v6 ? 0x30 : 0x03;
     if (!(h->v6 ? ip6_header(ip, hlen, len, h->data[keep]) : ip4_header(ip, hlen, len)) ||
         !link_length(p, h, hlen + len))
         return false;

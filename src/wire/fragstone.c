@@ -4,7 +4,7 @@
  * key, so that the fragments still to come, or the last one sent again, do not complete it at its
  * receiver, which has the others.
  *
- * All stand for the same time, so they are kept in the order in which they were set. A look-up goes
+ * They are kept in the order in which they were set, whatever time they stand for. A look-up goes
  * by the time of its own packet: that of several contexts' output is behind that of the input.
  */
 #include <stdlib.h>
@@ -61,7 +61,7 @@ static uint32_t *bucket_of(const struct defrag *d, uint32_t hash)
 
 static bool stands(const struct defrag *d, const struct frag_stone *t, uint64_t now)
 {
-    return now < t->born || now - t->born < d->conf.timeout_ns;
+    return now < t->born || now - t->born < frag_time(d, &t->key);
 }
 
 static void remove_oldest(struct defrag *d)
@@ -104,7 +104,7 @@ void defrag_bury(struct defrag *d, const struct frag_key *key, enum reason why, 
     struct frag_stone *t;
     uint32_t i;
 
-    if (d->conf.timeout_ns == 0 || defrag_buried(d, key, now) != REASON_NONE)
+    if (frag_time(d, key) == 0 || defrag_buried(d, key, now) != REASON_NONE)
         return;
     if (d->graveyard == NULL)
         d->graveyard = calloc(buckets(d), sizeof(*d->graveyard));

@@ -66,7 +66,18 @@ static void free_chain(struct defrag *d, uint32_t i)
     }
 }
 
-void frag_free_bytes(struct defrag *d, struct frag_entry *e)
+void frag_kill(struct defrag *d, struct frag_entry *e)
+{
+    for (uint32_t i = e->first; i; i = frag_piece_at(d, i)->next) {
+        free_chain(d, frag_piece_at(d, i)->chain);
+        frag_piece_at(d, i)->chain = 0;
+    }
+    free_chain(d, e->head);
+    e->head = 0;
+    e->dead = true;
+}
+
+static void free_bytes(struct defrag *d, struct frag_entry *e)
 {
     for (uint32_t i = e->first, next; i; i = next) {
         next = frag_piece_at(d, i)->next;
@@ -89,13 +100,13 @@ static void unlink_entry(struct defrag *d, uint32_t i)
     while (*at != i)
         at = &frag_entry_at(d, *at)->hnext;
     *at = e->hnext;
-    *(e->older ? &frag_entry_at(d, e->older)->newer : &d->oldest) = e->newer;
-    *(e->newer ? &frag_entry_at(d, e->newer)->older : &d->newest) = e->older;
+    *(e->older ? &frag_entry_at(d, e->older)->newer : &d->oldest[e->key.v6]) = e->newer;
+    *(e->newer ? &frag_entry_at(d, e->newer)->older : &d->newest[e->key.v6]) = e->older;
 }
 
 void frag_drop(struct defrag *d, uint32_t i)
 {
-    frag_free_bytes(d, frag_entry_at(d, i));
+    free_bytes(d, frag_entry_at(d, i));
     unlink_entry(d, i);
     pool_free(&d->entry, i);
 }
@@ -109,8 +120,7 @@ void frag_give_up(struct defrag *d, uint32_t i, uint32_t *lost)
     frag_drop(d, i);
 }
 
-void frag_abandon(struct defrag *d, uint32_t i, const struct frag *f, enum reason why,
-                  uint32_t *lost)
+void frag_abandon(struct defrag *d, uint32_t i, uint64_t now, enum reason why, uint32_t *lost)
 {
     const struct frag_entry *e = frag_entry_at(d, i);
     struct frag_key key = e->key;
@@ -118,27 +128,51 @@ void frag_abandon(struct defrag *d, uint32_t i, const struct frag *f, enum reaso
 
     frag_give_up(d, i, lost);
     if (counts && d->conf.strict)
-        defrag_bury(d, &key, why, f->now);
+        defrag_bury(d, &key, why, now);
 }
 
-void frag_expire(struct defrag *d, struct frag *f)
+uint32_t defrag_expire(struct defrag *d, uint64_t now)
 {
-    while (d->oldest && f->now - frag_entry_at(d, d->oldest)->born >= d->conf.timeout_ns)
-        frag_abandon(d, d->oldest, f, REASON_FRAG_TIMEOUT, &f->note->timeout);
+    uint32_t lost = 0;
+
+    for (int v6 = 0; v6 < 2; v6++)
+        for (uint32_t i; (i = d->oldest[v6]) != 0;) {
+            const struct frag_entry *e = frag_entry_at(d, i);
+
+            if (now - e->born < frag_time(d, &e->key))
+                break;
+            frag_abandon(d, i, now, REASON_FRAG_TIMEOUT, &lost);
+        }
+    return lost;
+}
+
+/* oldest: => 0: only those being worked on are left. */
+static uint32_t oldest(const struct defrag *d)
+{
+    uint32_t found[2];
+
+    for (int v6 = 0; v6 < 2; v6++) {
+        uint32_t i = d->oldest[v6];
+
+        while (i && (i == d->pinned[0] || i == d->pinned[1]))
+            i = frag_entry_at(d, i)->newer;
+        found[v6] = i;
+    }
+    if (found[0] && found[1])
+        return found[frag_entry_at(d, found[1])->serial < frag_entry_at(d, found[0])->serial];
+    return found[0] ? found[0] : found[1];
 }
 
 /* make_room: the oldest goes. => false: only those being worked on are left. */
 static bool make_room(struct defrag *d, struct frag *f)
 {
-    uint32_t i = d->oldest;
+    uint32_t i = oldest(d);
 
-    while (i && (i == d->pinned[0] || i == d->pinned[1]))
-        i = frag_entry_at(d, i)->newer;
     if (i == 0)
         return false;
     if (!frag_entry_at(d, i)->dead && frag_entry_at(d, i)->world != FW_DISCARD)
         f->note->evicted[frag_entry_at(d, i)->key.v6]++;
-    frag_abandon(d, i, f, REASON_FRAG_LIMIT, &f->note->limit);
+    frag_abandon(d, i, f->now, REASON_FRAG_LIMIT, &f->note->limit);
     return true;
 }
 
@@ -168,9 +202,10 @@ uint32_t frag_create(struct defrag *d, struct frag *f, enum frag_world world, ui
     e->end = NO_END;
     e->hnext = d->bucket[f->hash & d->mask];
     d->bucket[f->hash & d->mask] = i;
-    e->older = d->newest;
-    *(d->newest ? &frag_entry_at(d, d->newest)->newer : &d->oldest) = i;
-    d->newest = i;
+    e->serial = ++d->serial;
+    e->older = d->newest[e->key.v6];
+    *(e->older ? &frag_entry_at(d, e->older)->newer : &d->oldest[e->key.v6]) = i;
+    d->newest[e->key.v6] = i;
     return i;
 }
 
@@ -248,6 +283,28 @@ bool frag_differs(const struct defrag *d, uint32_t i, const struct frag *f, uint
         at += n;
     }
     return false;
+}
+
+bool frag_compare(const struct defrag *d, uint32_t i, const struct frag *f, struct frag_diff *diff)
+{
+    const struct frag_block *q = frag_piece_at(d, i);
+    uint32_t at = q->off, end = q->off + q->len, block = i, was = diff->n,
+             hi = f->off + f->len < end ? f->off + f->len : end;
+
+    for (bool first = true; at < hi; first = false) {
+        const uint8_t *p;
+        uint32_t n = stretch(d, &block, &p, first), x = at > f->off ? at : f->off;
+
+        for (; x < at + n && x < hi; x++) {
+            if (p[x - at] == f->data[x - f->off])
+                continue;
+            diff->off = diff->n == 0 || x < diff->off ? x : diff->off;
+            diff->end = x + 1 > diff->end ? x + 1 : diff->end;
+            diff->n++;
+        }
+        at += n;
+    }
+    return diff->n > was;
 }
 
 /* ---- what was seen ---- */

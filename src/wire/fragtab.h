@@ -11,9 +11,9 @@
 
 #include "wire/defrag.h"
 
-enum { FRAG_BLOCK = 256, FRAG_UNIT = 8, FRAG_MAX_LEN = 65535 };
+enum { FRAG_BLOCK = 256, FRAG_UNIT = 8, FRAG_MAX_LEN = 65535, FRAG_TCP_HEADER = 20 };
 enum { FRAG_MAP_UNITS = FRAG_BLOCK * 8 };
-enum { FRAG_MAPS = (FRAG_MAX_LEN + 1) / FRAG_UNIT / FRAG_MAP_UNITS };
+enum { FRAG_MAPS = 2 * (FRAG_MAX_LEN + 1) / FRAG_UNIT / FRAG_MAP_UNITS }; /* Linux keeps more */
 #define NO_END UINT32_MAX
 
 /* First block of a chain; others are a link and bytes. */
@@ -32,7 +32,7 @@ struct frag_more {
 struct frag_entry {
     struct frag_key key;
     uint32_t hash, hnext, older, newer;
-    uint64_t born;
+    uint64_t born, serial;
     uint32_t first, last;    /* pieces in order of arrival */
     uint32_t head;           /* the first fragment up to its payload, as a piece */
     uint32_t map[FRAG_MAPS]; /* units seen; 0: none there */
@@ -44,8 +44,17 @@ struct frag_entry {
     uint16_t head_l3, head_link_len, head_linktype;
     uint16_t tcp_at; /* where its TCP header begins, once there is a head */
     uint8_t world;   /* enum frag_world */
+    uint8_t ecn;     /* bit n: a piece with ECN field n */
     bool overlap;
-    bool dead; /* another protocol than TCP: only its end is waited for */
+    bool dead;             /* another protocol than TCP: only places and lengths are kept */
+    struct frag_diff diff; /* copies of the same bytes */
+};
+
+/* What a fragment does to FW_DISCARD though others refuse it. */
+enum frag_effect {
+    FE_NONE,
+    FE_KILLS, /* what has come for its datagram is thrown away */
+    FE_TAKEN, /* it is taken */
 };
 
 /* The fragment at hand. */
@@ -56,7 +65,8 @@ struct frag {
     uint64_t now;
     const uint8_t *data;
     uint32_t off, len, tcp_at;
-    bool more;
+    bool more, dead;
+    uint8_t effect; /* enum frag_effect */
     struct frag_note *note;
     struct frag_room *room;
 };
@@ -83,28 +93,35 @@ void frag_stones_init(struct defrag *d);
 void frag_stones_fini(struct defrag *d);
 void frag_stones_clear(struct defrag *d);
 /* frag_abandon: frag_give_up, and in strict tracking a stone. */
-void frag_abandon(struct defrag *d, uint32_t i, const struct frag *f, enum reason why,
-                  uint32_t *lost);
+void frag_abandon(struct defrag *d, uint32_t i, uint64_t now, enum reason why, uint32_t *lost);
+/* frag_make_key, frag_examine: fragcheck.c: => why it is refused; f->effect, and f->len cut by it. */
+void frag_make_key(const struct defrag *d, struct frag *f);
+enum reason frag_examine(const struct defrag *d, struct frag *f);
+/* frag_time: how long a datagram of this key waits. */
+static inline uint64_t frag_time(const struct defrag *d, const struct frag_key *key)
+{
+    return key->v6 ? d->conf.timeout6_ns : d->conf.timeout_ns;
+}
 /* frag_find: the entry of this fragment's key in one world. => 0: none. */
 uint32_t frag_find(const struct defrag *d, const struct frag *f, enum frag_world world);
 /* frag_create: an entry of this fragment's key, the newest. => 0: no room. */
 uint32_t frag_create(struct defrag *d, struct frag *f, enum frag_world world, uint64_t born);
-/* frag_drop: it goes. frag_free_bytes: only what it holds. */
+/* frag_drop: it goes. frag_kill: it is dead: only the bytes go. */
 void frag_drop(struct defrag *d, uint32_t i);
-void frag_free_bytes(struct defrag *d, struct frag_entry *e);
+void frag_kill(struct defrag *d, struct frag_entry *e);
 /*
  * frag_give_up: drop it, and count its fragments at *lost. Those of FW_DISCARD are counted with
  * their other datagram.
  */
 void frag_give_up(struct defrag *d, uint32_t i, uint32_t *lost);
-/* frag_expire: all that is too old now is given up. */
-void frag_expire(struct defrag *d, struct frag *f);
 /* frag_put: a copy of len bytes as a chain. => 0: no room. frag_get: all its bytes, to `to`. */
 uint32_t frag_put(struct defrag *d, struct frag *f, const uint8_t *p, uint32_t len);
 void frag_get(const struct defrag *d, uint32_t i, uint8_t *to);
 /* frag_differs: in [lo, hi) of the datagram, has the piece other bytes than the fragment? */
 bool frag_differs(const struct defrag *d, uint32_t i, const struct frag *f, uint32_t lo,
                   uint32_t hi);
+/* frag_compare: what differs between the piece and the fragment is added to *diff. => does any? */
+bool frag_compare(const struct defrag *d, uint32_t i, const struct frag *f, struct frag_diff *diff);
 /* frag_units: => how many units of the fragment are new, noted if `set`; UINT32_MAX: no room. */
 uint32_t frag_units(struct defrag *d, struct frag_entry *e, struct frag *f, bool set);
 

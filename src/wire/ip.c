@@ -161,6 +161,8 @@ static bool is_extension(uint8_t proto)
 
 static enum reason ip6_extensions(struct seg *s, struct cursor *c)
 {
+    bool atomic = false;
+
     s->l4_off = (uint16_t)c->off;
     for (uint32_t i = 0; is_extension(s->l4proto); i++) {
         enum reason r = REASON_NONE;
@@ -169,10 +171,14 @@ static enum reason ip6_extensions(struct seg *s, struct cursor *c)
             return REASON_IP6_EXT_BAD;
         if (i > 0 && s->l4proto == IPP_HOPOPTS) /* RFC 8200 4.1: first, or the host refuses it */
             return REASON_IP6_EXT_BAD;
-        if (s->l4proto == IPP_FRAGMENT)
+        if (s->l4proto == IPP_FRAGMENT && atomic) /* Linux: IP6SKB_FRAGMENTED, refused */
+            return REASON_IP6_EXT_BAD;
+        if (s->l4proto == IPP_FRAGMENT) {
             r = take_fragment(s, c);
-        else if (!(s->l4proto == IPP_AH ? take_auth(s, c) : take_extension(s, c)))
+            atomic = true;
+        } else if (!(s->l4proto == IPP_AH ? take_auth(s, c) : take_extension(s, c))) {
             r = REASON_IP6_EXT_TRUNCATED;
+        }
         if (r != REASON_NONE)
             return r;
         s->l4_off = (uint16_t)c->off;

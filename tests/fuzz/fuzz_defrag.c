@@ -46,6 +46,7 @@ static void set_up(const uint8_t *h)
         .pieces = 2 + h[2] % 62,
         .min_tcp = h[3] % 61,
         .timeout_ns = UINT64_C(1000000) << (h[4] % 16),
+        .timeout6_ns = UINT64_C(1000000) << (h[4] / 16),
         .vlan_in_key = h[5] & 1,
     };
 
@@ -94,6 +95,9 @@ static struct pktbuf *make_frame(const uint8_t *r)
         break;
     case 7:
         f.link = FRAME_RAW;
+        break;
+    case 8:
+        f.tos = r[6] & 3; /* ECN */
         break;
     default:
         break;
@@ -173,7 +177,7 @@ static void input(const uint8_t *r)
         FUZZ_CHECK(note != NULL && note->reason < REASON_CNT, "no note");
         fz.in++;
         fz.refused += note->reason != REASON_NONE;
-        fz.lost += note->timeout + note->limit + note->overlap + note->other;
+        fz.lost += note->timeout + note->limit + note->overlap + note->other + note->ecn;
         for (int i = 0; i < 2; i++)
             if (note->dg[i]) {
                 FUZZ_CHECK((note->dg[i]->world == FW_DISCARD) == (i == 1), "%u",

@@ -32,6 +32,7 @@ struct bit { /* a fragment */
     uint32_t off, len;
     bool more;
     uint8_t data[LONGEST];
+    uint8_t ecn;
     int run;
 };
 
@@ -40,17 +41,19 @@ struct list {
     int n, nfrags, runs;
     struct bit v[MANY];
     bool on, overlap;
+    bool capable, incapable; /* pieces' ECN fields */
 };
 
 static struct {
     struct rng r;
     uint64_t seed, step;
     bool v6;
+    uint8_t marks;             /* usual ECN field of an episode */
     struct list keep, discard; /* equal as long as nothing has overlapped */
     bool parted;
     struct defrag d;
     struct frag_room room;
-    uint64_t whole[2], refused, choices;
+    uint64_t whole[2], refused, choices, mixed;
 } m;
 
 #define CHECK(what, ...)                                                                           \
@@ -173,6 +176,8 @@ static void add(struct list *l, const struct bit *b)
     l->n++;
     l->nfrags++;
     l->on = true;
+    l->capable |= b->ecn > 0;
+    l->incapable |= b->ecn == 0;
 }
 
 static void forget(struct list *l)
@@ -190,6 +195,8 @@ static int twin_keep(struct list *l, const struct bit *b)
         l->nfrags++;
         return REASON_NONE;
     }
+    if ((b->ecn == 3 && l->incapable) || (b->ecn == 0 && l->capable && !l->incapable))
+        return REASON_FRAG_ECN;
     if (overlaps(l, b) && header_differs(l, b))
         return REASON_FRAG_HEADER;
     add(l, b);
@@ -214,11 +221,29 @@ static int twin_discard(struct list *l, const struct bit *b)
     return REASON_NONE;
 }
 
-static int twin(const struct bit *b)
+/* twin_odd: a piece before the last whose length is not a multiple of 8: only Linux takes it, cut. */
+static int twin_odd(const struct bit *b)
+{
+    struct bit c = *b;
+
+    c.len -= c.len % 8;
+    m.parted = true;
+    if (c.len)
+        twin_discard(&m.discard, &c);
+    else
+        forget(&m.discard);
+    return REASON_FRAG_LEN;
+}
+
+static int twin_more(const struct bit *b)
 {
     struct list *k = &m.keep, *l = &m.discard;
     int why;
 
+    if (b->more && b->len % 8)
+        return m.v6 ? REASON_FRAG_LEN : twin_odd(b);
+    if (m.v6 && b->off == 0 && b->len < HEADER)
+        return REASON_FRAG_TINY;
     if (m.v6)
         return twin_discard(l, b);
     if (!m.parted) {
@@ -229,7 +254,22 @@ static int twin(const struct bit *b)
         m.parted = bad || (over && !same_as_one(k, b));
     }
     why = twin_keep(k, b);
+    m.parted |= why == REASON_FRAG_ECN;
     twin_discard(l, b);
+    return why;
+}
+
+static int twin(const struct bit *b)
+{
+    int why = twin_more(b);
+    struct list *l = &m.discard;
+
+    if (l->on && whole(l) && l->capable && l->incapable) {
+        forget(l);
+        m.parted = true;
+        m.mixed++;
+        return m.v6 ? REASON_FRAG_ECN : why;
+    }
     return why;
 }
 
@@ -300,6 +340,9 @@ static struct bit any_bit(const uint8_t *truth, uint32_t len)
         b.len = len - b.off;
     if (one_in(40))
         b.more = !b.more && b.len % 8 == 0;
+    if (b.more && one_in(40))
+        b.len -= 1 + (uint32_t)rng_below(&m.r, 7);
+    b.ecn = one_in(m.marks ? 8 : 30) ? (uint8_t)rng_below(&m.r, 4) : m.marks;
     memcpy(b.data, truth + b.off, b.len);
     if (one_in(4))
         for (uint32_t i = 0; i < b.len; i++)
@@ -336,6 +379,7 @@ static void step(const struct bit *b)
                                                       .proto = 6,
                                                       .payload = b->data,
                                                       .plen = b->len,
+                                                      .tos = b->ecn,
                                                       .frag_off = (uint16_t)b->off,
                                                       .frag_more = b->more});
     struct frag_note *n;
@@ -376,6 +420,7 @@ static void episode(void)
     uint32_t len = 24 + (uint32_t)rng_below(&m.r, LONGEST - 24 + 1);
 
     m.v6 = one_in(3);
+    m.marks = one_in(2) ? 0 : (uint8_t)rng_below(&m.r, 4);
     m.parted = false;
     forget(&m.keep);
     forget(&m.discard);
@@ -384,9 +429,9 @@ static void episode(void)
     for (int i = 0; i < 60; i++) {
         struct bit b = any_bit(truth, len);
 
-        if (b.off > 0 && b.off + b.len <= len && (!b.more || b.len % 8 == 0))
-            step(&b);
-        else if (b.more && b.len % 8 == 0)
+        if (b.off == 0 && !b.more)
+            continue; /* no fragment */
+        if (b.off + b.len <= len || b.more)
             step(&b);
         if (m.keep.n > MANY - 2 || m.discard.n > MANY - 2)
             break;
@@ -404,8 +449,12 @@ static uint64_t number(const char *name, uint64_t otherwise)
 
 static void against_the_twin(void **state)
 {
-    const struct defrag_conf conf = {
-        .datagrams = 4, .memory = 1 << 20, .pieces = MANY, .min_tcp = 8, .timeout_ns = UINT64_MAX};
+    const struct defrag_conf conf = {.datagrams = 4,
+                                     .memory = 1 << 20,
+                                     .pieces = MANY,
+                                     .min_tcp = 8,
+                                     .timeout_ns = UINT64_MAX,
+                                     .timeout6_ns = UINT64_MAX};
     uint64_t steps = number("STEPS", 60000);
 
     m.seed = number("SEED", (uint64_t)time(NULL));
@@ -416,11 +465,13 @@ static void against_the_twin(void **state)
         episode();
     defrag_fini(&m.d);
     frag_room_fini(&m.room);
+    print_message("%llu thrown away for their ECN fields\n", (unsigned long long)m.mixed);
     print_message("%llu fragments, %llu datagrams, %llu for Linux alone, %llu with a choice, %llu "
                   "fragments refused\n",
                   (unsigned long long)m.step, (unsigned long long)m.whole[0],
                   (unsigned long long)m.whole[1], (unsigned long long)m.choices,
                   (unsigned long long)m.refused);
+    assert_true(m.mixed > steps / 10000);
     assert_true(m.whole[0] > steps / 100 && m.whole[1] > steps / 1000 && m.choices > steps / 1000);
 }
 

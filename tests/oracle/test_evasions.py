@@ -22,7 +22,6 @@ TALKS = {way: {c.name: (c, talk, truth) for c, talk, truth in evade.talks(*how)}
 # What weir does wrong today, by case and mode. When it does it right the test says XPASS: take the line away.
 BOTH = ('tolerant', 'strict')
 WRONG = {
-    'fragment_of_odd_length': ('refused, where Linux cuts it to a multiple of 8', BOTH),
     'fragments_that_are_tiny': ('on purpose: strict asks for 16 bytes of TCP in a first fragment', ('strict',)),
     'ack_of_the_unsent': ('data with an ACK of the unsent is counted and taken', ('tolerant',)),
     'data_before_the_handshake_ends': ('data that ends no handshake is taken', ('tolerant',)),

@@ -28,9 +28,9 @@ def checksum(header):
     return ~total & 0xffff
 
 
-def pieces(rng, size):
+def pieces(rng, size, least):
     """[(offset, end)] of fragments of a payload: at least two, all but the last a multiple of 8."""
-    cuts = sorted(set(8 * rng.randrange(1, (size + 7) // 8) for _ in range(rng.choice([1, 2, 5]))))
+    cuts = sorted(set(8 * rng.randrange(least // 8, max(least, size + 7) // 8) for _ in range(rng.choice([1, 2, 5]))))
     ends = [c for c in cuts if c < size] + [size]
     return list(zip([0] + ends, ends))
 
@@ -42,8 +42,10 @@ def cut(rng, frame, ident, l3):
     hlen = 40 if v6 else (ip[0] & 15) * 4
     total = struct.unpack('!H', ip[4:6])[0] + 40 if v6 else struct.unpack('!H', ip[2:4])[0]
     header, body = ip[:hlen], ip[hlen:total]
+    if v6 and len(body) <= 24:
+        return [frame]      # RFC 8200 4.5: TCP's header is in the first fragment
     out = []
-    for lo, hi in pieces(rng, len(body)):
+    for lo, hi in pieces(rng, len(body), 24 if v6 else 8):
         more = hi < len(body)
         if v6:
             head = header[:4] + struct.pack('!HB', hi - lo + 8, 44) + header[7:]

@@ -493,6 +493,21 @@ static void captures_as_tshark(void **state)
     assert_int_equal(mismatches, 0);
 }
 
+/* RFC 6946: one is a datagram by itself; Linux refuses another fragment header in it. */
+static void atomic_fragments(void **state)
+{
+    uint8_t p[8 + 20] = {6, 0, 0, 0, 0, 0, 0, 9, [8 + 12] = 5 << 4, [8 + 13] = 2};
+    struct frame f = {.v6 = true, .frag6 = true, .proto = 6, .payload = p + 8, .plen = 20};
+    struct frame_buf b;
+    struct seg s;
+
+    assert_int_equal(decode(&s, frame_ip(&b, f)), REASON_NONE);
+    f.proto = 44;
+    f.payload = p;
+    f.plen = sizeof(p);
+    assert_int_equal(decode(&s, frame_ip(&b, f)), REASON_IP6_EXT_BAD);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -509,6 +524,7 @@ int main(void)
         cmocka_unit_test(length_fields),
         cmocka_unit_test(every_link),
         cmocka_unit_test(captures_as_tshark),
+        cmocka_unit_test(atomic_fragments),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,6 +24,7 @@ static const struct defrag_conf usual = {.datagrams = 8,
                                          .pieces = 16,
                                          .min_tcp = 8,
                                          .timeout_ns = 30 * SEC,
+                                         .timeout6_ns = 60 * SEC,
                                          .vlan_in_key = true};
 
 static int up(void **state)
@@ -287,22 +288,138 @@ static void refusals(void **state)
     f.ip_len_add = 8; /* says more than came */
     refused(FRAG_LEN, give(f, 32, 80));
     f.ip_len_add = 0;
-    refused(FRAG_LEN, give(f, 32, 81)); /* not the last, not a multiple of 8 */
     assert_int_equal(d.entry.used, 1);
+    refused(FRAG_LEN, give(f, 32, 81)); /* not the last, not a multiple of 8: Linux cuts it */
+    assert_int_equal(d.entry.used, 2);
 }
+
+#define HEAD "HEADHEADHEADHEADHEADHEAD" /* 24 bytes: TCP's header is not touched below */
 
 static void lengths(void **state)
 {
     refused(FRAG_LEN, text(1, 65528, "12345678", false));
     refused(FRAG_LEN, text(1, 65528, "12345678", true));
     refused(FRAG_LEN, text(1, 65512, "12345678", true)); /* with its header */
-    assert_int_equal(d.entry.used, 0);
-    taken(text(2, 24, "aaaaaaaabbbbbbbb", false)); /* ends at 40 */
+    assert_int_equal(defrag_end(&d), 0);                 /* Linux has kept some */
+    taken(text(2, 24, "aaaaaaaabbbbbbbb", false));       /* ends at 40 */
     refused(FRAG_LEN, text(2, 24, "aaaaaaaa", false));
     refused(FRAG_LEN, text(2, 40, "aaaaaaaa", true));
     refused(FRAG_LEN, text(2, 40, "a", false));
     taken(text(3, 24, "aaaaaaaabbbbbbbb", true));
     refused(FRAG_LEN, text(3, 24, "aaaaaaa", false)); /* an end before what is there */
+}
+
+/* Linux: a piece of no length ends its datagram, one of an odd length is cut, one too long is kept. */
+static void lengths_of_linux(void **state)
+{
+    struct frag_note *n;
+
+    taken(text(1, 0, HEAD, true));
+    refused(FRAG_LEN, text(1, 24, "", true));
+    n = text(1, 24, "end", false);
+    assert_int_equal(n->dg[0]->world, FW_KEEP);
+    assert_null(n->dg[1]);
+    assert_text(text(1, 0, HEAD, true)->dg[1], OVERLAP_LINUX, HEAD "end");
+    defrag_end(&d);
+
+    taken(text(1, 0, HEAD, true));
+    refused(FRAG_LEN, text(1, 24, "aaaaaaaabbb", true));
+    n = text(1, 32, "end", false);
+    assert_null(n->dg[0]);
+    assert_text(n->dg[1], OVERLAP_LINUX, HEAD "aaaaaaaaend");
+    assert_int_equal(n->dg[1]->pb.nfrags, 3);
+    assert_text(text(1, 24, "bbbbbbbb", true)->dg[0], OVERLAP_FIRST, HEAD "bbbbbbbbend");
+    defrag_end(&d);
+
+    taken(text(1, 0, HEAD, true));
+    refused(FRAG_LEN, text(1, 24, "bbb", true)); /* nothing is left of it */
+    assert_int_equal(text(1, 24, "end", false)->dg[0]->world, FW_KEEP);
+    defrag_end(&d);
+
+    taken(text(1, 0, HEAD, true));
+    refused(FRAG_LEN, text(1, 65528, "12345678", false)); /* the end, where none can be */
+    n = text(1, 24, "end", false);                        /* so this is a second one */
+    assert_int_equal(n->dg[0]->world, FW_KEEP);
+    assert_int_equal(d.entry.used, 0);
+    taken(text(1, 0, HEAD, true));
+    n = text(1, 24, "END", false);
+    assert_text(n->dg[0], OVERLAP_LINUX, HEAD "END");
+    assert_int_equal(n->dg[0]->world, FW_BOTH);
+}
+
+static struct frag_note *marked(uint32_t off, const char *s, bool more, bool v6, uint8_t ecn)
+{
+    return input(frame_ip(&part, (struct frame){.v6 = v6,
+                                                .id = 1,
+                                                .proto = 6,
+                                                .frag_off = (uint16_t)off,
+                                                .frag_more = more,
+                                                .payload = s,
+                                                .tos = ecn}));
+}
+
+/* RFC 3168 5.3, for each two ECN fields: is there a datagram, for whom, and what does it say? */
+static void ecn(void **state)
+{
+    for (uint8_t a = 0; a < 4; a++) {
+        for (uint8_t b = 0; b < 4; b++) {
+            bool mixed = (a == 0) != (b == 0), bsd = (b == 3 && a == 0) || (b == 0 && a != 0);
+            struct frag_note *n;
+            struct seg s;
+
+            taken(marked(0, HEAD, true, false, a));
+            n = marked(24, "end", false, false, b);
+            assert_int_equal(n->reason, bsd ? REASON_FRAG_ECN : REASON_NONE);
+            assert_null(n->dg[1]);
+            if (!bsd) {
+                assert_int_equal(n->dg[0]->world, mixed ? FW_KEEP : FW_BOTH);
+                assert_int_equal(n->dg[0]->ecn_mixed, mixed);
+                decode(&s, &n->dg[0]->pb);
+                assert_int_equal(s.tos & 3, b == 3 ? 3 : a);
+                assert_int_equal(s.flags & SEG_IPCSUM_BAD, 0);
+            }
+            assert_int_equal(defrag_end(&d), bsd);
+            taken(marked(0, HEAD, true, true, a));
+            n = marked(24, "end", false, true, b);
+            assert_int_equal(n->reason, mixed ? REASON_FRAG_ECN : REASON_NONE);
+            assert_int_equal(n->ecn, mixed);
+            assert_int_equal(n->dg[0] == NULL, mixed);
+            if (n->dg[0]) {
+                decode(&s, &n->dg[0]->pb);
+                assert_int_equal(s.tos & 3, b == 3 ? 3 : a);
+            }
+            assert_int_equal(d.entry.used, 0);
+        }
+    }
+}
+
+/* Copies that differ are told, whoever takes which. */
+static void changes(void **state)
+{
+    struct frag_note *n;
+
+    taken(text(1, 0, HEAD "aaaaaaaabbbbbbbb", true));
+    n = text(1, 24, "aaaaaaaa", true);
+    assert_false(n->changed);
+    n = text(1, 24, "aaXaYaaa", true);
+    assert_true(n->changed);
+    n = text(1, 40, "end", false);
+    assert_false(n->changed);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(n->dg[i]->diff.off, 26);
+        assert_int_equal(n->dg[i]->diff.end, 29);
+        assert_int_equal(n->dg[i]->diff.n, i ? 2 : 4); /* from each copy that is held */
+    }
+    taken(marked(0, HEAD, true, true, 0));
+    taken(marked(24, "aaaaaaaa", true, true, 0));
+    n = marked(24, "bbbbbbbb", true, true, 0); /* IPv6 hosts ignore it */
+    taken(n);
+    assert_true(n->changed);
+    n = marked(32, "end", false, true, 0);
+    assert_int_equal(n->dg[0]->diff.n, 8);
+    taken(marked(0, HEAD, true, true, 0));
+    n = marked(16, "bbbbbbbbbbbbbbbb", true, true, 0); /* thrown away */
+    assert_true(n->changed);
 }
 
 /* ---- overlaps ---- */
@@ -326,8 +443,6 @@ static void header_rewritten_first(void **state)
     assert_text(n->dg[0], OVERLAP_FIRST, "0123456701234567XXXXXXXXYYYYYYYYend");
     assert_int_equal(n->dg[0]->world, FW_KEEP);
 }
-
-#define HEAD "HEADHEADHEADHEADHEADHEAD" /* 24 bytes: TCP's header is not touched below */
 
 /* Where a Linux host threw the datagram away it can be completed anew; others have gone on. */
 static void two_worlds(void **state)
@@ -435,7 +550,7 @@ static void ipv6_protocols(void **state)
     n = text6(0, HEAD, true, 17); /* not TCP: what was kept for it goes, what comes is not kept */
     refused(IP_FRAGMENT, n);
     assert_int_equal(n->other, 1);
-    assert_int_equal(d.block.used, 0);
+    assert_int_equal(d.block.used, 3); /* two places and what is there */
     refused(IP_FRAGMENT, text6(32, "aaaaaaaa", true, 17));
     assert_int_equal(d.entry.used, 1);
     refused(IP_FRAGMENT, text6(40, "end", false, 17)); /* its end */
@@ -450,18 +565,60 @@ static struct frag_note *raw6(uint8_t first, const uint8_t *p, uint32_t len)
             .v6 = true, .id = 5, .proto = first, .frag_more = true, .payload = p, .plen = len}));
 }
 
+/* Linux has places and lengths of another protocol's fragments in the same queue. */
+static void ipv6_overlaps_of_others(void **state)
+{
+    struct frag_note *n;
+
+    refused(IP_FRAGMENT, text6(0, HEAD, true, 17));
+    refused(IP_FRAGMENT, text6(0, HEAD, true, 6));                /* a repetition: ignored */
+    refused(IP_FRAGMENT, text6(16, "aaaaaaaabbbbbbbb", true, 6)); /* thrown away */
+    assert_int_equal(d.entry.used, 0);
+    taken(text6(0, HEAD, true, 6));
+    refused(IP_FRAGMENT, text6(0, HEAD, true, 17)); /* a repetition: the first one has said it */
+    n = text6(24, "end", false, 17);
+    assert_text(n->dg[0], OVERLAP_FIRST, HEAD "end");
+    assert_int_equal(n->dg[0]->pb.nfrags, 2);
+    taken(text6(0, HEAD, true, 6));
+    n = text6(0, HEAD "aaaaaaaa", true, 17);
+    refused(IP_FRAGMENT, n);
+    assert_int_equal(n->overlap, 1);
+    assert_int_equal(d.entry.used, 0);
+}
+
+/* Each kind has its time, and the oldest goes first whichever it is. */
+static void ipv6_time(void **state)
+{
+    taken(text(1, 0, HEAD, true));
+    taken(text6(0, HEAD, true, 6));
+    now += 30 * SEC;
+    assert_int_equal(defrag_expire(&d, now), 1);
+    for (uint32_t i = 1; i <= 7; i++)
+        taken(text(i, 0, HEAD, true));
+    assert_int_equal(text(8, 0, HEAD, true)->evicted[1], 1);
+    assert_int_equal(text(9, 0, HEAD, true)->evicted[0], 1);
+    defrag_end(&d);
+    taken(text6(0, HEAD, true, 6));
+    assert_int_equal(defrag_expire(&d, now + 60 * SEC - 1), 0);
+    assert_int_equal(defrag_expire(&d, now + 60 * SEC), 1);
+}
+
 /* Extension headers between the fragment header and TCP: all in the first fragment (RFC 7112). */
 static void ipv6_header_chain(void **state)
 {
     uint8_t p[64] = {6, 1}; /* destination options of 16 bytes, then TCP */
-    static const uint8_t udp[16] = {17}, beyond[8] = {6, 3};
+    static const uint8_t udp[16] = {17}, beyond[8] = {6, 3}, more[8] = {60};
     struct frag_note *n;
     struct seg s;
 
-    taken(raw6(60, p, 24));
+    taken(raw6(60, p, 40));
     assert_int_equal(defrag_end(&d), 1);
-    d.conf.min_tcp = 16;
-    refused(FRAG_TINY, raw6(60, p, 24));
+    refused(FRAG_TINY, raw6(60, p, 24)); /* all of TCP's header, RFC 8200 4.5 */
+    refused(FRAG_TINY, raw6(6, p, 16));
+    taken(raw6(60, more, 8)); /* where the next header begins behind its end Linux does not mind */
+    assert_int_equal(defrag_end(&d), 1);
+    d.conf.strict = true;
+    refused(FRAG_TINY, raw6(60, more, 8));
     refused(FRAG_TINY, raw6(60, p, 16));
     refused(FRAG_TINY, raw6(60, p, 8));
     refused(FRAG_TINY, raw6(60, beyond, 8));
@@ -539,11 +696,14 @@ static void too_many_bytes(void **state)
 
     memset(big, 'x', 1024);
     defrag_fini(&d);
-    defrag_init(
-        &d,
-        &(struct defrag_conf){
-            .datagrams = 100, .memory = 16384, .pieces = 200, .min_tcp = 8, .timeout_ns = SEC},
-        1);
+    defrag_init(&d,
+                &(struct defrag_conf){.datagrams = 100,
+                                      .memory = 16384,
+                                      .pieces = 200,
+                                      .min_tcp = 8,
+                                      .timeout_ns = SEC,
+                                      .timeout6_ns = SEC},
+                1);
     for (i = 1; i < 50; i++) {
         n = text(i, 0, big, true);
         taken(n);
@@ -572,6 +732,9 @@ int main(void)
         t(long_ones),
         t(refusals),
         t(lengths),
+        t(lengths_of_linux),
+        t(ecn),
+        t(changes),
         t(header_rewritten),
         t(header_rewritten_first),
         t(two_worlds),
@@ -579,6 +742,8 @@ int main(void)
         t(runs),
         t(ipv6_overlaps),
         t(ipv6_protocols),
+        t(ipv6_overlaps_of_others),
+        t(ipv6_time),
         t(ipv6_header_chain),
         t(time_is_up),
         t(too_many_datagrams),

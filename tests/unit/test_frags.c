@@ -183,16 +183,55 @@ static void switched_off(void **state)
     send_part(f, 0, 8);
     send_part(f, 8, 12);
     assert_int_equal(fix.calls, 0);
-    assert_int_equal(counted(REASON_FRAG_TIMEOUT), 1);
+    assert_int_equal(counted(REASON_FRAG_TIMEOUT), 2);
     down();
+}
+
+/* Time is up without another fragment: the end of a batch is enough. */
+static void old_without_another(void **state)
+{
+    struct frame f = {.flags = "S", .seq = FIX_CLI, .id = 5};
+
+    up("frag_timeout = 2");
+    send_part(f, 0, 8);
+    mtcp_tick(fix.ctx, fix.now + 1999 * FIX_MS);
+    assert_int_equal(counted(REASON_FRAG_TIMEOUT), 0);
+    mtcp_tick(fix.ctx, fix.now + 2000 * FIX_MS);
+    assert_int_equal(counted(REASON_FRAG_TIMEOUT), 1);
+    assert_int_equal(engine.ctx[0].w.frags.entry.used, 0);
+    down();
+}
+
+/* Unless the file says otherwise IPv4 waits 30 s and IPv6 60 s, as Linux does. */
+static void times(void **state)
+{
+    for (int said = 0; said < 2; said++) {
+        struct frame f = {.seq = FIX_CLI, .plen = 60, .id = 5};
+
+        up(said ? "frag_timeout = 45" : "");
+        send_part(f, 0, 40);
+        f.v6 = true;
+        send_part(f, 0, 40);
+        mtcp_tick(fix.ctx, fix.now + 30000 * FIX_MS);
+        assert_int_equal(counted(REASON_FRAG_TIMEOUT), said ? 0 : 1);
+        mtcp_tick(fix.ctx, fix.now + 45000 * FIX_MS);
+        assert_int_equal(counted(REASON_FRAG_TIMEOUT), said ? 2 : 1);
+        mtcp_tick(fix.ctx, fix.now + 60000 * FIX_MS);
+        assert_int_equal(counted(REASON_FRAG_TIMEOUT), 2);
+        down();
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_shown),    cmocka_unit_test(refused_and_counted),
-        cmocka_unit_test(lost_and_counted), cmocka_unit_test(nobody_takes_it),
+        cmocka_unit_test(what_is_shown),
+        cmocka_unit_test(refused_and_counted),
+        cmocka_unit_test(lost_and_counted),
+        cmocka_unit_test(nobody_takes_it),
         cmocka_unit_test(switched_off),
+        cmocka_unit_test(old_without_another),
+        cmocka_unit_test(times),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
