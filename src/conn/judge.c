@@ -238,7 +238,7 @@ static uint32_t least_una(const struct flow_side *snd, const struct flow_side *r
  * SND.NXT, else the segment is dropped with all its bytes (Linux: tcp_ack). An ACK of what was never
  * sent may at a tap be one of what passed unseen (note_ack).
  */
-static enum reason judge_ack(const struct conn_pkt *cp)
+static enum reason judge_ack(struct conn_pkt *cp)
 {
     const struct flow *f = cp->f;
     const struct seg *s = cp->s;
@@ -250,8 +250,10 @@ static enum reason judge_ack(const struct conn_pkt *cp)
     if (all_seen(f) && (rcv->flags & SIDE_SPOKE) && seq_lt(rcv->snd_max, s->ack))
         return REASON_ACK_INVALID;
     if ((snd->flags & SIDE_ACKED) && syn_seen(f, cp->to) &&
-        ack_too_old(s->ack, least_una(snd, rcv, window), window, snd->base))
+        ack_too_old(s->ack, least_una(snd, rcv, window), window, snd->base)) {
+        cp->doubt = !(s->tflags & (TH_SYN_ | TH_FIN_ | TH_RST_ | TH_URG_));
         return REASON_ACK_INVALID;
+    }
     return REASON_NONE;
 }
 

@@ -192,9 +192,37 @@ static void take_syn_data(struct conn_env *env, struct conn_pkt *cp, int side, u
     const struct strm *s;
     bool store = (sd->flags & (SIDE_WANTED | SIDE_RETAIN)) && !(sd->flags & SIDE_NOBUF);
 
-    if (sd->strm == 0 || (s = strm_at(&env->se, sd->strm))->syn_len == 0)
+    if (sd->strm == 0 || (s = strm_at(&env->se, sd->strm))->syn_len == 0 || s->doubted)
         return;
     if (strm_syn_take(&env->se, sd, taken > s->syn_len ? s->syn_len : (uint32_t)taken, store))
+        data_ready(env, cp->idx, side, &cp->data);
+}
+
+/*
+ * hold_doubt: in order, but with an ACK that is far too old. RFC 5961 5.2 drops it, with its bytes;
+ * Linux' header prediction does not look at it, if the memory that the socket has charged suffices,
+ * which nobody sees from outside. The receiver's ACK tells.
+ */
+static void hold_doubt(struct conn_env *env, struct conn_pkt *cp)
+{
+    struct strm_in in;
+
+    if (!conn_payload(cp, &in) || in.len < in.wire_len || cp->off < 0 ||
+        !conn_fits(cp->f, cp->to, &in) ||
+        !strm_doubt(&env->se, &cp->f->side[cp->to], in.off, in.data, in.len))
+        return;
+    cp->s->pb->flags |= PB_BORROWED;
+    cp->s->pb->borrow_flow = cp->idx;
+    conn_touch(env, cp->idx);
+}
+
+/* take_doubted: the receiver has acknowledged. */
+static void take_doubted(struct conn_env *env, struct conn_pkt *cp, int side)
+{
+    struct flow_side *sd = &cp->f->side[side];
+    bool store = (sd->flags & (SIDE_WANTED | SIDE_RETAIN)) && !(sd->flags & SIDE_NOBUF);
+
+    if (strm_doubt_take(&env->se, sd, conn_acked(cp->f, side), store))
         data_ready(env, cp->idx, side, &cp->data);
 }
 
@@ -334,13 +362,19 @@ void conn_merge(struct conn_env *env, struct conn_pkt *cp)
     struct seg *s = cp->s;
     struct flow_side *snd = &f->side[cp->from], *rcv = &f->side[cp->to];
 
-    if (cp->merged || cp->ignored)
+    if (cp->merged)
         return;
     cp->merged = true;
+    if (unlikely(cp->ignored)) {
+        if (cp->doubt)
+            hold_doubt(env, cp);
+        return;
+    }
     if (unlikely(f->ext) && (s->tflags & TH_ACK_))
         take_probe(env, cp, cp->from);
     if ((s->tflags & TH_ACK_) && snd->strm) {
         take_syn_data(env, cp, cp->from, conn_acked(f, cp->from));
+        take_doubted(env, cp, cp->from);
         if (strm_ack(&env->se, snd, conn_acked(f, cp->from)) && (snd->flags & SIDE_LAST))
             data_ready(env, cp->idx, cp->from, &cp->data);
     }

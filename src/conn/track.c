@@ -442,8 +442,11 @@ void conn_recv(struct conn_env *env, struct conn_pkt *cp)
     }
     if (base_known(f, cp->to))
         cp->off = seq_to_off(seq, rcv->base, rcv->next);
-    if (cp->ignored)
+    if (cp->ignored) {
+        if (cp->doubt && seq_lt(snd->snd_max, s->seq + s->plen))
+            snd->snd_max = s->seq + s->plen; /* it may be acknowledged */
         return;
+    }
     if ((s->tflags & TH_FIN_) && !cp->late_syn)
         fin_again = fin_take(env, cp, seq);
     else if (unlikely(snd->flags & SIDE_FIN_SENT))

@@ -143,16 +143,19 @@ struct strm_overlap strm_overlap(const struct strm_env *e, const struct flow_sid
 }
 
 /*
- * syn_forget: the SYN's bytes come again as ordinary data or are given up: the held copy was not
- * taken.
+ * set_aside_forget: bytes that wait at `next` come as ordinary data, from `off` on, or are given up: the
+ * copy set aside was not taken.
  */
-static void syn_forget(struct strm_env *e, struct strm *s)
+static void set_aside_forget(struct strm_env *e, const struct flow_side *sd, struct strm *s,
+                             uint64_t off)
 {
-    uint32_t n = s->syn_len;
+    uint64_t end = sd->next + s->syn_len, from = off > sd->next && s->doubted ? off : sd->next;
 
-    s->syn_len = 0;
-    if (n)
-        chunk_cut(e, s, 0, n);
+    if (s->syn_len == 0)
+        return;
+    chunk_cut(e, s, from, end);
+    s->syn_len = (uint32_t)(from - sd->next);
+    s->doubted = s->doubted && s->syn_len;
 }
 
 /*
@@ -332,8 +335,8 @@ static uint32_t insert_slow(struct strm_env *e, struct flow_side *sd, const stru
             return 0;
         }
     }
-    if (in->off < s->syn_len)
-        syn_forget(e, s);
+    if (in->off < sd->next + s->syn_len)
+        set_aside_forget(e, sd, s, in->off);
     replace(e, sd, s, in);
     if (from >= end)
         return 0;
@@ -424,9 +427,10 @@ uint64_t strm_skip(struct strm_env *e, struct flow_side *sd, uint64_t upto)
     if (end <= from)
         return 0;
     s = strm_get(e, sd);
+    if (s)
+        set_aside_forget(e, sd, s, from);
     sd->next = end;
     if (s) {
-        syn_forget(e, s);
         remember_gap(e, s, from, end);
         absorb(e, sd, s);
         if (sd->flags & SIDE_LAST)
@@ -467,6 +471,41 @@ void strm_syn_hold(struct strm_env *e, struct flow_side *sd, const uint8_t *data
         s->syn_len = len;
 }
 
+bool strm_doubt(struct strm_env *e, struct flow_side *sd, uint64_t off, const uint8_t *data,
+                uint32_t len)
+{
+    struct strm *s = strm_get(e, sd);
+
+    if (s == NULL || off != sd->next + s->syn_len || (s->syn_len && !s->doubted) ||
+        s->syn_len + len > UINT16_MAX || ival_cover(e, s->ooo, off, off + len))
+        return false;
+    if (chunk_add(e, s, off, data, len) < 0)
+        return false;
+    s->syn_len += len;
+    s->doubted = true;
+    return true;
+}
+
+uint32_t strm_doubt_take(struct strm_env *e, struct flow_side *sd, uint64_t upto, bool store)
+{
+    struct strm *s = sd->strm ? strm_at(e, sd->strm) : NULL;
+    uint64_t n = upto > sd->next ? upto - sd->next : 0;
+
+    if (s == NULL || !s->doubted || n == 0)
+        return 0;
+    if (n > s->syn_len)
+        n = s->syn_len;
+    if (!store)
+        chunk_cut(e, s, sd->next, sd->next + n);
+    s->syn_len -= (uint32_t)n;
+    s->doubted = s->syn_len > 0;
+    sd->next += n;
+    absorb(e, sd, s);
+    if (sd->flags & SIDE_LAST)
+        strm_ack(e, sd, s->acked);
+    return (uint32_t)n;
+}
+
 uint32_t strm_syn_take(struct strm_env *e, struct flow_side *sd, uint32_t n, bool store)
 {
     struct strm *s;
@@ -479,7 +518,8 @@ uint32_t strm_syn_take(struct strm_env *e, struct flow_side *sd, uint32_t n, boo
     if (n > held)
         n = held;
     s->syn_len = 0;
-    chunk_cut(e, s, store ? n : 0, held);
+    s->doubted = false;
+    chunk_cut(e, s, sd->next + (store ? n : 0), sd->next + held);
     sd->next += n;
     absorb(e, sd, s);
     if (sd->flags & SIDE_LAST)
@@ -490,7 +530,7 @@ uint32_t strm_syn_take(struct strm_env *e, struct flow_side *sd, uint32_t n, boo
 static bool check_chunks(const struct strm_env *e, const struct strm *s, uint64_t next,
                          bool after_own)
 {
-    uint64_t last = 0, seen = next > s->syn_len ? next : s->syn_len;
+    uint64_t last = 0, seen = next + s->syn_len;
     uint32_t tail = 0, v = s->ooo;
 
     for (uint32_t i = s->head; i; i = chunk_at(e, i)->next) {

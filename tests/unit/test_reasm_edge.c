@@ -151,6 +151,55 @@ static void syn_cleared(void **state)
     teardown(&f);
 }
 
+static bool doubt(struct fix *f, uint64_t off, const char *text)
+{
+    return strm_doubt(&f->e, &f->sd, off, (const uint8_t *)text, (uint32_t)strlen(text));
+}
+
+static void doubted_taken_bit_by_bit(void **state)
+{
+    struct fix f;
+
+    setup(&f, 0);
+    put(&f, 0, "ab");
+    assert_false(doubt(&f, 3, "x"));
+    assert_true(doubt(&f, 2, "cde"));
+    assert_false(doubt(&f, 2, "CDE"));
+    assert_true(doubt(&f, 5, "fg"));
+    check(&f);
+    assert_int_equal(strm_doubt_take(&f.e, &f.sd, 2, true), 0);
+    assert_int_equal(strm_doubt_take(&f.e, &f.sd, 4, true), 2);
+    check(&f);
+    strm_own(&f.e, &f.sd);
+    assert_int_equal(strm_doubt_take(&f.e, &f.sd, 9, true), 3);
+    assert_int_equal(strm_doubt_take(&f.e, &f.sd, 9, true), 0);
+    reads(&f, 0, "abcdefg");
+    check(&f);
+    teardown(&f);
+}
+
+static void doubted_and_others_come(void **state)
+{
+    struct fix f;
+
+    setup(&f, 0);
+    assert_true(doubt(&f, 0, "evil"));
+    put(&f, 2, "XY"); /* out of order: what lies before it waits on */
+    check(&f);
+    assert_false(doubt(&f, 2, "z"));
+    assert_int_equal(strm_doubt_take(&f.e, &f.sd, 4, true), 2);
+    reads(&f, 0, "evXY");
+    assert_true(doubt(&f, 4, "evil"));
+    put(&f, 4, "good");
+    reads(&f, 0, "evXYgood");
+    assert_int_equal(strm_doubt_take(&f.e, &f.sd, 8, true), 0);
+    assert_true(doubt(&f, 8, "evil"));
+    assert_int_equal(strm_skip(&f.e, &f.sd, 10), 2);
+    check(&f);
+    assert_int_equal(strm_doubt_take(&f.e, &f.sd, 12, true), 0);
+    teardown(&f);
+}
+
 static void no_memory_for_a_stream(void **state)
 {
     struct fix f;
@@ -284,6 +333,8 @@ int main(void)
         cmocka_unit_test(syn_then_the_same_bytes_as_data),
         cmocka_unit_test(syn_then_given_up),
         cmocka_unit_test(syn_cleared),
+        cmocka_unit_test(doubted_taken_bit_by_bit),
+        cmocka_unit_test(doubted_and_others_come),
         cmocka_unit_test(no_memory_for_a_stream),
         cmocka_unit_test(no_memory_for_chunks),
         cmocka_unit_test(no_memory_for_intervals),
