@@ -447,7 +447,8 @@ void conn_recv(struct conn_env *env, struct conn_pkt *cp)
             snd->snd_max = s->seq + s->plen; /* it may be acknowledged */
         return;
     }
-    if ((s->tflags & TH_FIN_) && !cp->late_syn)
+    /* a SYN again is answered, whatever else it has (Linux: tcp_check_req) */
+    if ((s->tflags & TH_FIN_) && !cp->late_syn && !(spoke && is_syn(s)))
         fin_again = fin_take(env, cp, seq);
     else if (unlikely(snd->flags & SIDE_FIN_SENT))
         fin_void(env, cp);
