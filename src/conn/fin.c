@@ -39,13 +39,18 @@ static uint32_t held_from(const struct conn_env *env, const struct flow *f, int 
     return x ? x->dir[from].fin_seg : f->ctr[from].fin;
 }
 
-/* hold_fin: this sender's FIN waits with its segment, which begins at `seq`. */
-static void hold_fin(struct conn_env *env, struct flow *f, int from, uint32_t seq)
+/*
+ * hold_fin: the FIN waits with its segment, which begins at `seq`; or where the bytes begin that it is
+ * appended to (Linux: tcp_ooo_try_coalesce).
+ */
+static void hold_fin(struct conn_env *env, struct conn_pkt *cp, uint32_t seq)
 {
-    struct flow_ext *x = conn_ext(env, f);
+    struct flow_side *rcv = &cp->f->side[cp->to];
+    struct flow_ext *x = conn_ext(env, cp->f);
+    uint64_t off = (uint64_t)cp->off;
 
     if (x)
-        x->dir[from].fin_seg = seq;
+        x->dir[cp->from].fin_seg = seq - (uint32_t)(off - strm_ooo_begin(&env->se, rcv, off));
 }
 
 /* nothing_new: are all its numbers, the FIN's too, those of bytes that wait already? */
@@ -80,14 +85,14 @@ bool fin_take(struct conn_env *env, struct conn_pkt *cp, uint32_t seq)
         if (fin_firm(f, cp->to) || (ooo && !seq_lt(seq, held_from(env, f, cp->from))))
             return again;
         if (ooo)
-            hold_fin(env, f, cp->from, seq);
+            hold_fin(env, cp, seq);
         note_fin(f, cp->from, fin);
         return again;
     }
     if (ooo && nothing_new(env, cp))
         return false;
     if (ooo)
-        hold_fin(env, f, cp->from, seq);
+        hold_fin(env, cp, seq);
     note_fin(f, cp->from, fin);
     return false;
 }

@@ -260,6 +260,16 @@ static void note_stamp(struct conn_pkt *cp)
     snd->flags |= SIDE_TS_OK;
 }
 
+/* note_syn_stamp: the SYN or SYN/ACK again: its newer timestamp may be echoed, too. */
+static void note_syn_stamp(struct conn_pkt *cp)
+{
+    struct flow_ctr *c = &cp->f->ctr[cp->from];
+
+    if ((cp->s->flags & SEG_TS) && (cp->f->side[cp->from].flags & SIDE_TS_OK) &&
+        !(cp->f->side[cp->from].flags & SIDE_FIN_SENT) && seq_lt(c->tsval, cp->s->tsval))
+        c->tsval = cp->s->tsval;
+}
+
 /* note_echo: only what was sent can be echoed; more is a lie, which would make the truth old. */
 static void note_echo(struct conn_pkt *cp)
 {
@@ -456,6 +466,8 @@ void conn_recv(struct conn_env *env, struct conn_pkt *cp)
     syn_again = syn && spoke && s->seq + 1 == rcv->base && !cp->first_ack && !cp->first_syn;
     if (likely(!cp->late_syn))
         note_sent(cp);
+    else
+        note_syn_stamp(cp);
     if (unlikely(s->nsack) && !cp->stale)
         conn_note_sack(env, cp);
     /* the last: a keepalive without a byte */

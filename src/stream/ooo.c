@@ -54,6 +54,14 @@ uint32_t strm_ooo_most(const struct strm_env *e)
     return best;
 }
 
+uint64_t strm_ooo_begin(const struct strm_env *e, const struct flow_side *sd, uint64_t off)
+{
+    for (uint32_t i = sd->strm ? strm_at(e, sd->strm)->ooo : 0; i; i = ival_at(e, i)->next)
+        if (ival_at(e, i)->start < off && off <= ival_at(e, i)->end)
+            return ival_at(e, i)->start;
+    return off;
+}
+
 void strm_cut(struct strm_env *e, struct flow_side *sd, uint64_t off)
 {
     struct strm *s;

@@ -198,6 +198,9 @@ void strm_ooo_count(struct strm_env *e, uint32_t idx);
 /* strm_ooo_most: of the 16 streams that have waited longest, the one with most. => 0: none waits. */
 uint32_t strm_ooo_most(const struct strm_env *e);
 
+/* strm_ooo_begin: where the stretch above `next` begins that reaches to `off`. => off: none does. */
+uint64_t strm_ooo_begin(const struct strm_env *e, const struct flow_side *sd, uint64_t off);
+
 /* strm_full: has the out-of-order limit been passed? */
 bool strm_full(const struct strm_env *e, const struct flow_side *sd);
 
