@@ -51,6 +51,7 @@ struct conn_cfg {
     uint32_t grace_pkts;
     uint64_t gap_timeout_ns;
     uint64_t ooo_memory; /* bytes out of order over all flows, 0: no limit */
+    bool long_way;       /* tests: no segment is plain (plain.c) */
 };
 
 /* Causes of gaps: values of the public MOS_GAP_*. */
@@ -120,6 +121,8 @@ struct conn_pkt {
     bool far;       /* tolerant: it begins far beyond the window */
     bool opened;    /* it opened the flow */
     bool merged;    /* conn_merge was here */
+    bool plain;     /* it goes the short way */
+    bool told;      /* callbacks have run since conn_send: nothing may be taken for granted */
     bool first_ack; /* the first ACK of its sender */
     bool first_syn; /* the first SYN seen of the client */
     uint32_t gap0;  /* env.gaps from here on are this packet's */
@@ -190,6 +193,12 @@ enum reason conn_refuse(struct conn_env *env, struct flow *f, const struct seg *
  * are verified throughout (CSUM_ON) and this one's is wrong.
  */
 enum reason conn_refuse_stray(const struct conn_env *env, const struct seg *s);
+
+/*
+ * conn_is_plain: does this segment go the short way (plain.c)? => then the flow is there (it has not
+ * expired, ended, or made way for another: conn_deadline, conn_may_reuse), too.
+ */
+bool conn_is_plain(const struct conn_env *env, const struct flow *f, const struct seg *s, int from);
 
 /* conn_begin: fill in cp for a segment of a flow. */
 void conn_begin(struct conn_env *env, struct conn_pkt *cp, struct seg *s, uint32_t idx, int from,

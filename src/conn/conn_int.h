@@ -63,6 +63,13 @@ static inline bool is_synack(const struct seg *s)
     return (s->tflags & (TH_SYN_ | TH_ACK_ | TH_RST_)) == (TH_SYN_ | TH_ACK_);
 }
 
+/* age_hole: one more segment of the flow since an ACK told of the side's first hole. */
+static inline void age_hole(const struct conn_env *env, const struct flow_side *sd)
+{
+    if (unlikely(sd->strm) && strm_at(&env->se, sd->strm)->hole_acked)
+        strm_at(&env->se, sd->strm)->hole_pkts++;
+}
+
 /* conn_judge: would the receiver take this segment? Sets cp->ignored, cp->stale, cp->far. */
 void conn_judge(struct conn_env *env, struct conn_pkt *cp);
 
@@ -99,6 +106,17 @@ void fin_void(const struct conn_env *env, const struct conn_pkt *cp);
 uint64_t fin_stop(struct conn_env *env, struct flow *f, int side, uint64_t upto);
 /* fin_reset: this RST is believed: where it leaves both streams. */
 void fin_reset(struct conn_env *env, struct conn_pkt *cp);
+
+/*
+ * The short way (plain.c), for a segment that conn_is_plain: what conn_send, conn_recv and conn_merge do
+ * to it.
+ */
+void plain_send(struct conn_env *env, struct conn_pkt *cp);
+void plain_recv(struct conn_pkt *cp);
+void plain_merge(struct conn_env *env, struct conn_pkt *cp);
+
+/* conn_insert: the payload into its stream; what is repeated was looked at before. */
+void conn_insert(struct conn_env *env, struct conn_pkt *cp);
 
 /* conn_limit: where the receive stream's window ends, as an offset; UINT64_MAX: unknown. */
 uint64_t conn_limit(const struct flow *f, int side);

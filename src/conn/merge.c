@@ -52,12 +52,17 @@ static void note_gap(struct conn_env *env, uint32_t idx, int side, enum gap_caus
     conn_raise(env, idx, side, SIDE_PEND_GAP);
 }
 
-/* data_ready: bytes became readable on this side. */
+/* data_ready: bytes became readable on this side, if somebody wants them. */
 static void data_ready(struct conn_env *env, uint32_t idx, int side, uint8_t *data)
 {
-    *data |= (uint8_t)(1 << side);
-    conn_raise(env, idx, side, SIDE_PEND_DATA);
-    conn_touch(env, idx);
+    const struct flow_side *sd = &flow_at(&env->ft, idx)->side[side];
+
+    if (sd->flags & SIDE_WANTED) {
+        *data |= (uint8_t)(1 << side);
+        conn_raise(env, idx, side, SIDE_PEND_DATA);
+    }
+    if (sd->strm)
+        conn_touch(env, idx);
 }
 
 /* give_up: declare the first hole, up to `upto` at most, and let the bytes behind it through. */
@@ -307,7 +312,7 @@ static int find_cuts(const struct conn_env *env, const struct flow_side *sd,
     return n;
 }
 
-static void insert(struct conn_env *env, struct conn_pkt *cp)
+void conn_insert(struct conn_env *env, struct conn_pkt *cp)
 {
     struct flow *f = cp->f;
     struct seg *s = cp->s;
@@ -365,6 +370,10 @@ void conn_merge(struct conn_env *env, struct conn_pkt *cp)
     if (cp->merged)
         return;
     cp->merged = true;
+    if (likely(cp->plain)) {
+        plain_merge(env, cp);
+        return;
+    }
     if (unlikely(cp->ignored)) {
         if (cp->doubt)
             hold_doubt(env, cp);
@@ -389,13 +398,11 @@ void conn_merge(struct conn_env *env, struct conn_pkt *cp)
             }
         } else {
             take_syn_data(env, cp, cp->to, cp->off < 0 ? 0 : (uint64_t)cp->off);
-            insert(env, cp);
+            conn_insert(env, cp);
         }
     }
-    if (rcv->strm && strm_at(&env->se, rcv->strm)->hole_acked)
-        strm_at(&env->se, rcv->strm)->hole_pkts++;
-    if (snd->strm && strm_at(&env->se, snd->strm)->hole_acked)
-        strm_at(&env->se, snd->strm)->hole_pkts++;
+    age_hole(env, rcv);
+    age_hole(env, snd);
     look_at_holes(env, cp->idx, cp->to, &cp->data);
     look_at_holes(env, cp->idx, cp->from, &cp->data);
 }

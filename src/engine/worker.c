@@ -200,6 +200,8 @@ static bool still_there(struct worker *w, struct seg *s, struct flow_hit *hit, b
     struct mon *m = w->m;
     struct flow *f = flow_at(&m->env.ft, hit->idx);
 
+    if (likely(conn_is_plain(&m->env, f, s, hit->from)))
+        return true;
     *gone = true;
     if (f->flags & FLOW_ENDED) {
         int mode = conn_can_open(&m->env, s);

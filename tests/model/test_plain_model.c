@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * test_plain_model.c: the short way of conn/plain.c against the long one. Two environments see the
+ * same segments, one of them told that no segment is plain; after each, all that is known of the
+ * connection must be the same, byte for byte, and so must what was raised. Most segments are what
+ * honest ends would send, so that most are plain; every few something of one is wrong or rare. STEPS and SEED in the environment.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/hash.h"
+#include "conn_fix.h"
+#include "stream/chunk.h"
+
+enum { CONN = 200 }; /* segments of one connection at most */
+
+static uint64_t seed;
+
+static struct {
+    struct rng r;
+    struct fix a, b; /* the short way, the long way */
+    uint32_t isn[2], sent[2], wnd[2], tsval[2], got_ts[2];
+    bool ts, opened;
+    uint64_t steps, plain, odd;
+} m;
+
+static uint32_t below(uint32_t n)
+{
+    return (uint32_t)rng_below(&m.r, n);
+}
+
+/* odd_one: now and then one field is not what it should be. */
+static void odd_one(struct frame *f, int from)
+{
+    static const char *const flags[] = {"F.", "R",  "R.", "S",  "",  "FP.",
+                                        "U.", "E.", "P",  "S.", "W."};
+
+    m.odd++;
+    switch (below(14)) {
+    case 0:
+        f->flags = flags[below(ARRAY_SIZE(flags))];
+        break;
+    case 1:
+        f->seq += below(5) - 2;
+        break;
+    case 2:
+        f->seq += below(20000) - 10000;
+        break;
+    case 3:
+        f->ack += below(5) - 2;
+        break;
+    case 4:
+        f->ack += below(200000) - 100000;
+        break;
+    case 5:
+        f->ack = m.isn[!from] + 1 + below(m.sent[!from] + 1); /* an older one */
+        break;
+    case 6:
+        f->ts[0] -= below(200);
+        break;
+    case 7:
+        f->ts[0] = f->ts[1] = 0;
+        break;
+    case 8:
+        f->ts[1] += below(30);
+        break;
+    case 9:
+        f->win = below(2) ? FRAME_ZERO : 1 + (int)below(65535);
+        break;
+    case 10:
+        f->sack[0] = f->ack + 100;
+        f->sack[1] = f->ack + 200;
+        break;
+    case 11:
+        f->snap = 60 + below(100);
+        break;
+    case 12:
+        f->bad_csum = true;
+        break;
+    default:
+        f->ts_ns = m.a.env.now - below(1000000);
+        break;
+    }
+}
+
+static struct frame next_frame(int from)
+{
+    struct frame f = {.reply = from == SVR, .flags = below(4) ? "." : "P."};
+    uint32_t room = m.wnd[!from], len = below(3) ? below(1400) : 0;
+
+    f.seq = m.isn[from] + 1 + m.sent[from];
+    f.ack = m.isn[!from] + 1 + m.sent[!from];
+    f.plen = len > room ? room : len;
+    f.win = (int)(8000 + below(5) * 14000);
+    if (m.ts) {
+        m.tsval[from] += below(3);
+        f.ts[0] = m.tsval[from];
+        f.ts[1] = m.tsval[!from];
+        f.has_ts = true;
+    }
+    m.sent[from] += f.plen;
+    if (below(150) == 0)
+        m.sent[from] += 500; /* lost before us */
+    return f;
+}
+
+static void same(bool is, const char *what)
+{
+    if (!is)
+        fail_msg("SEED=%llu, step %llu: %s", (unsigned long long)seed, (unsigned long long)m.steps,
+                 what);
+}
+
+static void same_bytes(const void *a, const void *b, size_t len, const char *of)
+{
+    const uint8_t *p = a, *q = b;
+
+    for (size_t i = 0; i < len; i++)
+        if (p[i] != q[i])
+            fail_msg(
+                "SEED=%llu, step %llu: byte %zu of the %s: %d by the short way, %d by the long",
+                (unsigned long long)seed, (unsigned long long)m.steps, i, of, p[i], q[i]);
+}
+
+/* compare: what the segment has raised; at the end of a batch all that is known. */
+static void compare_raised(const struct conn_pkt *p, const struct conn_pkt *q)
+{
+    same(m.a.idx == m.b.idx && m.a.refused == m.b.refused && m.a.done == m.b.done &&
+             m.a.reused == m.b.reused,
+         "another end");
+    if (m.a.idx == 0 || m.a.refused != REASON_NONE)
+        return;
+    same(p->snd == q->snd && p->rcv == q->rcv && p->data == q->data, "raised");
+    same(p->ignored == q->ignored && p->off == q->off && p->idle == q->idle, "place");
+    same(p->rexmit.cls == q->rexmit.cls && p->rexmit.len == q->rexmit.len, "repetition");
+    same(m.a.env.nraises == m.b.env.nraises && m.a.env.ngaps == m.b.env.ngaps &&
+             m.a.env.touched == m.b.env.touched,
+         "lists");
+    same(memcmp(m.a.env.reasons, m.b.env.reasons, sizeof(m.a.env.reasons)) == 0, "counters");
+}
+
+/* compare_stream: its own fields, and every byte held with its place. */
+static void compare_stream(const struct flow_side *p, const struct flow_side *q)
+{
+    const struct strm_env *e = &m.a.env.se, *g = &m.b.env.se;
+    uint32_t i, k;
+
+    same(p->strm == q->strm, "one has a stream");
+    if (p->strm == 0)
+        return;
+    same_bytes(strm_at(e, p->strm), strm_at(g, q->strm), sizeof(struct strm), "stream");
+    for (i = strm_at(e, p->strm)->head, k = strm_at(g, q->strm)->head; i && k;
+         i = chunk_at(e, i)->next, k = chunk_at(g, k)->next) {
+        const struct chunk *c = chunk_at(e, i), *d = chunk_at(g, k);
+
+        same(c->off == d->off && c->len == d->len && memcmp(c->ptr, d->ptr, c->len) == 0,
+             "what is held");
+    }
+    same(i == 0 && k == 0, "one holds more");
+}
+
+static void compare_flow(void)
+{
+    const struct flow *p, *q;
+
+    if (m.a.idx == 0)
+        return;
+    p = fix_flow(&m.a);
+    q = fix_flow(&m.b);
+    same_bytes(p, q, sizeof(*p), "record");
+    if (p->ext)
+        same_bytes(pool_at(&m.a.env.ft.exts, p->ext), pool_at(&m.b.env.ft.exts, q->ext),
+                   sizeof(struct flow_ext), "extension");
+    compare_stream(&p->side[CLI], &q->side[CLI]);
+    compare_stream(&p->side[SVR], &q->side[SVR]);
+}
+
+static void begin(void)
+{
+    struct conn_cfg cfg = fix_cfg();
+
+    cfg.strict = below(2);
+    cfg.midstream = below(4) == 0;
+    cfg.csum = (uint8_t)(below(3) ? CSUM_OFF : CSUM_AUTO);
+    fix_up_cfg(&m.a, &cfg);
+    cfg.long_way = true;
+    fix_up_cfg(&m.b, &cfg);
+    m.a.nobody = m.b.nobody = below(2);
+    m.ts = below(2);
+    for (int i = 0; i < 2; i++) {
+        m.isn[i] = below(3) ? below(UINT32_MAX) : 0u - below(3000);
+        m.sent[i] = 0;
+        m.wnd[i] = 30000;
+        m.tsval[i] = below(3) ? below(UINT32_MAX) : 0u - below(40);
+    }
+    m.a.env.no_counts = m.b.env.no_counts = below(8) == 0;
+}
+
+static void both(struct frame f)
+{
+    const struct conn_pkt *p, *q;
+
+    if (f.ts_ns == 0)
+        f.ts_ns = m.a.env.now;
+    f.may_fail = true;
+    p = feed(&m.a, f);
+    q = feed(&m.b, f);
+    m.plain += p->plain;
+    same(!q->plain, "the long way is not");
+    m.steps++;
+    compare_raised(p, q);
+    if (below(3)) {
+        end_batch(&m.a);
+        end_batch(&m.b);
+        compare_flow();
+        m.a.env.now += below(40) ? below(3) * MS : below(40) * NSEC_PER_SEC;
+        m.b.env.now = m.a.env.now;
+    }
+}
+
+static void handshake(void)
+{
+    struct frame syn = {
+        .flags = "S", .seq = m.isn[CLI], .mss = 1460, .wscale = FRAME_WSCALE(below(8))};
+    struct frame answer = {FRAME_REPLY,           .flags = "S.", .seq = m.isn[SVR],
+                           .ack = m.isn[CLI] + 1, .mss = 1460,   .wscale = FRAME_WSCALE(below(8))};
+    struct frame last = {.flags = ".", .seq = m.isn[CLI] + 1, .ack = m.isn[SVR] + 1};
+
+    if (m.ts) {
+        syn.ts[0] = answer.ts[1] = m.tsval[CLI];
+        answer.ts[0] = last.ts[1] = m.tsval[SVR];
+        last.ts[0] = m.tsval[CLI];
+        syn.has_ts = answer.has_ts = last.has_ts = true;
+    }
+    both(syn);
+    both(answer);
+    both(last);
+}
+
+static void one_connection(void)
+{
+    begin();
+    if (below(8))
+        handshake();
+    for (uint32_t i = 10 + below(CONN - 10); i; i--) {
+        int from = (int)below(2);
+        struct frame f = next_frame(from);
+
+        if (below(25) == 0)
+            odd_one(&f, from);
+        if (m.a.nbuf == (int)ARRAY_SIZE(m.a.buf)) {
+            end_batch(&m.a);
+            end_batch(&m.b);
+        }
+        both(f);
+    }
+    end_batch(&m.a);
+    end_batch(&m.b);
+    fix_down(&m.a);
+    fix_down(&m.b);
+}
+
+static void short_way_is_the_long_one(void **state)
+{
+    const char *steps = getenv("STEPS"), *s = getenv("SEED");
+    uint64_t n = steps ? strtoull(steps, NULL, 0) : 60000;
+
+    seed = s ? strtoull(s, NULL, 0) : (uint64_t)time(NULL);
+    print_message("SEED=%llu STEPS=%llu\n", (unsigned long long)seed, (unsigned long long)n);
+    rng_seed(&m.r, seed);
+    while (m.steps < n)
+        one_connection();
+    print_message("%llu segments, %llu plain, %llu odd\n", (unsigned long long)m.steps,
+                  (unsigned long long)m.plain, (unsigned long long)m.odd);
+    assert_true(m.plain > m.steps / 10); /* else it says nothing */
+    assert_true(m.steps - m.plain > m.steps / 10);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(short_way_is_the_long_one)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
