@@ -122,7 +122,6 @@ struct conn_pkt {
     bool opened;    /* it opened the flow */
     bool merged;    /* conn_merge was here */
     bool plain;     /* it goes the short way */
-    bool told;      /* callbacks have run since conn_send: nothing may be taken for granted */
     bool first_ack; /* the first ACK of its sender */
     bool first_syn; /* the first SYN seen of the client */
     uint32_t gap0;  /* env.gaps from here on are this packet's */
@@ -195,12 +194,10 @@ enum reason conn_refuse(struct conn_env *env, struct flow *f, const struct seg *
 enum reason conn_refuse_stray(const struct conn_env *env, const struct seg *s);
 
 /*
- * conn_is_plain: does this segment go the short way (plain.c)? => then the flow is there (it has not
- * expired, ended, or made way for another: conn_deadline, conn_may_reuse), too.
+ * conn_begin: fill in cp for a segment of a flow.
+ * => cp.plain: the flow is there (it has neither expired nor ended, nor makes way for another), and the
+ *    segment goes the short way (plain.c).
  */
-bool conn_is_plain(const struct conn_env *env, const struct flow *f, const struct seg *s, int from);
-
-/* conn_begin: fill in cp for a segment of a flow. */
 void conn_begin(struct conn_env *env, struct conn_pkt *cp, struct seg *s, uint32_t idx, int from,
                 bool opened);
 void conn_send(struct conn_env *env, struct conn_pkt *cp);

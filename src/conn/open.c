@@ -215,4 +215,5 @@ void conn_begin(struct conn_env *env, struct conn_pkt *cp, struct seg *s, uint32
     cp->to = (uint8_t)!from;
     cp->opened = opened;
     cp->gap0 = env->ngaps;
+    cp->plain = !opened && conn_is_plain(env, cp->f, s, from);
 }

@@ -109,15 +109,28 @@ void plain_send(struct conn_env *env, struct conn_pkt *cp)
         other->echoed = s->tsecr;
 }
 
-void plain_recv(struct conn_pkt *cp)
+/* still_plain: what callbacks at SND can have done to the packet and its flow. */
+static inline bool still_plain(const struct conn_env *env, const struct conn_pkt *cp)
+{
+    const struct flow *f = cp->f;
+
+    return !(cp->s->pb->flags & PB_STRANGE) && !(f->flags & NEVER_PLAIN) && f->ext == 0 &&
+           !((f->side[CLI].flags | f->side[SVR].flags) & SIDE_STRANGE) &&
+           calm(env, &f->side[CLI]) && calm(env, &f->side[SVR]);
+}
+
+bool plain_recv(const struct conn_env *env, struct conn_pkt *cp)
 {
     const struct seg *s = cp->s;
     struct flow_ctr *c = &cp->f->ctr[cp->from];
 
+    if (unlikely(!still_plain(env, cp)))
+        return false;
     cp->off = (int64_t)cp->f->side[cp->to].next;
     cp->f->side[cp->from].snd_max = s->seq + s->plen;
     if ((s->flags & SEG_TS) && seq_lt(c->tsval, s->tsval))
         c->tsval = s->tsval;
+    return true;
 }
 
 void plain_merge(struct conn_env *env, struct conn_pkt *cp)

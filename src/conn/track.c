@@ -350,7 +350,6 @@ void conn_send(struct conn_env *env, struct conn_pkt *cp)
         .state = snd->state, .tflags = s->tflags, .strict = f->flags & FLOW_STRICT};
     uint8_t next;
 
-    cp->plain = conn_is_plain(env, f, s, cp->from);
     if (likely(cp->plain)) {
         plain_send(env, cp);
         return;
@@ -447,12 +446,9 @@ void conn_recv(struct conn_env *env, struct conn_pkt *cp)
     bool spoke = snd->flags & SIDE_SPOKE, syn = s->tflags & TH_SYN_, syn_again, fin_again = false;
     uint32_t max_before = snd->snd_max, seq = s->seq + syn;
 
-    if (cp->plain && cp->told) /* callbacks may have changed the packet, or what becomes of it */
-        cp->plain = conn_is_plain(env, f, s, cp->from);
-    if (likely(cp->plain)) {
-        plain_recv(cp);
+    if (likely(cp->plain) && plain_recv(env, cp))
         return;
-    }
+    cp->plain = false;
     /* its SYN passed unseen, or was only noted, or kept */
     if (cp->opened && !is_syn(s))
         cp->rcv |= CR_CONN_START;

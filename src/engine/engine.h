@@ -65,8 +65,10 @@ struct worker {
     struct seg seg[IO_BURST];
     struct flow_key key[IO_BURST];
     uint32_t hash[IO_BURST];
-    uint8_t end[IO_BURST]; /* which endpoint of the key sent it */
-    bool bare[IO_BURST];   /* a plain SYN, not decoded: perhaps one for the gate */
+    uint32_t guess[IO_BURST]; /* the flow that it probably belongs to, 0: no idea */
+    uint32_t gone;            /* what ftable.gone was then */
+    uint8_t end[IO_BURST];    /* which endpoint of the key sent it */
+    bool bare[IO_BURST];      /* a plain SYN, not decoded: perhaps one for the gate */
     struct gate gate;
     int at;                 /* number of the frame being worked off, in its burst */
     bool slots;             /* frames carry that number in pb->slot */

@@ -200,8 +200,6 @@ static bool still_there(struct worker *w, struct seg *s, struct flow_hit *hit, b
     struct mon *m = w->m;
     struct flow *f = flow_at(&m->env.ft, hit->idx);
 
-    if (likely(conn_is_plain(&m->env, f, s, hit->from)))
-        return true;
     *gone = true;
     if (f->flags & FLOW_ENDED) {
         int mode = conn_can_open(&m->env, s);
@@ -274,34 +272,34 @@ static bool second_key(struct worker *w, struct conn_pkt *cp, const struct flow_
     return true;
 }
 
-static void track(struct worker *w, struct seg *s, uint32_t idx, int from, bool opened,
-                  const struct flow_key *key)
+/* track: one segment of a flow; conn_begin was there. */
+static void track(struct worker *w, struct conn_pkt *cp, const struct flow_key *key)
 {
     struct mon *m = w->m;
-    struct conn_pkt cp;
     int reason;
 
-    conn_begin(&m->env, &cp, s, idx, from, opened);
-    conn_send(&m->env, &cp);
-    mon_tell_packet(m, &cp, HK_SND, cp.from, ranks_of(cp.snd));
-    if (unlikely(s->level != SEG_TCP)) /* the application made something else of it */
+    conn_send(&m->env, cp);
+    mon_tell_packet(m, cp, HK_SND, cp->from, ranks_of(cp->snd));
+    if (unlikely(cp->s->level != SEG_TCP)) /* the application made something else of it */
         return;
-    if (opened && (s->tflags & TH_SYN_) && !second_key(w, &cp, key))
+    if (cp->opened && (cp->s->tflags & TH_SYN_) && !second_key(w, cp, key))
         return;
-    conn_recv(&m->env, &cp);
-    if (unlikely(cp.rcv & CR_REXMIT)) {
-        mon_tell_packet(m, &cp, HK_RCV, cp.to, ranks_of(cp.rcv));
-        conn_merge(&m->env, &cp);
+    conn_recv(&m->env, cp);
+    if (unlikely(cp->rcv & CR_REXMIT)) {
+        mon_tell_packet(m, cp, HK_RCV, cp->to, ranks_of(cp->rcv));
+        conn_merge(&m->env, cp);
     } else {
-        conn_merge(&m->env, &cp);
-        mon_tell_packet(m, &cp, HK_RCV, cp.to, ranks_of(cp.rcv));
+        conn_merge(&m->env, cp);
+        mon_tell_packet(m, cp, HK_RCV, cp->to, ranks_of(cp->rcv));
     }
-    if ((cp.rcv & CR_ERROR) || cp.data || cp.gap0 < m->env.ngaps)
-        mon_tell_merged(m, &cp);
-    reason = conn_done(&m->env, &cp);
+    if ((cp->rcv & CR_ERROR) || cp->data || cp->gap0 < m->env.ngaps)
+        mon_tell_merged(m, cp);
+    if (likely(cp->plain && !(cp->f->flags & FLOW_ENDED)))
+        return;
+    reason = conn_done(&m->env, cp);
     if (reason)
-        conn_kill(&m->env, idx, reason);
-    mon_reclass(m, idx);
+        conn_kill(&m->env, cp->idx, reason);
+    mon_reclass(m, cp->idx);
     if (unlikely(m->env.se.ooo_bytes > m->env.cfg.ooo_memory))
         mon_relieve(m);
 }
@@ -325,18 +323,36 @@ static bool refused(struct worker *w, struct seg *s, uint32_t idx, int from, boo
     return true;
 }
 
+/* find_flow: as it was expected when the burst was looked at, or by a look-up. */
+static inline struct flow_hit find_flow(const struct worker *w, int i)
+{
+    const struct ftable *ft = &w->m->env.ft;
+    struct flow_hit hit;
+
+    if (likely(w->guess[i] && w->gone == ft->gone)) {
+        hit = ftable_confirm(ft, w->guess[i], &w->key[i], w->end[i]);
+        if (likely(hit.idx))
+            return hit;
+    }
+    return ftable_find(ft, &w->key[i], w->hash[i], w->end[i]);
+}
+
 static void input_tcp(struct worker *w, struct seg *s, int i)
 {
     struct ftable *ft = &w->m->env.ft;
-    struct flow_hit hit = ftable_find(ft, &w->key[i], w->hash[i], w->end[i]);
+    struct flow_hit hit = find_flow(w, i);
     bool opened = false, orphaned = false, gated = false;
+    struct conn_pkt cp;
 
-    if (hit.idx & FLOW_TOMB) {
+    if (unlikely(hit.idx & FLOW_TOMB)) {
         tombstone(w, s, hit.idx, hit.from);
         return;
     }
-    if (hit.idx && !still_there(w, s, &hit, &orphaned))
-        hit.idx = 0;
+    if (likely(hit.idx)) {
+        conn_begin(&w->m->env, &cp, s, hit.idx, hit.from, false);
+        if (!cp.plain && !still_there(w, s, &hit, &orphaned))
+            hit.idx = 0;
+    }
     if (hit.idx == 0 && !orphaned) {
         hit.idx = open_flow(w, s, i, &gated);
         w->m->env.answered = false;
@@ -355,8 +371,11 @@ static void input_tcp(struct worker *w, struct seg *s, int i)
             w->m->env.reasons[why]++;
         return;
     }
-    if (!refused(w, s, hit.idx, hit.from, opened))
-        track(w, s, hit.idx, hit.from, opened, &w->key[i]);
+    if (unlikely(refused(w, s, hit.idx, hit.from, opened)))
+        return;
+    if (unlikely(opened))
+        conn_begin(&w->m->env, &cp, s, hit.idx, hit.from, true);
+    track(w, &cp, &w->key[i]);
 }
 
 static void account(struct worker *w, const struct pktbuf *pb, int i)
@@ -432,7 +451,7 @@ static void worker_input(struct worker *w, struct seg *s, int i)
  */
 static void prefetch_child(const struct mon *m, const struct flow *f)
 {
-    if (f && f->c0.sock >= 0) {
+    if (f->c0.sock >= 0) {
         prefetch_w(f->c0.uctx);
         prefetch_r(&m->sock[f->c0.sock]);
     }
@@ -459,19 +478,17 @@ static void look_at(struct worker *w, struct pktbuf *pb, int i)
 
 static void prefetch_burst(struct worker *w, int n)
 {
-    struct ftable *ft = &w->m->env.ft;
-
-    uint8_t tcp[IO_BURST];
-    int k = 0;
+    const struct ftable *ft = &w->m->env.ft;
 
     for (int i = 0; i < n; i++) {
-        if (w->bare[i] || w->seg[i].level != SEG_TCP)
-            continue;
-        ftable_prefetch_record(ft, w->hash[i]);
-        tcp[k++] = (uint8_t)i;
+        bool tcp = !w->bare[i] && w->seg[i].level == SEG_TCP;
+
+        w->guess[i] = tcp ? ftable_expect(ft, w->hash[i]) : 0;
     }
-    for (int i = 0; i < k; i++)
-        prefetch_child(w->m, ftable_guess(ft, w->hash[tcp[i]]));
+    w->gone = ft->gone;
+    for (int i = 0; i < n; i++)
+        if (w->guess[i])
+            prefetch_child(w->m, flow_at(ft, w->guess[i]));
 }
 
 void worker_burst(struct worker *w, struct pktbuf *const *pb, int n)

@@ -2,10 +2,7 @@
 /* The built-in events: bit, name, rank. One table, in the order of contract 3. */
 #include "event/event.h"
 
-static const struct {
-    event_t ev;
-    const char *name;
-} builtin[EV_RANKS] = {
+const struct ev_builtin ev_builtins[EV_RANKS] = {
 #define E(rank, id) [rank] = {id, #id}
     E(EV_PKT_IN, MOS_ON_PKT_IN),
     E(EV_PKT_OUT, MOS_ON_PKT_OUT),
@@ -28,20 +25,14 @@ static const struct {
 int ev_rank_of(event_t ev)
 {
     for (int r = 0; r < EV_RANKS; r++)
-        if (builtin[r].ev == ev)
+        if (ev_builtins[r].ev == ev)
             return r;
     return -1;
-}
-
-event_t ev_builtin(enum ev_rank rank)
-{
-    assert((unsigned)rank < EV_RANKS);
-    return builtin[rank].ev;
 }
 
 const char *ev_name(event_t ev)
 {
     int r = ev_rank_of(ev);
 
-    return r < 0 ? NULL : builtin[r].name;
+    return r < 0 ? NULL : ev_builtins[r].name;
 }

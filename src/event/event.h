@@ -42,7 +42,15 @@ enum ev_rank {
 /* ev_rank_of: rank of a built-in event bit. => -1 if it is none. */
 int ev_rank_of(event_t builtin);
 /* ev_builtin: the built-in event of a rank. */
-event_t ev_builtin(enum ev_rank rank);
+extern const struct ev_builtin {
+    event_t ev;
+    const char *name;
+} ev_builtins[EV_RANKS];
+static inline event_t ev_builtin(enum ev_rank rank)
+{
+    assert((unsigned)rank < EV_RANKS);
+    return ev_builtins[rank].ev;
+}
 /* ev_name: "MOS_ON_PKT_IN" ... for built-ins. => NULL for others. */
 const char *ev_name(event_t ev);
 

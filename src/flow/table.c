@@ -185,16 +185,17 @@ void ftable_prefetch(const struct ftable *t, uint32_t hash)
     prefetch_r(bucket_at(b, bucket_no(b, hash)));
 }
 
-void ftable_prefetch_record(const struct ftable *t, uint32_t hash)
+uint32_t ftable_expect(const struct ftable *t, uint32_t hash)
 {
     const struct buckets *b = slots_of(t);
     const struct bucket *l = bucket_at(b, bucket_no(b, hash));
+    const uint32_t match = bucket_match(l, hash);
 
-    for (uint32_t m = bucket_match(l, hash); m; m &= m - 1) {
+    for (uint32_t m = match; m; m &= m - 1) {
         const uint32_t ref = l->ref[__builtin_ctz(m)];
         const char *p = (const char *)identity(t, ref);
 
-        prefetch_r(p);
+        prefetch_w(p);
         if (ref & FLOW_TOMB)
             continue;
         prefetch_w(p + CACHELINE);     /* the two sides */
@@ -203,16 +204,9 @@ void ftable_prefetch_record(const struct ftable *t, uint32_t hash)
     }
     if (l->over)
         prefetch_r(bucket_over(b, l));
-}
-
-const struct flow *ftable_guess(const struct ftable *t, uint32_t hash)
-{
-    const struct buckets *b = slots_of(t);
-    const struct bucket *l = bucket_at(b, bucket_no(b, hash));
-    const uint32_t m = bucket_match(l, hash);
-    const uint32_t ref = m ? l->ref[__builtin_ctz(m)] : FLOW_TOMB;
-
-    return ref & FLOW_TOMB ? NULL : flow_at(t, ref & REF_IDX);
+    if (match == 0 || (l->ref[__builtin_ctz(match)] & (FLOW_TOMB | SLOT_ALT)))
+        return 0; /* what ftable_find meets first may answer */
+    return l->ref[__builtin_ctz(match)];
 }
 
 const struct buckets *ftable_slots(const struct ftable *t)
@@ -250,6 +244,19 @@ static bool answers(const struct ftable *t, uint32_t ref, const struct flow_key 
         return false;
     *hit = (struct flow_hit){.idx = ref, .from = (uint8_t)from};
     return true;
+}
+
+struct flow_hit ftable_confirm(const struct ftable *t, uint32_t idx, const struct flow_key *k,
+                               int end)
+{
+    const struct flow *f = flow_at(t, idx);
+
+    if (unlikely((f->flags & (FLOW_NAT | FLOW_V6)) || k->v6 || f->realm != k->realm ||
+                 f->proto != k->proto || memcmp(f->port, k->port, sizeof(k->port)) != 0 ||
+                 memcmp(&f->addr[0], k->addr[0], 4) != 0 ||
+                 memcmp(&f->addr[1], k->addr[1], 4) != 0))
+        return (struct flow_hit){0};
+    return (struct flow_hit){.idx = idx, .from = end == !!(f->flags & FLOW_CLI_IS_1) ? CLI : SVR};
 }
 
 struct flow_hit ftable_find(const struct ftable *t, const struct flow_key *k, uint32_t hash,
@@ -362,6 +369,7 @@ static void release(struct ftable *t, uint32_t idx)
     live_clear(t, idx);
     pool_free(&t->flows, idx);
     t->count--;
+    t->gone++;
 }
 
 void ftable_del(struct ftable *t, uint32_t idx)

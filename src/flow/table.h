@@ -28,6 +28,7 @@ struct ftable {
     struct wheel wheel; /* over flows */
     uint64_t secret;
     uint32_t count;            /* live flows (slots of second keys not counted) */
+    uint32_t gone;             /* records given back, ever: names of before may be another's now */
     uint32_t hand;             /* clock hand of eviction */
     struct flow_queue half;    /* half-open flows, oldest first */
     struct flow_queue one;     /* one-sided flows with data, in the order in which they are asked */
@@ -61,16 +62,17 @@ static inline uint32_t ftable_hash(const struct ftable *t, const struct flow_key
 }
 
 /*
- * ftable_prefetch: fetch the bucket of a hash. ftable_prefetch_record: fetch the records whose
- * tags match.
+ * A look-up in three steps, so that a burst of packets waits for memory once and not one by one.
+ * ftable_prefetch: fetch the bucket of a hash.
+ * ftable_expect: fetch the records whose tags match. => the one that a look-up will probably find, to
+ * prefetch what hangs on it; no key is compared. 0: none, or it is no plain record.
+ * ftable_confirm: is what ftable_expect said what ftable_find would find? To be asked only if no record
+ * has gone since (ftable.gone). => as ftable_find, idx 0: ask that one.
  */
 void ftable_prefetch(const struct ftable *t, uint32_t hash);
-void ftable_prefetch_record(const struct ftable *t, uint32_t hash);
-/*
- * ftable_guess: a record that a look-up of this hash will probably find, to prefetch what hangs on
- * it; no key is compared. => NULL: none in the first line.
- */
-const struct flow *ftable_guess(const struct ftable *t, uint32_t hash);
+uint32_t ftable_expect(const struct ftable *t, uint32_t hash);
+struct flow_hit ftable_confirm(const struct ftable *t, uint32_t idx, const struct flow_key *k,
+                               int end);
 
 /* ftable_slots: the slots themselves (flow/buckets.h), for who looks before he has a key. */
 const struct buckets *ftable_slots(const struct ftable *t);

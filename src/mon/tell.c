@@ -98,7 +98,6 @@ void mon_tell_packet(struct mon *m, struct conn_pkt *cp, enum mon_hook hook, int
 {
     if (!(evset_mask(m->sets, cp->f->c0.set[hook]) & ranks) && likely(cp->f->c0.next == 0))
         return;
-    cp->told = true;
     m->seg = cp->s;
     m->cp = cp;
     mon_tell(m, cp->idx, hook, side, ranks);

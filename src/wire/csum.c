@@ -29,15 +29,6 @@ uint64_t csum_add(uint64_t sum, const void *p, size_t len)
     return sum;
 }
 
-uint16_t csum_fold(uint64_t sum)
-{
-    sum = (sum & 0xffffffff) + (sum >> 32);
-    sum = (sum & 0xffffffff) + (sum >> 32);
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    return (uint16_t)~sum;
-}
-
 /* RFC 1624 eqn. 3: HC' = ~(~HC + ~m + m'). csum_fold(m) is ~m. The form never turns a true 0x0000
  * into 0xffff. */
 uint16_t csum_update(uint16_t field, const void *old, size_t old_len, const void *new_,

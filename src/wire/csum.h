@@ -15,7 +15,15 @@
  */
 uint64_t csum_add(uint64_t sum, const void *p, size_t len);
 /* csum_fold: => the 16-bit checksum to store, in memory (network) order. */
-uint16_t csum_fold(uint64_t sum);
+static inline uint16_t csum_fold(uint64_t sum)
+{
+    sum = (sum & 0xffffffff) + (sum >> 32);
+    sum = (sum & 0xffffffff) + (sum >> 32);
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    return (uint16_t)~sum;
+}
+
 /*
  * csum_update: new checksum field after `old_len` bytes at old became new_len bytes at new, both
  * starting at an even offset.

@@ -6,6 +6,7 @@
  */
 #include "wire/decode.h"
 
+#include "wire/csum.h"
 #include "wire/layers.h"
 
 enum { TCP_MIN = 20 };
@@ -118,12 +119,73 @@ static bool is_plain_ip4(const struct seg *s, const struct cursor *c)
            load16(c->p + 12) == ETHER_IP4;
 }
 
+/* ---- the usual frame in one go ---- */
+
+enum { AT_IP = 14, AT_TCP = 34, PLAIN_MIN = 54 };
+
+/* ip4_sum_ok: of a header of 20 bytes (RFC 1071: any word size will do). */
+static inline bool ip4_sum_ok(const uint8_t *p)
+{
+    uint64_t sum = (uint64_t)load32_raw(p) + load32_raw(p + 4) + load32_raw(p + 8) +
+                   load32_raw(p + 12) + load32_raw(p + 16);
+
+    return csum_fold(sum) == 0;
+}
+
+/*
+ * usual_tcp: Ethernet, IPv4 without options, no fragment, TCP, all of it captured: what the general
+ * way would make of it, without asking twice. => false: another frame, nothing was written.
+ */
+static inline bool usual_tcp(struct seg *s, struct pktbuf *pb)
+{
+    const uint8_t *p = pb->data;
+    uint32_t len, hlen;
+
+    if (unlikely(pb->linktype != LINK_ETHER || pb->len < PLAIN_MIN || load16(p + 12) != ETHER_IP4 ||
+                 p[AT_IP] != 0x45 || p[AT_IP + 9] != IPP_TCP || (load16(p + 20) & 0x3fff)))
+        return false;
+    len = load16(p + AT_IP + 2);
+    hlen = (p[AT_TCP + 12] >> 4) * 4u;
+    if (unlikely(hlen < TCP_MIN || AT_TCP - AT_IP + hlen > len || AT_IP + len > pb->len))
+        return false;
+    seg_init(s, pb);
+    s->level = SEG_TCP;
+    s->l4proto = IPP_TCP;
+    s->ethertype = ETHER_IP4;
+    s->l3_off = pb->l2_len = AT_IP;
+    s->l4_off = pb->l4_off = AT_TCP;
+    s->ip_len = len;
+    s->tos = p[AT_IP + 1];
+    s->frag_id = load16(p + AT_IP + 4);
+    s->ttl = p[AT_IP + 8];
+    s->src.v4 = load32_raw(p + AT_IP + 12);
+    s->dst.v4 = load32_raw(p + AT_IP + 16);
+    s->sport = load16_raw(p + AT_TCP);
+    s->dport = load16_raw(p + AT_TCP + 2);
+    s->seq = load32(p + AT_TCP + 4);
+    s->ack = load32(p + AT_TCP + 8);
+    s->hdr_len = (uint8_t)hlen;
+    s->tflags = p[AT_TCP + 13];
+    s->win = load16(p + AT_TCP + 14);
+    s->urp = load16(p + AT_TCP + 18);
+    s->pay_off = (uint16_t)(AT_TCP + hlen);
+    s->plen = s->pcap = len - (AT_TCP - AT_IP) - hlen;
+    if (unlikely(!ip4_sum_ok(p + AT_IP)))
+        s->flags = SEG_IPCSUM_BAD;
+    if (hlen > TCP_MIN)
+        decode_tcp_options(s, p + AT_TCP + TCP_MIN, hlen - (uint32_t)TCP_MIN);
+    return true;
+}
+
 enum reason decode(struct seg *s, struct pktbuf *pb)
 {
-    struct cursor c = {
-        .p = pb->data, .cap = pb->len, .wire = pb->wire_len > pb->len ? pb->wire_len : pb->len};
+    struct cursor c;
     enum reason r = REASON_NONE;
 
+    if (likely(usual_tcp(s, pb)))
+        return REASON_NONE;
+    c = (struct cursor){
+        .p = pb->data, .cap = pb->len, .wire = pb->wire_len > pb->len ? pb->wire_len : pb->len};
     seg_init(s, pb);
     if (likely(is_plain_ip4(s, &c))) {
         s->ethertype = ETHER_IP4;

@@ -97,6 +97,11 @@ static void compare(const struct ftable *t, const struct flow_key *k, int end)
     assert_int_equal(got.idx, want.idx);
     assert_int_equal(got.from, want.from);
     assert_int_equal(got.second, want.second);
+    /* what is expected, if it is confirmed, is what is found */
+    uint32_t guess = ftable_expect(t, ftable_hash(t, k));
+    struct flow_hit sure = guess ? ftable_confirm(t, guess, k, end) : (struct flow_hit){0};
+
+    assert_true(sure.idx == 0 || (sure.idx == got.idx && sure.from == got.from && !got.second));
 }
 
 static void step_new(struct ftable *t, struct rng *r)

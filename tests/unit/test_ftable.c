@@ -313,12 +313,38 @@ static void prefetching_is_harmless(void **state)
 
     ftable_alias(t, idx, &k, svr);
     ftable_prefetch(t, hash);
-    ftable_prefetch_record(t, hash);
-    ftable_prefetch_record(t, ftable_hash(t, &k));
-    ftable_prefetch_record(t, ~hash);
+    assert_int_equal(ftable_expect(t, hash), idx);
+    assert_int_equal(ftable_expect(t, ftable_hash(t, &k)), 0); /* a second key is none to confirm */
+    assert_int_equal(ftable_expect(t, ~hash), 0);
     idx = ftable_bury(t, idx, 1);
-    ftable_prefetch_record(t, hash);
+    assert_int_equal(ftable_expect(t, hash), 0);
     ftable_unbury(t, idx);
+}
+
+/* What is expected is confirmed for its own key only, from either end; never for a translated flow. */
+static void expected_is_confirmed(void **state)
+{
+    struct ftable *t = &((struct fix *)*state)->t;
+    uint32_t idx = new_flow(t, 1, 1, 2, 80), gone = t->gone;
+    struct flow_key k, other;
+    int cli = key(&k, 1, 1, 2, 80);
+
+    WANT_HIT(ftable_confirm(t, idx, &k, cli), idx, CLI, 0);
+    WANT_HIT(ftable_confirm(t, idx, &k, !cli), idx, SVR, 0);
+    key(&other, 1, 1, 2, 81);
+    WANT_MISS(ftable_confirm(t, idx, &other, cli));
+    other = k;
+    other.realm = 7;
+    WANT_MISS(ftable_confirm(t, idx, &other, cli));
+    other = k;
+    other.proto = 17;
+    WANT_MISS(ftable_confirm(t, idx, &other, cli));
+    key(&other, 3, 5000, 4, 8080);
+    ftable_alias(t, idx, &other, 1);
+    WANT_MISS(ftable_confirm(t, idx, &k, cli));
+    assert_int_equal(t->gone, gone);
+    ftable_del(t, idx);
+    assert_int_not_equal(t->gone, gone);
 }
 
 /* Full, by number or by bytes: no flow, nothing changed, and room again after a deletion. */
@@ -393,6 +419,7 @@ int main(void)
         CASE(the_walk_and_the_clock_hand),
         CASE(a_long_chain),
         CASE(prefetching_is_harmless),
+        CASE(expected_is_confirmed),
         cmocka_unit_test(a_full_table_says_so),
         cmocka_unit_test(no_memory_for_v6_key_tomb_or_alias),
     };
