@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * test_decode_model.c: usual frames are decoded in one go, others layer by layer (wire/decode.c). The
+ * same frame with a VLAN tag is never usual: but for the tag and the four bytes, both must be told
+ * the same, whatever is wrong with the headers. STEPS and SEED in the environment.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/hash.h"
+#include "wire/decode.h"
+
+enum { ETHER = 1, ROOM = 256, MAC = 12, TAG = 4 };
+
+static struct rng r;
+static unsigned long long seed, step;
+
+static uint32_t below(uint32_t n)
+{
+    return (uint32_t)rng_below(&r, n);
+}
+
+/* make: a frame that is nearly always right at first sight. => its length. */
+static uint32_t make(uint8_t *p)
+{
+    static const uint8_t stamps[12] = {1, 1, 8, 10, 0, 0, 1, 2, 0, 0, 3, 4};
+    uint32_t words = below(4) ? 5 : 8, len = 20 + words * 4 + below(60);
+    uint32_t sum = 0;
+
+    for (uint32_t i = 0; i < ROOM; i++)
+        p[i] = (uint8_t)below(256);
+    p[12] = 8;
+    p[13] = 0;
+    p[14] = 0x45;
+    p[16] = (uint8_t)(len >> 8);
+    p[17] = (uint8_t)len;
+    p[20] = below(2) ? 0x40 : 0;
+    p[21] = 0;
+    p[23] = 6;
+    p[24] = p[25] = 0;
+    for (int i = 14; i < 34; i += 2)
+        sum += (uint32_t)(p[i] << 8 | p[i + 1]);
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = ~((sum & 0xffff) + (sum >> 16)) & 0xffff;
+    p[24] = (uint8_t)(sum >> 8);
+    p[25] = (uint8_t)sum;
+    p[46] = (uint8_t)(words << 4);
+    if (words == 8 && below(2))
+        memcpy(p + 54, stamps, sizeof(stamps));
+    for (uint32_t i = below(3); i; i--) /* and then something is not */
+        p[12 + below(44)] ^= (uint8_t)(1 << below(8));
+    return 14 + len + (below(4) ? 0 : below(20));
+}
+
+static void same(uint32_t a, uint32_t b, const char *what)
+{
+    if (a != b)
+        fail_msg("SEED=%llu, step %llu: %s is %u, layer by layer %u", seed, step, what, a, b);
+}
+
+#define SAME(f) same(a->f, b->f, #f)
+
+static void compare(const struct seg *a, const struct seg *b)
+{
+    SAME(level);
+    SAME(reason);
+    SAME(l4proto);
+    SAME(ethertype);
+    SAME(flags);
+    SAME(ip_len);
+    SAME(ttl);
+    SAME(tos);
+    SAME(frag_off);
+    SAME(frag_id);
+    SAME(sport);
+    SAME(dport);
+    SAME(seq);
+    SAME(ack);
+    SAME(win);
+    SAME(urp);
+    SAME(tflags);
+    SAME(hdr_len);
+    SAME(wscale);
+    SAME(nsack);
+    SAME(mss);
+    SAME(plen);
+    SAME(pcap);
+    SAME(tsval);
+    SAME(tsecr);
+    assert_memory_equal(&a->src, &b->src, sizeof(a->src));
+    assert_memory_equal(&a->dst, &b->dst, sizeof(a->dst));
+    same(a->l3_off + TAG, b->l3_off, "l3_off");
+    if (a->level >= SEG_IP)
+        same(a->l4_off + TAG, b->l4_off, "l4_off");
+    if (a->level == SEG_TCP)
+        same(a->pay_off + TAG, b->pay_off, "pay_off");
+}
+
+static void usual_as_any_other(void **state)
+{
+    const char *steps = getenv("STEPS"), *s = getenv("SEED");
+    unsigned long long n = steps ? strtoull(steps, NULL, 0) : 100000, tcp = 0;
+    uint8_t plain[ROOM], tagged[ROOM + TAG];
+
+    seed = s ? strtoull(s, NULL, 0) : (unsigned long long)time(NULL);
+    print_message("SEED=%llu STEPS=%llu\n", seed, n);
+    rng_seed(&r, seed);
+    for (step = 0; step < n; step++) {
+        uint32_t wire = make(plain), len = below(6) ? wire : below(wire + 1);
+        struct pktbuf a = {.data = plain, .len = len, .wire_len = wire, .linktype = ETHER};
+        struct pktbuf b = {
+            .data = tagged, .len = len + TAG, .wire_len = wire + TAG, .linktype = ETHER};
+        struct seg x, y;
+
+        if (len < MAC + 2)
+            continue;
+        memcpy(tagged, plain, MAC);
+        memcpy(tagged + MAC, "\x81\x00\x00\x07", TAG);
+        memcpy(tagged + MAC + TAG, plain + MAC, ROOM - MAC);
+        if (plain[12] == 0x81 || plain[12] < 6) /* a tag itself, or a length */
+            continue;
+        decode(&x, &a);
+        decode(&y, &b);
+        compare(&x, &y);
+        tcp += x.level == SEG_TCP;
+    }
+    print_message("%llu segments of TCP\n", tcp);
+    assert_true(tcp > n / 4 && tcp < n - n / 10);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(usual_as_any_other)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
