@@ -13,6 +13,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #ifdef WEIR_ASAN
 #include <sanitizer/asan_interface.h>
@@ -55,6 +56,45 @@ void pool_init(struct pool *p, const char *name, uint32_t size, uint32_t align, 
     p->fresh = 1;
 }
 
+/*
+ * Regions. A pool that has grown beyond 2 MiB takes its slabs from aligned regions of that size, which
+ * the system may back by huge pages: a table of many flows is read at random, and with small pages
+ * nearly every record costs a walk through the page tables besides. Where a budget is small, pages
+ * stay small, so that what is counted is what is used.
+ */
+#define REGION       ((size_t)2 << 20)
+#define SMALL_BUDGET (64 * REGION)
+
+static uint32_t slabs_per_region(size_t slab)
+{
+    return slab && slab <= REGION / 2 && REGION % slab == 0 ? (uint32_t)(REGION / slab) : 0;
+}
+
+/* first_of_own: was slab i allocated by itself, or is it the first of a region? */
+static bool first_of_own(uint32_t i, uint32_t per)
+{
+    return per == 0 || i < per || i % per == 0;
+}
+
+static char *slab_memory(const struct pool *p, size_t n)
+{
+    uint32_t per = slabs_per_region(n), i = p->nslabs;
+    char *s;
+
+    if (per == 0 || i < per)
+        return aligned_alloc(CACHELINE, n);
+    if (i % per)
+        return p->slab[i - 1] + n;
+    s = aligned_alloc(REGION, REGION);
+#ifdef MADV_HUGEPAGE
+    if (s && (!p->acct || p->acct->limit == 0 || p->acct->limit >= SMALL_BUDGET))
+        (void)madvise(s, REGION, MADV_HUGEPAGE); /* a wish */
+#endif
+    if (s)
+        poison(s, REGION);
+    return s;
+}
+
 static size_t slab_bytes(const struct pool *p)
 {
     return (((size_t)p->size << p->shift) + CACHELINE - 1) & ~(size_t)(CACHELINE - 1);
@@ -62,10 +102,14 @@ static size_t slab_bytes(const struct pool *p)
 
 void pool_fini(struct pool *p)
 {
-    for (uint32_t i = 0; i < p->nslabs; i++) {
-        unpoison(p->slab[i], slab_bytes(p));
-        free(p->slab[i]);
-    }
+    const size_t n = slab_bytes(p);
+    const uint32_t per = slabs_per_region(n);
+
+    for (uint32_t i = p->nslabs; i-- > 0;)
+        if (first_of_own(i, per)) {
+            unpoison(p->slab[i], per == 0 || i < per ? n : REGION);
+            free(p->slab[i]);
+        }
     if (p->acct)
         p->acct->used -= pool_bytes(p);
     free(p->slab);
@@ -104,7 +148,7 @@ static bool add_slab(struct pool *p)
         return false;
     if (!grow_table(p))
         return false;
-    s = aligned_alloc(CACHELINE, n);
+    s = slab_memory(p, n);
     if (!s)
         return false;
     if (a) {
