@@ -17,6 +17,7 @@
 #define SIDE_STRANGE (SIDE_FIN_SENT | SIDE_FIN_RCVD | SIDE_LAST)
 #define PB_STRANGE   (PB_CHANGED | PB_DATAGRAM)
 #define SEG_STRANGE  (SEG_AUTH | SEG_HDR_CUT)
+#define PLAIN_IDLE   (600 * NSEC_PER_SEC) /* timestamps do not grow old before */
 
 /* plain_segment: by itself: an ACK, with bytes or without, all of it captured, in order of time. */
 static inline bool plain_segment(const struct conn_env *env, const struct seg *s)
@@ -32,11 +33,10 @@ static inline bool plain_flow(const struct conn_env *env, const struct flow *f)
     const struct flow_side *a = &f->side[CLI], *b = &f->side[SVR];
     uint64_t idle = env->now - f->last;
 
-    return (f->flags & (NEVER_PLAIN | BASES)) == BASES && f->ext == 0 && f->timeout == 0 &&
-           a->state == FS_ESTABLISHED && b->state == FS_ESTABLISHED &&
+    return (f->flags & (NEVER_PLAIN | BASES)) == BASES && f->ext == 0 && !f->timed &&
+           ((a->state ^ FS_ESTABLISHED) | (b->state ^ FS_ESTABLISHED)) == 0 &&
            (a->flags & b->flags & SIDE_NEEDED) == SIDE_NEEDED &&
-           !((a->flags | b->flags) & SIDE_STRANGE) && idle <= env->cfg.idle_ns &&
-           !stamp_expired(idle);
+           !((a->flags | b->flags) & SIDE_STRANGE) && idle <= env->cfg.idle_ns && idle < PLAIN_IDLE;
 }
 
 /* calm: nothing waits above what is in order on this side, and nothing is set aside. */
@@ -101,10 +101,8 @@ void plain_send(struct conn_env *env, struct conn_pkt *cp)
     }
     snd->ack = s->ack;
     snd->wnd = s->win;
-    if (s->win > snd->max_wnd)
-        snd->max_wnd = s->win;
-    if (seq_lt(c->edge, edge))
-        c->edge = edge;
+    snd->max_wnd = s->win > snd->max_wnd ? s->win : snd->max_wnd;
+    c->edge = seq_max(c->edge, edge);
     if ((s->flags & SEG_TS) && seq_lt(other->echoed, s->tsecr) && seq_leq(s->tsecr, other->tsval))
         other->echoed = s->tsecr;
 }
@@ -140,10 +138,10 @@ void plain_merge(struct conn_env *env, struct conn_pkt *cp)
 
     if (snd->strm)
         strm_ack(&env->se, snd, conn_acked(f, cp->from));
-    if (cp->s->plen && (rcv->strm || (rcv->flags & SIDE_WANTED)))
-        conn_insert(env, cp);
-    else
+    if (rcv->strm == 0 && !(rcv->flags & SIDE_WANTED))
         rcv->next += cp->s->plen;
+    else if (cp->s->plen)
+        conn_insert(env, cp);
     age_hole(env, rcv);
     age_hole(env, snd);
 }

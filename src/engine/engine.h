@@ -67,6 +67,7 @@ struct worker {
     uint32_t hash[IO_BURST];
     uint32_t guess[IO_BURST]; /* the flow that it probably belongs to, 0: no idea */
     uint32_t gone;            /* what ftable.gone was then */
+    bool glanced[IO_BURST];   /* `key` is not filled in yet, but hash and end are */
     uint8_t end[IO_BURST];    /* which endpoint of the key sent it */
     bool bare[IO_BURST];      /* a plain SYN, not decoded: perhaps one for the gate */
     struct gate gate;

@@ -151,20 +151,12 @@ static inline bool is_plain(const struct pktbuf *pb)
 /* hash_bare: hash and sender's endpoint, as key_of_seg and ftable_hash would give them. */
 static inline void hash_bare(struct worker *w, const uint8_t *p, int i)
 {
-    const uint32_t src = get32(p + 26), dst = get32(p + 30);
-    const uint16_t sport = get16(p + 34), dport = get16(p + 36);
-    uint32_t addr[2];
-    uint16_t port[2];
-    bool from;
+    int end;
 
-    /* key.h: the smaller address comes first, then the smaller port, as bytes */
-    from = src == dst ? be16toh(sport) > be16toh(dport) : be32toh(src) > be32toh(dst);
-    addr[0] = from ? dst : src;
-    addr[1] = from ? src : dst;
-    port[0] = from ? dport : sport;
-    port[1] = from ? sport : dport;
-    w->end[i] = from;
-    w->hash[i] = key_hash_v4(addr, port, 0, 6, w->m->env.ft.secret);
+    w->hash[i] =
+        key_hash_v4(key_end_v4(get32(p + 26), get16(p + 34)),
+                    key_end_v4(get32(p + 30), get16(p + 36)), 0, 6, w->m->env.ft.secret, &end);
+    w->end[i] = (uint8_t)end;
 }
 
 void gate_scan(struct worker *w, struct pktbuf *const *pb, int n)

@@ -323,24 +323,33 @@ static bool refused(struct worker *w, struct seg *s, uint32_t idx, int from, boo
     return true;
 }
 
+/* need_key: what is not the flow that was expected needs the whole key. */
+static inline void need_key(struct worker *w, const struct seg *s, int i)
+{
+    if (w->glanced[i])
+        key_of_seg(&w->key[i], s);
+    w->glanced[i] = false;
+}
+
 /* find_flow: as it was expected when the burst was looked at, or by a look-up. */
-static inline struct flow_hit find_flow(const struct worker *w, int i)
+static inline struct flow_hit find_flow(struct worker *w, const struct seg *s, int i)
 {
     const struct ftable *ft = &w->m->env.ft;
     struct flow_hit hit;
 
     if (likely(w->guess[i] && w->gone == ft->gone)) {
-        hit = ftable_confirm(ft, w->guess[i], &w->key[i], w->end[i]);
+        hit = ftable_confirm(ft, w->guess[i], s, w->end[i]);
         if (likely(hit.idx))
             return hit;
     }
+    need_key(w, s, i);
     return ftable_find(ft, &w->key[i], w->hash[i], w->end[i]);
 }
 
 static void input_tcp(struct worker *w, struct seg *s, int i)
 {
     struct ftable *ft = &w->m->env.ft;
-    struct flow_hit hit = find_flow(w, i);
+    struct flow_hit hit = find_flow(w, s, i);
     bool opened = false, orphaned = false, gated = false;
     struct conn_pkt cp;
 
@@ -354,6 +363,7 @@ static void input_tcp(struct worker *w, struct seg *s, int i)
             hit.idx = 0;
     }
     if (hit.idx == 0 && !orphaned) {
+        need_key(w, s, i); /* the flow that was there has made way */
         hit.idx = open_flow(w, s, i, &gated);
         w->m->env.answered = false;
         opened = hit.idx != 0;
@@ -457,10 +467,16 @@ static void prefetch_child(const struct mon *m, const struct flow *f)
     }
 }
 
-void worker_key(struct worker *w, struct seg *s, int i)
+static inline void give_realm(struct worker *w, const struct seg *s)
 {
     if (s->pb->realm == 0 && w->m->vlan_in_key)
         s->pb->realm = realm_of(w, s);
+}
+
+void worker_key(struct worker *w, struct seg *s, int i)
+{
+    give_realm(w, s);
+    w->glanced[i] = false;
     w->end[i] = (uint8_t)key_of_seg(&w->key[i], s);
     w->hash[i] = ftable_hash(&w->m->env.ft, &w->key[i]);
 }
@@ -472,7 +488,16 @@ static void look_at(struct worker *w, struct pktbuf *pb, int i)
 
     if (unlikely(decode(s, pb) != REASON_NONE))
         return;
-    worker_key(w, s, i);
+    if (likely(!(s->flags & SEG_IP6) && !w->m->raw_sockets)) {
+        int end;
+
+        give_realm(w, s);
+        w->hash[i] = key_glance(s, w->m->env.ft.secret, &end);
+        w->end[i] = (uint8_t)end;
+        w->glanced[i] = true;
+    } else {
+        worker_key(w, s, i); /* raw sockets may change the frame: its key is that of what came */
+    }
     ftable_prefetch(&w->m->env.ft, w->hash[i]);
 }
 
@@ -481,7 +506,7 @@ static void prefetch_burst(struct worker *w, int n)
     const struct ftable *ft = &w->m->env.ft;
 
     for (int i = 0; i < n; i++) {
-        bool tcp = !w->bare[i] && w->seg[i].level == SEG_TCP;
+        bool tcp = !w->bare[i] && w->seg[i].level == SEG_TCP && !w->m->raw_sockets;
 
         w->guess[i] = tcp ? ftable_expect(ft, w->hash[i]) : 0;
     }

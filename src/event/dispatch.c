@@ -88,10 +88,17 @@ static void walk(const struct ev_call *c, const struct ev_op *ops, uint32_t i, u
 void ev_dispatch(struct ev_call *c, enum ev_rank rank)
 {
     const struct evset *s = evset_at(c->tab, *c->setp);
+    const uint32_t first = s->start[rank], end = s->start[rank + 1];
+    const struct ev_op *o = &s->ops[first];
 
     c->walking = *c->setp;
     c->raising = 0;
-    walk(c, s->ops, s->start[rank], s->start[rank + 1]);
+    if (likely(end - first == 1 && o->flags == OP_CB)) { /* one callback and no filter */
+        if (c->flags == NULL || !(*c->flags & c->stop))
+            o->cb.f5(c->mctx, c->sock, c->side, op_event(o), o->arg);
+        return;
+    }
+    walk(c, s->ops, first, end);
 }
 
 static uint32_t nesting(const struct ev_call *c)

@@ -2,7 +2,7 @@
 /*
  * key.c: both directions of a connection packed into one key.
  *
- * What is hashed: IPv4 16 bytes (two addresses, two ports, realm), which is XXH3's short path;
+ * What is hashed: IPv4 16 bytes (keyhash.h: two addresses, two ports, realm), XXH3's short path;
  * IPv6 the first 40 bytes of the key (addresses, ports, realm) as they lie. The protocol goes
  * into the seed. 64 bits are folded to the 32 that the table keeps.
  */
@@ -44,12 +44,16 @@ int key_make(struct flow_key *k, bool v6, const void *src, uint16_t sport, const
     return s;
 }
 
-/* key_of_v4: the same in registers, for most packets. */
+uint32_t key_glance(const struct seg *s, uint64_t secret, int *end)
+{
+    return key_hash_v4(key_end_v4(s->src.v4, s->sport), key_end_v4(s->dst.v4, s->dport),
+                       s->pb->realm, s->l4proto, secret, end);
+}
+
+/* key_of_v4: key_of_seg of most segments. */
 static inline int key_of_v4(struct flow_key *k, const struct seg *s)
 {
-    const uint64_t src = (uint64_t)be32toh(s->src.v4) << 16 | be16toh(s->sport);
-    const uint64_t dst = (uint64_t)be32toh(s->dst.v4) << 16 | be16toh(s->dport);
-    const int at = src > dst;
+    const int at = key_end_v4(s->src.v4, s->sport) > key_end_v4(s->dst.v4, s->dport);
 
     memset(k, 0, sizeof(*k));
     memcpy(k->addr[0], at ? &s->dst.v4 : &s->src.v4, 4);
@@ -73,11 +77,13 @@ uint32_t key_hash(const struct flow_key *k, uint64_t secret)
 {
     uint32_t addr[2];
     uint64_t h;
+    int at;
 
     if (likely(!k->v6)) {
         memcpy(&addr[0], k->addr[0], 4);
         memcpy(&addr[1], k->addr[1], 4);
-        return key_hash_v4(addr, k->port, k->realm, k->proto, secret);
+        return key_hash_v4(key_end_v4(addr[0], k->port[0]), key_end_v4(addr[1], k->port[1]),
+                           k->realm, k->proto, secret, &at);
     }
     h = hash_bytes(k, KEY6_BYTES, key_seed(k->proto, secret));
     return (uint32_t)(h ^ h >> 32);

@@ -2,7 +2,7 @@
 /*
  * record.h: the flow record, byte by byte. Everything that is known of one connection hangs here;
  * every folder to the right works on it. Four cache lines: identity and dispatch, the two sides,
- * counters, the cold rest. Links to other objects are pool indices (0: none), never pointers, so
+ * counters, the cold rest, which a plain packet (conn/plain.c) does not touch. Links to other objects are pool indices (0: none), never pointers, so
  * that a record can be written out and read in.
  *
  * Sides are numbered as in the API: 0 the client, 1 the server. `side[s]` is what endpoint s has
@@ -121,9 +121,11 @@ struct flow {
     uint16_t port[2]; /* network order */
     uint32_t realm;
     uint8_t proto;
-    uint8_t kind;   /* enum flow_kind */
-    uint16_t flags; /* enum flow_flags */
-    uint32_t hash;
+    uint8_t kind : 3;  /* enum flow_kind */
+    uint8_t timed : 1; /* `timeout` is not 0 */
+    uint8_t csum : 4;  /* enum csum_mode of conn/ */
+    uint16_t flags;    /* enum flow_flags */
+    uint32_t ext;      /* struct flow_ext */
     struct child c0;
     uint64_t last; /* ns of the last packet */
     /* line 1 */
@@ -134,13 +136,12 @@ struct flow {
     uint64_t start;     /* ns of the first packet */
     uint64_t cursor[2]; /* child 0's read offsets, by side */
     struct wheel_node wheel;
-    uint32_t ext;          /* struct flow_ext */
-    uint32_t alt;          /* NAT: struct flow_alt */
-    uint32_t pend;         /* next flow on the batch's list of touched flows */
-    uint32_t timeout;      /* own idle timeout in ms, 0: the context's, UINT32_MAX: never */
-    uint8_t reason;        /* MOS_END_* */
-    uint8_t csum : 4;      /* enum csum_mode of conn/ */
-    uint8_t queue : 4;     /* enum flow_class: the queue that it is in (queue.h) */
+    uint32_t hash;
+    uint32_t alt;     /* NAT: struct flow_alt */
+    uint32_t pend;    /* next flow on the batch's list of touched flows */
+    uint32_t timeout; /* own idle timeout in ms, 0: the context's, UINT32_MAX: never (`timed`) */
+    uint8_t reason;   /* MOS_END_* */
+    uint8_t queue;    /* enum flow_class: the queue that it is in (queue.h) */
     uint8_t end_state[2];  /* states when the flow ended, before both were set to CLOSED */
     uint32_t qnext, qprev; /* its neighbours in that queue */
 } __cacheline;
@@ -150,6 +151,13 @@ _Static_assert(sizeof(struct flow_ctr) == 32, "counters of a side are half a cac
 _Static_assert(sizeof(struct child) == 32, "child 0 ends line 0");
 _Static_assert(offsetof(struct flow, side) == 64, "line 0 is one cache line");
 _Static_assert(sizeof(struct flow) == 256, "the record is four cache lines");
+
+/* flow_set_timeout: its own idle timeout, as in `timeout`. */
+static inline void flow_set_timeout(struct flow *f, uint32_t ms)
+{
+    f->timeout = ms;
+    f->timed = ms != 0;
+}
 
 #define FLOW_SYNS 4 /* the last so many are kept */
 

@@ -48,7 +48,6 @@ SAME_PLACE(port);
 SAME_PLACE(realm);
 SAME_PLACE(proto);
 SAME_PLACE(flags);
-SAME_PLACE(hash);
 
 static inline struct buckets *slots_of(const struct ftable *t)
 {
@@ -69,8 +68,12 @@ static uint32_t ref_hash(const void *owner, uint32_t ref)
 {
     const struct ftable *t = owner;
 
-    return ref & SLOT_ALT && !(ref & FLOW_TOMB) ? alt_at(t, flow_at(t, ref & REF_IDX))->hash
-                                                : identity(t, ref)->hash;
+    const struct flow *f;
+
+    if (ref & FLOW_TOMB)
+        return tomb_at(t, ref)->hash;
+    f = flow_at(t, ref & REF_IDX);
+    return ref & SLOT_ALT ? alt_at(t, f)->hash : f->hash;
 }
 
 /* -- the bitmap of live records -- */
@@ -200,7 +203,6 @@ uint32_t ftable_expect(const struct ftable *t, uint32_t hash)
             continue;
         prefetch_w(p + CACHELINE);     /* the two sides */
         prefetch_w(p + 2 * CACHELINE); /* the counters */
-        prefetch_r(p + 3 * CACHELINE); /* the idle timeout */
     }
     if (l->over)
         prefetch_r(bucket_over(b, l));
@@ -240,21 +242,20 @@ static bool answers(const struct ftable *t, uint32_t ref, const struct flow_key 
     const struct flow_tomb *id = identity(t, ref);
     const int from = end == !!(id->flags & FLOW_CLI_IS_1) ? CLI : SVR;
 
-    if (id->hash != hash || !same_key(t, id, k) || (id->flags & FLOW_NAT && from == SVR))
+    if (!same_key(t, id, k) || (id->flags & FLOW_NAT && from == SVR))
         return false;
     *hit = (struct flow_hit){.idx = ref, .from = (uint8_t)from};
     return true;
 }
 
-struct flow_hit ftable_confirm(const struct ftable *t, uint32_t idx, const struct flow_key *k,
-                               int end)
+struct flow_hit ftable_confirm(const struct ftable *t, uint32_t idx, const struct seg *s, int end)
 {
     const struct flow *f = flow_at(t, idx);
 
-    if (unlikely((f->flags & (FLOW_NAT | FLOW_V6)) || k->v6 || f->realm != k->realm ||
-                 f->proto != k->proto || memcmp(f->port, k->port, sizeof(k->port)) != 0 ||
-                 memcmp(&f->addr[0], k->addr[0], 4) != 0 ||
-                 memcmp(&f->addr[1], k->addr[1], 4) != 0))
+    if (unlikely((f->flags & (FLOW_NAT | FLOW_V6)) || (s->flags & SEG_IP6) ||
+                 f->addr[end] != s->src.v4 || f->addr[!end] != s->dst.v4 ||
+                 f->port[end] != s->sport || f->port[!end] != s->dport ||
+                 f->realm != s->pb->realm || f->proto != s->l4proto))
         return (struct flow_hit){0};
     return (struct flow_hit){.idx = idx, .from = end == !!(f->flags & FLOW_CLI_IS_1) ? CLI : SVR};
 }

@@ -154,7 +154,7 @@ static int set_timeout(const struct set *s)
         s->l->timeout_ms = ms;
         return 0;
     }
-    flow_at(&s->m->env.ft, s->idx)->timeout = ms;
+    flow_set_timeout(flow_at(&s->m->env.ft, s->idx), ms);
     conn_rearm(&s->m->env, s->idx);
     return 0;
 }

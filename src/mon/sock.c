@@ -316,7 +316,7 @@ static void take_options(struct mon *m, struct flow *f, const struct listener *l
         }
     }
     if (l->timeout_ms)
-        f->timeout = l->timeout_ms;
+        flow_set_timeout(f, l->timeout_ms);
     if (!first)
         return;
     if (l->strict >= 0)

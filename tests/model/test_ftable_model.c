@@ -99,7 +99,16 @@ static void compare(const struct ftable *t, const struct flow_key *k, int end)
     assert_int_equal(got.second, want.second);
     /* what is expected, if it is confirmed, is what is found */
     uint32_t guess = ftable_expect(t, ftable_hash(t, k));
-    struct flow_hit sure = guess ? ftable_confirm(t, guess, k, end) : (struct flow_hit){0};
+    struct pktbuf pb = {.realm = k->realm};
+    struct seg s = {.pb = &pb,
+                    .flags = k->v6 ? SEG_IP6 : 0,
+                    .l4proto = k->proto,
+                    .sport = k->port[end],
+                    .dport = k->port[!end]};
+
+    memcpy(s.src.b, k->addr[end], sizeof(s.src.b));
+    memcpy(s.dst.b, k->addr[!end], sizeof(s.dst.b));
+    struct flow_hit sure = guess ? ftable_confirm(t, guess, &s, end) : (struct flow_hit){0};
 
     assert_true(sure.idx == 0 || (sure.idx == got.idx && sure.from == got.from && !got.second));
 }

@@ -321,27 +321,44 @@ static void prefetching_is_harmless(void **state)
     ftable_unbury(t, idx);
 }
 
-/* What is expected is confirmed for its own key only, from either end; never for a translated flow. */
+/* What is expected is confirmed for its own segments only, of either end; never for a translated flow. */
 static void expected_is_confirmed(void **state)
 {
     struct ftable *t = &((struct fix *)*state)->t;
     uint32_t idx = new_flow(t, 1, 1, 2, 80), gone = t->gone;
-    struct flow_key k, other;
+    struct pktbuf pb = {0};
+    struct seg s = {.pb = &pb, .l4proto = 6, .sport = htobe16(1), .dport = htobe16(80)}, other;
+    struct flow_key k;
     int cli = key(&k, 1, 1, 2, 80);
 
-    WANT_HIT(ftable_confirm(t, idx, &k, cli), idx, CLI, 0);
-    WANT_HIT(ftable_confirm(t, idx, &k, !cli), idx, SVR, 0);
-    key(&other, 1, 1, 2, 81);
+    memcpy(&s.src.v4, k.addr[cli], 4);
+    memcpy(&s.dst.v4, k.addr[!cli], 4);
+    assert_int_equal(key_of_seg(&k, &s), cli);
+    WANT_HIT(ftable_confirm(t, idx, &s, cli), idx, CLI, 0);
+    other = s;
+    other.src = s.dst;
+    other.dst = s.src;
+    other.sport = s.dport;
+    other.dport = s.sport;
+    WANT_HIT(ftable_confirm(t, idx, &other, !cli), idx, SVR, 0);
+    other = s;
+    other.dport++;
     WANT_MISS(ftable_confirm(t, idx, &other, cli));
-    other = k;
-    other.realm = 7;
+    other = s;
+    other.dst.v4++;
     WANT_MISS(ftable_confirm(t, idx, &other, cli));
-    other = k;
-    other.proto = 17;
+    other = s;
+    other.l4proto = 17;
     WANT_MISS(ftable_confirm(t, idx, &other, cli));
-    key(&other, 3, 5000, 4, 8080);
-    ftable_alias(t, idx, &other, 1);
-    WANT_MISS(ftable_confirm(t, idx, &k, cli));
+    other = s;
+    other.flags = SEG_IP6;
+    WANT_MISS(ftable_confirm(t, idx, &other, cli));
+    pb.realm = 7;
+    WANT_MISS(ftable_confirm(t, idx, &s, cli));
+    pb.realm = 0;
+    key(&k, 3, 5000, 4, 8080);
+    ftable_alias(t, idx, &k, 1);
+    WANT_MISS(ftable_confirm(t, idx, &s, cli));
     assert_int_equal(t->gone, gone);
     ftable_del(t, idx);
     assert_int_not_equal(t->gone, gone);
