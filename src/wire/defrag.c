@@ -4,7 +4,9 @@
  *
  * Runs, as Linux has them (inet_frag_queue_insert): a piece that goes on where the highest one ended
  * prolongs its run, any other begins one. A fragment that lies within one run is a repetition and
- * ignored, any other overlap throws the datagram away.
+ * ignored, any other overlap throws the datagram away. Ignored are its bytes, not what it says of the
+ * datagram's end: that is noted before anything else (ip_frag_queue, ip6_frag_queue), and nobody looks
+ * whether all is there now.
  *
  * ECN (RFC 3168 5.3). Linux throws a whole datagram away some of whose fragments say "not ECN-capable"
  * and some do not (ip_frag_ecn_table); the BSDs refuse a fragment that has met congestion where the
@@ -31,6 +33,12 @@ static bool contradicts_end(const struct frag_entry *e, const struct frag *f)
     if (f->more)
         return e->end != NO_END && end > e->end;
     return (e->end != NO_END && e->end != end) || end < e->top;
+}
+
+/* tells_end: does it say where the datagram ends, which was not known yet? */
+static bool tells_end(const struct frag_entry *e, const struct frag *f)
+{
+    return !f->more && e->end == NO_END;
 }
 
 /* in_run: is it a repetition for Linux? Where this is asked nothing overlaps yet. */
@@ -353,14 +361,24 @@ static uint32_t part(struct defrag *d, uint32_t from, struct frag *f)
     return to;
 }
 
+/* repeated: for one that has it already, and takes no more of it than the end. */
+static void repeated(struct frag_entry *e, const struct frag *f)
+{
+    if (!f->dead)
+        count(e, f);
+    if (!f->more)
+        e->end = f->off + f->len;
+}
+
 /* keep_on: a host that goes on: every overlap is stored, its bytes chosen at the end. */
 static void keep_on(struct defrag *d, uint32_t i, enum kind k, struct frag *f)
 {
     struct frag_entry *e = frag_entry_at(d, i);
 
-    if (k == SAME)
-        count(e, f);
-    else if (k == ENDS)
+    if (k == SAME) {
+        repeated(e, f);
+        complete(d, i, f);
+    } else if (k == ENDS)
         f->note->reason = REASON_FRAG_LEN;
     else if (ecn_refused(e, f))
         f->note->reason = REASON_FRAG_ECN;
@@ -370,6 +388,14 @@ static void keep_on(struct defrag *d, uint32_t i, enum kind k, struct frag *f)
         store_in(d, i, f);
 }
 
+/* refuse_header: Linux takes its end all the same, if it comes there. */
+static void refuse_header(const struct defrag *d, struct frag_entry *e, struct frag *f)
+{
+    f->note->reason = REASON_FRAG_HEADER;
+    if (!f->more && !d->conf.strict)
+        e->end = f->off + f->len;
+}
+
 /* discard: a host that throws away. */
 static void discard(struct defrag *d, uint32_t i, enum kind k, struct frag *f)
 {
@@ -377,9 +403,9 @@ static void discard(struct defrag *d, uint32_t i, enum kind k, struct frag *f)
 
     if (k == SAME || k == IN_RUN) {
         if (!f->dead && rewrites(d, e, f))
-            f->note->reason = REASON_FRAG_HEADER;
-        else if (!f->dead)
-            count(e, f);
+            refuse_header(d, e, f);
+        else
+            repeated(e, f);
     } else if (k == FRESH) {
         if (f->dead) {
             f->note->other += e->dead ? 0 : e->nfrags;
@@ -403,17 +429,23 @@ static void in_both(struct defrag *d, uint32_t i, enum kind k, struct frag *f)
         discard(d, i, k, f);
     } else if (k == IN_RUN && rewrites(d, e, f)) {
         f->note->reason = REASON_FRAG_HEADER; /* nobody takes it */
+        if (tells_end(e, f) && !d->conf.strict) {
+            uint32_t to = part(d, i, f);
+
+            if (to)
+                refuse_header(d, frag_entry_at(d, to), f);
+        }
     } else if (k == FRESH && ecn_refused(e, f)) {
         f->effect = FE_TAKEN;
         linux_alone(d, f, REASON_FRAG_ECN);
     } else {
-        if (k == IN_RUN) {
+        if (k == IN_RUN || (k == SAME && tells_end(e, f))) {
             uint32_t to = part(d, i, f);
 
             if (to)
-                count(frag_entry_at(d, to), f);
+                repeated(frag_entry_at(d, to), f);
         }
-        if (k != FRESH && k != SAME)
+        if (k == OVER || k == ENDS)
             e->world = FW_KEEP;
         keep_on(d, i, k, f);
     }

@@ -40,7 +40,9 @@ struct bit { /* a fragment */
 struct list {
     int n, nfrags, runs;
     struct bit v[MANY];
+    uint32_t end; /* 0: not known */
     bool on, overlap;
+    bool stuck;              /* whole, by a repetition that told the end: nothing comes of it */
     bool capable, incapable; /* pieces' ECN fields */
 };
 
@@ -84,10 +86,7 @@ static bool covered(const struct list *l, uint32_t x)
 
 static int64_t end_of(const struct list *l)
 {
-    for (int i = 0; i < l->n; i++)
-        if (!l->v[i].more)
-            return l->v[i].off + l->v[i].len;
-    return -1;
+    return l->end ? (int64_t)l->end : -1;
 }
 
 static uint32_t top_of(const struct list *l, int *run)
@@ -107,7 +106,7 @@ static bool whole(const struct list *l)
     int64_t end = end_of(l);
 
     for (uint32_t x = 0; x < (uint32_t)end; x++)
-        if (end < 0 || !covered(l, x))
+        if (end < 0 || l->stuck || !covered(l, x))
             return false;
     return end >= 0;
 }
@@ -171,6 +170,8 @@ static void add(struct list *l, const struct bit *b)
     uint32_t top = top_of(l, &run);
 
     l->overlap |= overlaps(l, b);
+    if (!b->more)
+        l->end = b->off + b->len;
     l->v[l->n] = *b;
     l->v[l->n].run = l->n && b->off == top ? run : ++l->runs;
     l->n++;
@@ -193,6 +194,7 @@ static int twin_keep(struct list *l, const struct bit *b)
         return REASON_FRAG_LEN;
     if (overlaps(l, b) && !l->overlap && same_as_one(l, b)) {
         l->nfrags++;
+        l->end = b->more ? l->end : b->off + b->len;
         return REASON_NONE;
     }
     if ((b->ecn == 3 && l->incapable) || (b->ecn == 0 && l->capable && !l->incapable))
@@ -208,6 +210,8 @@ static int twin_discard(struct list *l, const struct bit *b)
     bool bad = bad_end(l, b);
 
     if (!bad && overlaps(l, b) && in_one_run(l, b)) {
+        l->end = b->more ? l->end : b->off + b->len;
+        l->stuck |= whole(l);
         if (header_differs(l, b))
             return REASON_FRAG_HEADER;
         l->nfrags++;
@@ -247,11 +251,14 @@ static int twin_more(const struct bit *b)
     if (m.v6)
         return twin_discard(l, b);
     if (!m.parted) {
-        bool bad = bad_end(k, b), over = !bad && overlaps(k, b);
+        bool bad = bad_end(k, b), over = !bad && overlaps(k, b),
+             told = over && !b->more && k->end == 0;
 
-        if (over && !same_as_one(k, b) && in_one_run(k, b) && header_differs(k, b))
-            return REASON_FRAG_HEADER; /* nobody takes it */
-        m.parted = bad || (over && !same_as_one(k, b));
+        m.parted = bad || told || (over && !same_as_one(k, b));
+        if (over && !same_as_one(k, b) && in_one_run(k, b) && header_differs(k, b)) {
+            m.parted = told;
+            return twin_discard(l, b); /* nobody takes it, but Linux the end */
+        }
     }
     why = twin_keep(k, b);
     m.parted |= why == REASON_FRAG_ECN;
@@ -338,7 +345,7 @@ static struct bit any_bit(const uint8_t *truth, uint32_t len)
     b.more = b.off + b.len < len;
     if (!b.more)
         b.len = len - b.off;
-    if (one_in(40))
+    if (one_in(30))
         b.more = !b.more && b.len % 8 == 0;
     if (b.more && one_in(40))
         b.len -= 1 + (uint32_t)rng_below(&m.r, 7);

@@ -623,6 +623,36 @@ def fragment_within_another(t):
 
 
 @case(opts=('--overlap', 'linux'))
+def fragment_again_tells_the_end(t):
+    """ip_frag_queue(): where the datagram ends is noted before the repetition is found and thrown away."""
+    t.open().good(0, 44, cuts=[(48, 64, 1, 0), (48, 64, 0, 0), (24, 48, 1, 0), (0, 24, 1, 0)]).ack(44).close(44)
+    return GOOD[:44]
+
+
+@case(opts=('--overlap', 'linux'))
+def fragment_within_another_tells_the_end(t):
+    """The same for one within a run of those held."""
+    t.open().good(0, 44, cuts=[(24, 64, 1, 0), (56, 64, 0, 1), (0, 24, 1, 0)]).ack(44).close(44)
+    return GOOD[:44]
+
+
+@case(opts=('--overlap', 'linux'))
+def fragment_again_tells_another_end(t):
+    """So the last one contradicts it and ends the datagram."""
+    t.open().evil(0, 44, cuts=[(48, 56, 1, 0), (48, 56, 0, 0), (56, 64, 0, 0), (0, 48, 1, 0)]).ack(0)
+    t.good(0, 44, wait=300).ack(44).close(44)
+    return GOOD[:44]
+
+
+@case(opts=('--overlap', 'linux'))
+def fragment_again_completes_nothing(t):
+    """Nobody looks whether all is there when a repetition is thrown away, and nothing else can come."""
+    t.open().evil(0, 44, cuts=[(0, 24, 1, 0), (24, 64, 1, 0), (24, 64, 0, 0), (24, 64, 0, 0)]).ack(0)
+    t.good(0, 44, wait=300).ack(44).close(44)
+    return GOOD[:44]
+
+
+@case(opts=('--overlap', 'linux'))
 def fragments_overlap(t):
     """inet_frag_queue_insert(): an overlap that is not wholly within (IPFRAG_OVERLAP) ends the whole datagram, and what
     comes of it later is another one that is never complete. What was in it comes again."""

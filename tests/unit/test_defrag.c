@@ -504,7 +504,70 @@ static void runs(void **state)
     assert_int_equal(d.entry.used, 3);
 }
 
+/* The end that a repetition tells: Linux ignores its bytes alone, and does not look whether all is there. */
+static void end_of_a_repetition(void **state)
+{
+    struct frag_note *n;
+
+    taken(text(1, 24, "aaaaaaaa", true));
+    taken(text(1, 24, "aaaaaaaa", false));
+    assert_text(text(1, 0, HEAD, true)->dg[1], OVERLAP_LINUX, HEAD "aaaaaaaa");
+    assert_int_equal(d.entry.used, 0);
+    taken(text(1, 24, "aaaaaaaa", true));
+    taken(text(1, 24, "XXXXXXXX", false)); /* the same with other bytes */
+    n = text(1, 0, HEAD, true);
+    assert_text(n->dg[1], OVERLAP_LINUX, HEAD "aaaaaaaa");
+    assert_text(n->dg[0], OVERLAP_LAST, HEAD "XXXXXXXX");
+    taken(text(1, 24, "aaaaaaaa", true));
+    taken(text(1, 24, "aaaaaaaa", false));
+    refused(FRAG_LEN, text(1, 32, "end", false)); /* another end */
+    assert_null(text(1, 0, HEAD, true)->dg[1]);
+    defrag_end(&d);
+    taken(text(1, 0, HEAD, true));
+    taken(text(1, 24, "aaaaaaaa", true));
+    n = text(1, 24, "aaaaaaaa", false);
+    assert_text(n->dg[0], OVERLAP_LAST, HEAD "aaaaaaaa");
+    assert_int_equal(n->dg[0]->world, FW_KEEP);
+    assert_null(n->dg[1]);
+    assert_int_equal(d.entry.used, 1);
+}
+
+/* The same for one that rewrites TCP's header; in strict tracking its host does not get it. */
+static void end_of_a_refused_one(void **state)
+{
+    for (int strict = 0; strict < 2; strict++) {
+        d.conf.strict = strict;
+        taken(text(1, 16, "HEADHEADaaaaaaaa", true));
+        refused(FRAG_HEADER, text(1, 16, "XXXXXXXXaaaaaaaa", false));
+        assert_null(text(1, 0, "HEADHEADHEADHEAD", true)->dg[0]);
+        assert_int_equal(d.entry.used, 1);
+        defrag_end(&d);
+    }
+    d.conf.strict = false;
+    taken(text(1, 16, "HEADHEADaaaaaaaa", true));
+    refused(FRAG_HEADER, text(1, 16, "XXXXXXXXaaaaaaaa", false));
+    assert_text(text(1, 0, "HEADHEADHEADHEAD", true)->dg[1], OVERLAP_LINUX, HEAD "aaaaaaaa");
+}
+
 /* ---- IPv6 ---- */
+
+static void ipv6_end_of_a_repetition(void **state)
+{
+    struct frag_note *n;
+
+    taken(marked(24, "aaaaaaaa", true, true, 0));
+    taken(marked(24, "XXXXXXXX", false, true, 0));
+    assert_text(marked(0, HEAD, true, true, 0)->dg[0], OVERLAP_LAST, HEAD "aaaaaaaa");
+    taken(marked(24, "aaaaaaaa", true, true, 0));
+    taken(marked(24, "aaaaaaaa", false, true, 0));
+    n = marked(32, "end", false, true, 0); /* another end */
+    refused(FRAG_LEN, n);
+    assert_int_equal(n->overlap, 2);
+    taken(marked(0, HEAD, true, true, 0));
+    taken(marked(24, "aaaaaaaa", true, true, 0));
+    assert_null(marked(24, "aaaaaaaa", false, true, 0)->dg[0]);
+    assert_int_equal(defrag_end(&d), 3);
+}
 
 static struct frag_note *text6(uint32_t off, const char *s, bool more, uint8_t proto)
 {
@@ -740,6 +803,9 @@ int main(void)
         t(two_worlds),
         t(repeated_with_other_bytes),
         t(runs),
+        t(end_of_a_repetition),
+        t(end_of_a_refused_one),
+        t(ipv6_end_of_a_repetition),
         t(ipv6_overlaps),
         t(ipv6_protocols),
         t(ipv6_overlaps_of_others),
