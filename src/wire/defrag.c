@@ -89,12 +89,20 @@ static bool rewrites(const struct defrag *d, const struct frag_entry *e, const s
     return false;
 }
 
-/* note_change: does it bring other bytes for some that are held? Told, whatever becomes of it. */
-static void note_change(const struct defrag *d, struct frag_entry *e, const struct frag *f)
+/*
+ * note_change: does it bring other bytes for some that are held? Told, whatever becomes of it. Each of
+ * its bytes is compared once, with the copy that came first: if two copies differ one of them differs
+ * from that.
+ */
+static void note_change(struct defrag *d, struct frag_entry *e, struct frag *f)
 {
-    for (uint32_t i = e->first; i && !e->dead; i = frag_piece_at(d, i)->next)
-        if (frag_compare(d, i, f, &e->diff))
-            f->note->changed = true;
+    uint32_t left = units_of(f->len) - frag_units(d, e, f, false), was = e->diff.n;
+    struct frag_seen seen;
+
+    memset(seen.bit, 0, (units_of(f->len) + 63) / 64 * sizeof(*seen.bit));
+    for (uint32_t i = e->first; i && left && !e->dead; i = frag_piece_at(d, i)->next)
+        left -= frag_compare(d, i, f, &seen, &e->diff);
+    f->note->changed |= e->diff.n > was;
 }
 
 /* ---- ECN, as bits by value of the field: 0 not capable, 3 has met congestion ---- */
@@ -147,8 +155,6 @@ static bool store(struct defrag *d, struct frag_entry *e, struct frag *f)
     uint32_t fresh, i;
     struct frag_block *q;
 
-    if (e->npieces >= d->conf.pieces)
-        return false;
     fresh = frag_units(d, e, f, true);
     i = fresh == UINT32_MAX || !keep_head(d, e, f) ? 0
                                                    : frag_put(d, f, f->data, e->dead ? 0 : f->len);
@@ -310,6 +316,7 @@ static bool copy_head(struct defrag *d, uint32_t from, uint32_t to, struct frag 
     b->bytes = a->bytes;
     b->ecn = a->ecn;
     b->diff = a->diff;
+    b->tries = a->tries;
     if (a->head == 0)
         return true;
     p = frag_room_get(f->room, frag_piece_at(d, a->head)->len);
@@ -468,6 +475,10 @@ static void in_one(struct defrag *d, struct frag *f, enum frag_world world)
         f->note->reason = REASON_FRAG_LIMIT;
         if (d->conf.strict && world != FW_DISCARD)
             defrag_bury(d, &f->key, REASON_FRAG_LIMIT, f->now);
+        return;
+    }
+    if (frag_entry_at(d, i)->tries++ >= d->conf.pieces) {
+        no_room(d, i, f);
         return;
     }
     d->pinned[0] = i;

@@ -35,7 +35,7 @@ struct frag_piece {
 /* Copies of the same bytes that differ: all lie in [off, end). */
 struct frag_diff {
     uint32_t off, end;
-    uint32_t n; /* how many, one that differs from two copies counted twice; 0: none */
+    uint32_t n; /* how many that differ from the copy that came first, of all others; 0: none */
 };
 
 /* A datagram that is complete. */
@@ -93,7 +93,7 @@ void frag_room_fini(struct frag_room *r);
 struct defrag_conf {
     uint32_t datagrams;               /* unfinished at once */
     uint32_t memory;                  /* bytes for their pieces */
-    uint32_t pieces;                  /* per datagram */
+    uint32_t pieces;                  /* per datagram, repeated and refused ones too */
     uint32_t min_tcp;                 /* bytes of TCP that a first fragment must carry */
     uint64_t timeout_ns, timeout6_ns; /* IPv4, IPv6 */
     bool vlan_in_key;

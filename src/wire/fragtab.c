@@ -285,26 +285,62 @@ bool frag_differs(const struct defrag *d, uint32_t i, const struct frag *f, uint
     return false;
 }
 
-bool frag_compare(const struct defrag *d, uint32_t i, const struct frag *f, struct frag_diff *diff)
+/* unseen: is some unit of [lo, hi) of the fragment not compared yet? */
+static bool unseen(const struct frag_seen *seen, const struct frag *f, uint32_t lo, uint32_t hi)
+{
+    uint32_t u = (lo - f->off) / FRAG_UNIT, end = units_of(hi - f->off);
+
+    while (u < end) {
+        uint64_t left = ~seen->bit[u / 64] >> u % 64;
+
+        if (left)
+            return u + (uint32_t)__builtin_ctzll(left) < end;
+        u = (u | 63) + 1;
+    }
+    return false;
+}
+
+static void add_diff(struct frag_diff *diff, uint32_t at)
+{
+    diff->off = diff->n == 0 || at < diff->off ? at : diff->off;
+    diff->end = at + 1 > diff->end ? at + 1 : diff->end;
+    diff->n++;
+}
+
+/* see: the units of [lo, hi) have been compared. => how many were not. */
+static uint32_t see(struct frag_seen *seen, const struct frag *f, uint32_t lo, uint32_t hi)
+{
+    uint32_t n = 0;
+
+    for (uint32_t u = (lo - f->off) / FRAG_UNIT; u < units_of(hi - f->off); u++) {
+        n += !(seen->bit[u / 64] >> u % 64 & 1);
+        seen->bit[u / 64] |= 1ULL << u % 64;
+    }
+    return n;
+}
+
+uint32_t frag_compare(const struct defrag *d, uint32_t i, const struct frag *f,
+                      struct frag_seen *seen, struct frag_diff *diff)
 {
     const struct frag_block *q = frag_piece_at(d, i);
-    uint32_t at = q->off, end = q->off + q->len, block = i, was = diff->n,
+    uint32_t at = q->off, end = q->off + q->len, block = i, lo = at > f->off ? at : f->off,
              hi = f->off + f->len < end ? f->off + f->len : end;
 
+    if (lo >= hi || !unseen(seen, f, lo, hi))
+        return 0;
     for (bool first = true; at < hi; first = false) {
         const uint8_t *p;
-        uint32_t n = stretch(d, &block, &p, first), x = at > f->off ? at : f->off;
+        uint32_t n = stretch(d, &block, &p, first);
 
-        for (; x < at + n && x < hi; x++) {
-            if (p[x - at] == f->data[x - f->off])
-                continue;
-            diff->off = diff->n == 0 || x < diff->off ? x : diff->off;
-            diff->end = x + 1 > diff->end ? x + 1 : diff->end;
-            diff->n++;
+        for (uint32_t x = at > lo ? at : lo; x < at + n && x < hi; x++) {
+            uint32_t u = (x - f->off) / FRAG_UNIT;
+
+            if (!(seen->bit[u / 64] >> u % 64 & 1) && p[x - at] != f->data[x - f->off])
+                add_diff(diff, x);
         }
         at += n;
     }
-    return diff->n > was;
+    return see(seen, f, lo, hi);
 }
 
 /* ---- what was seen ---- */

@@ -13,6 +13,7 @@
 
 enum { FRAG_BLOCK = 256, FRAG_UNIT = 8, FRAG_MAX_LEN = 65535, FRAG_TCP_HEADER = 20 };
 enum { FRAG_MAP_UNITS = FRAG_BLOCK * 8 };
+enum { FRAG_SEEN = (FRAG_MAX_LEN + 40) / FRAG_UNIT / 64 + 1 }; /* an IPv6 packet's length */
 enum { FRAG_MAPS = 2 * (FRAG_MAX_LEN + 1) / FRAG_UNIT / FRAG_MAP_UNITS }; /* Linux keeps more */
 #define NO_END UINT32_MAX
 
@@ -40,6 +41,7 @@ struct frag_entry {
     uint32_t end;            /* NO_END: the last fragment has not come */
     uint32_t top, top_run, runs;
     uint32_t npieces, nfrags, bytes;
+    uint32_t tries; /* fragments that have come for it, repeated and refused ones too */
     uint32_t head_ip_len;
     uint16_t head_l3, head_link_len, head_linktype;
     uint16_t tcp_at; /* where its TCP header begins, once there is a head */
@@ -69,6 +71,11 @@ struct frag {
     uint8_t effect; /* enum frag_effect */
     struct frag_note *note;
     struct frag_room *room;
+};
+
+/* Which of its units have been compared. */
+struct frag_seen {
+    uint64_t bit[FRAG_SEEN];
 };
 
 static inline struct frag_entry *frag_entry_at(const struct defrag *d, uint32_t i)
@@ -120,8 +127,12 @@ void frag_get(const struct defrag *d, uint32_t i, uint8_t *to);
 /* frag_differs: in [lo, hi) of the datagram, has the piece other bytes than the fragment? */
 bool frag_differs(const struct defrag *d, uint32_t i, const struct frag *f, uint32_t lo,
                   uint32_t hi);
-/* frag_compare: what differs between the piece and the fragment is added to *diff. => does any? */
-bool frag_compare(const struct defrag *d, uint32_t i, const struct frag *f, struct frag_diff *diff);
+/*
+ * frag_compare: the piece and those units of the fragment that were not compared yet; what differs is
+ * added to *diff. => how many units of the fragment were compared now.
+ */
+uint32_t frag_compare(const struct defrag *d, uint32_t i, const struct frag *f,
+                      struct frag_seen *seen, struct frag_diff *diff);
 /* frag_units: => how many units of the fragment are new, noted if `set`; UINT32_MAX: no room. */
 uint32_t frag_units(struct defrag *d, struct frag_entry *e, struct frag *f, bool set);
 

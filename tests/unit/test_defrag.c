@@ -408,7 +408,7 @@ static void changes(void **state)
     for (int i = 0; i < 2; i++) {
         assert_int_equal(n->dg[i]->diff.off, 26);
         assert_int_equal(n->dg[i]->diff.end, 29);
-        assert_int_equal(n->dg[i]->diff.n, i ? 2 : 4); /* from each copy that is held */
+        assert_int_equal(n->dg[i]->diff.n, 2); /* from the copy that came first */
     }
     taken(marked(0, HEAD, true, true, 0));
     taken(marked(24, "aaaaaaaa", true, true, 0));
@@ -420,6 +420,34 @@ static void changes(void **state)
     taken(marked(0, HEAD, true, true, 0));
     n = marked(16, "bbbbbbbbbbbbbbbb", true, true, 0); /* thrown away */
     assert_true(n->changed);
+}
+
+/* Every byte is compared once, whatever copies of it there are, in pieces that begin and end anywhere. */
+static void changes_among_many(void **state)
+{
+    static char bytes[801];
+    struct frag_note *n;
+
+    memset(bytes, 'a', 800);
+    d.conf.pieces = 64;
+    taken(text(1, 0, HEAD, true));
+    taken(text(1, 400, bytes + 400, true));
+    taken(text(1, 48, bytes + 400, true)); /* both to 448 and to 800 */
+    for (uint32_t off = 48; off < 800; off += 248) {
+        n = text(1, off, bytes + off, true);
+        assert_false(n->changed);
+    }
+    bytes[47] = bytes[399] = bytes[447] = bytes[448] = 'X';
+    n = text(1, 24, bytes + 24, true); /* 24 to 47 are held by nobody */
+    assert_true(n->changed);
+    n = text(1, 24, bytes + 24, true);
+    assert_true(n->changed);
+    n = text(1, 800, "end", false);
+    assert_non_null(n->dg[0]);
+    assert_int_equal(n->dg[0]->diff.off, 399);
+    assert_int_equal(n->dg[0]->diff.end, 449);
+    assert_int_equal(n->dg[0]->diff.n, 2 * 3);
+    defrag_end(&d);
 }
 
 /* ---- overlaps ---- */
@@ -750,6 +778,25 @@ static void too_many_pieces(void **state)
     assert_int_equal(d.entry.used, 0);
 }
 
+/* Repeated and refused ones count as well: each has to be compared with what is held. */
+static void too_many_repeated(void **state)
+{
+    struct frag_note *n;
+
+    d.conf.pieces = 4;
+    for (uint32_t off = 0; off <= 48; off += 48) { /* repeated; behind the end */
+        taken(text(1, 0, HEAD, true));
+        taken(text(1, 40, "aaaaaaaa", false));
+        for (int i = 0; i < 2; i++)
+            assert_int_equal(text(1, off, HEAD, true)->reason, off ? REASON_FRAG_LEN : 0);
+        n = text(1, off, HEAD, true);
+        refused(FRAG_LIMIT, n);
+        assert_int_equal(n->limit, off ? 2 : 4);
+        assert_int_equal(n->evicted[0], 1);
+        defrag_end(&d);
+    }
+}
+
 /* Memory: the oldest goes; one that does not fit into all of it goes itself. */
 static void too_many_bytes(void **state)
 {
@@ -798,6 +845,7 @@ int main(void)
         t(lengths_of_linux),
         t(ecn),
         t(changes),
+        t(changes_among_many),
         t(header_rewritten),
         t(header_rewritten_first),
         t(two_worlds),
@@ -814,6 +862,7 @@ int main(void)
         t(time_is_up),
         t(too_many_datagrams),
         t(too_many_pieces),
+        t(too_many_repeated),
         t(too_many_bytes),
     };
 
