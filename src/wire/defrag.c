@@ -285,6 +285,7 @@ static void no_room(struct defrag *d, uint32_t i, struct frag *f)
 {
     const struct frag_entry *e = frag_entry_at(d, i);
 
+    f->full = true;
     if (e->world != FW_DISCARD && !e->dead) {
         f->note->reason = REASON_FRAG_LIMIT;
         f->note->evicted[f->key.v6]++;
@@ -364,6 +365,7 @@ static uint32_t part(struct defrag *d, uint32_t from, struct frag *f)
         to = 0;
     }
     d->pinned[1] = 0;
+    f->full |= to == 0;
     frag_entry_at(d, from)->world = FW_KEEP;
     return to;
 }
@@ -427,6 +429,12 @@ static void discard(struct defrag *d, uint32_t i, enum kind k, struct frag *f)
 
 static void linux_alone(struct defrag *d, struct frag *f, enum reason why);
 
+/* begun: has anything come for its datagram? */
+static bool begun(const struct defrag *d, const struct frag *f)
+{
+    return frag_find(d, f, FW_BOTH) || frag_find(d, f, FW_KEEP) || frag_find(d, f, FW_DISCARD);
+}
+
 /* in_both: nothing has overlapped yet. The first to do so parts the worlds. */
 static void in_both(struct defrag *d, uint32_t i, enum kind k, struct frag *f)
 {
@@ -449,8 +457,12 @@ static void in_both(struct defrag *d, uint32_t i, enum kind k, struct frag *f)
         if (k == IN_RUN || (k == SAME && tells_end(e, f))) {
             uint32_t to = part(d, i, f);
 
-            if (to)
+            if (to) {
                 repeated(frag_entry_at(d, to), f);
+            } else if (d->conf.strict) {
+                f->note->reason = REASON_FRAG_LIMIT;
+                return;
+            }
         }
         if (k == OVER || k == ENDS)
             e->world = FW_KEEP;
@@ -473,8 +485,7 @@ static void in_one(struct defrag *d, struct frag *f, enum frag_world world)
         i = frag_create(d, f, world, f->now);
     if (i == 0) {
         f->note->reason = REASON_FRAG_LIMIT;
-        if (d->conf.strict && world != FW_DISCARD)
-            defrag_bury(d, &f->key, REASON_FRAG_LIMIT, f->now);
+        f->full = true;
         return;
     }
     if (frag_entry_at(d, i)->tries++ >= d->conf.pieces) {
@@ -515,13 +526,35 @@ static void linux_alone(struct defrag *d, struct frag *f, enum reason why)
     f->note->reason = (uint8_t)why;
 }
 
+/*
+ * refuse_full: strict tracking, and in some world there was no room: so that there is one truth it is
+ * refused in all, with what has come for its datagram. `had`: something had, before it.
+ */
+static void refuse_full(struct defrag *d, struct frag *f, bool had)
+{
+    struct frag_note *n = f->note;
+    uint32_t lost = n->dg[0] ? n->dg[0]->pb.nfrags : 0, i;
+
+    n->dg[0] = n->dg[1] = NULL;
+    for (enum frag_world w = FW_BOTH; w <= FW_DISCARD; w++)
+        if ((i = frag_find(d, f, w)) != 0)
+            frag_give_up(d, i, &lost);
+    if (lost) {
+        n->limit += lost - (n->reason == REASON_NONE); /* it was counted with them */
+        n->evicted[f->key.v6]++;
+    }
+    n->reason = REASON_FRAG_LIMIT;
+    if (had)
+        defrag_bury(d, &f->key, REASON_FRAG_LIMIT, f->now);
+}
+
 static void take(struct defrag *d, struct frag *f)
 {
     uint32_t both = frag_find(d, f, FW_BOTH);
     uint8_t reason;
 
     f->dead |= both && frag_entry_at(d, both)->dead;
-    if (frag_find(d, f, FW_BOTH) || (!frag_find(d, f, FW_KEEP) && !frag_find(d, f, FW_DISCARD))) {
+    if (both || !begun(d, f)) {
         in_one(d, f, FW_BOTH);
         return;
     }
@@ -544,6 +577,7 @@ struct frag_note *defrag_input(struct defrag *d, const struct seg *s, struct fra
         .room = room,
     };
     enum reason why;
+    bool had;
 
     if (f.note == NULL || (d->bucket == NULL && !frag_buckets(d)))
         return NULL;
@@ -558,11 +592,14 @@ struct frag_note *defrag_input(struct defrag *d, const struct seg *s, struct fra
     why = frag_examine(d, &f);
     /* IPv6: only a first fragment says which protocol it is (RFC 8200 4.5), and overlaps count */
     f.dead = f.key.v6 && why == REASON_IP_FRAGMENT;
+    had = begun(d, &f);
     if (why == REASON_NONE || f.dead)
         take(d, &f);
     else
         linux_alone(d, &f, why);
-    if (f.dead)
+    if (unlikely(f.full && d->conf.strict))
+        refuse_full(d, &f, had);
+    else if (f.dead)
         f.note->reason = REASON_IP_FRAGMENT;
     return f.note;
 }

@@ -4,6 +4,9 @@
  * key, so that the fragments still to come, or the last one sent again, do not complete it at its
  * receiver, which has the others.
  *
+ * In strict tracking a datagram is begun only if there will be room for its stone: no flood of others
+ * makes us forget one.
+ *
  * They are kept in the order in which they were set, whatever time they stand for. A look-up goes
  * by the time of its own packet: that of several contexts' output is behind that of the input.
  */
@@ -81,6 +84,13 @@ void frag_stones_clear(struct defrag *d)
 {
     while (d->stone_oldest)
         remove_oldest(d);
+}
+
+bool frag_stone_left(struct defrag *d, uint64_t now)
+{
+    while (d->stone_oldest && !stands(d, stone_at(d, d->stone_oldest), now))
+        remove_oldest(d);
+    return (uint64_t)d->entry.used + d->stone.used < d->conf.datagrams;
 }
 
 enum reason defrag_buried(const struct defrag *d, const struct frag_key *key, uint64_t now)

@@ -163,12 +163,15 @@ static uint32_t oldest(const struct defrag *d)
     return found[0] ? found[0] : found[1];
 }
 
-/* make_room: the oldest goes. => false: only those being worked on are left. */
+/*
+ * make_room: the oldest goes. => false: only those being worked on are left. In strict tracking none
+ * goes, whose fragments the receiver has: it is the new ones that are refused (Linux: inet_frag_alloc).
+ */
 static bool make_room(struct defrag *d, struct frag *f)
 {
     uint32_t i = oldest(d);
 
-    if (i == 0)
+    if (i == 0 || d->conf.strict)
         return false;
     if (!frag_entry_at(d, i)->dead && frag_entry_at(d, i)->world != FW_DISCARD)
         f->note->evicted[frag_entry_at(d, i)->key.v6]++;
@@ -191,6 +194,8 @@ uint32_t frag_create(struct defrag *d, struct frag *f, enum frag_world world, ui
     uint32_t i;
     struct frag_entry *e;
 
+    if (d->conf.strict && !frag_stone_left(d, f->now))
+        return 0;
     while ((i = pool_zalloc(&d->entry)) == 0)
         if (!make_room(d, f))
             return 0;

@@ -68,6 +68,7 @@ struct frag {
     const uint8_t *data;
     uint32_t off, len, tcp_at;
     bool more, dead;
+    bool full;      /* somewhere there was no room for it */
     uint8_t effect; /* enum frag_effect */
     struct frag_note *note;
     struct frag_room *room;
@@ -99,6 +100,8 @@ bool frag_buckets(struct defrag *d);
 void frag_stones_init(struct defrag *d);
 void frag_stones_fini(struct defrag *d);
 void frag_stones_clear(struct defrag *d);
+/* frag_stone_left: is there room for a stone of one more datagram, should all that wait need one? */
+bool frag_stone_left(struct defrag *d, uint64_t now);
 /* frag_abandon: frag_give_up, and in strict tracking a stone. */
 void frag_abandon(struct defrag *d, uint32_t i, uint64_t now, enum reason why, uint32_t *lost);
 /* frag_make_key, frag_examine: fragcheck.c: => why it is refused; f->effect, and f->len cut by it. */

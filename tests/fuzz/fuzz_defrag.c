@@ -48,6 +48,7 @@ static void set_up(const uint8_t *h)
         .timeout_ns = UINT64_C(1000000) << (h[4] % 16),
         .timeout6_ns = UINT64_C(1000000) << (h[4] / 16),
         .vlan_in_key = h[5] & 1,
+        .strict = h[5] & 2,
     };
 
     memset(&fz, 0, sizeof(fz));

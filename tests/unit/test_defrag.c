@@ -831,6 +831,62 @@ static void too_many_bytes(void **state)
     assert_true(d.block.used * 256 <= 16384 + 256);
 }
 
+/* Strict: nothing goes for others, whose receivers have it, nor is a stone forgotten. The new one is refused. */
+static void strict_and_full(void **state)
+{
+    struct frag_note *n;
+
+    d.conf.strict = true;
+    for (uint32_t i = 1; i <= 8; i++)
+        taken(text(i, 0, HEAD, true));
+    for (uint32_t i = 9; i <= 40; i++) {
+        n = text(i, 0, HEAD, true);
+        refused(FRAG_LIMIT, n);
+        assert_int_equal(n->limit + n->evicted[0], 0);
+    }
+    refused(FRAG_LIMIT, text6(0, HEAD, true, 17)); /* whatever it is */
+    assert_non_null(text(8, 24, "end", false)->dg[0]);
+    taken(text(9, 24, "aaaaaaaa", true)); /* what was refused nobody has */
+    taken(text(9, 0, HEAD, true));
+    assert_int_equal(defrag_expire(&d, now + 30 * SEC), 7 + 2);
+    now += 31 * SEC;
+    for (uint32_t i = 10; i <= 40; i++) /* eight stones */
+        refused(FRAG_LIMIT, text(i, 0, HEAD, true));
+    refused(FRAG_TIMEOUT, text(1, 24, "end", false));
+    now += 30 * SEC;
+    taken(text(1, 24, "end", false));
+}
+
+/* Strict, and no room for the second world, or for a piece in one of them: the datagram goes in both. */
+static void strict_and_full_in_one_world(void **state)
+{
+    static char big[1025];
+    struct frag_note *n;
+
+    memset(big, 'x', 1024);
+    d.conf.strict = true;
+    d.conf.datagrams = 1;
+    taken(text(1, 0, HEAD, true));
+    taken(text(1, 24, "aaaaaaaa", true));
+    n = text(1, 24, "XXXXXXXX", true);
+    refused(FRAG_LIMIT, n);
+    assert_int_equal(n->limit, 2);
+    refused(FRAG_LIMIT, text(1, 32, "end", false));
+    assert_int_equal(d.entry.used, 0);
+    defrag_end(&d);
+    d.conf.datagrams = 8;
+    d.conf.pieces = 4;
+    taken(text(2, 0, HEAD, true));
+    taken(text(2, 24, "aaaaaaaa", true));
+    taken(text(2, 24, "XXXXXXXX", true)); /* two worlds */
+    taken(text(2, 40, "aaaaaaaa", true));
+    n = text(2, 32, "aaaaaaaa", true);
+    refused(FRAG_LIMIT, n);
+    assert_int_equal(n->limit, 4);
+    assert_int_equal(d.entry.used, 0);
+    refused(FRAG_LIMIT, text(2, 48, "end", false));
+}
+
 #define t(name) cmocka_unit_test_setup_teardown(name, up, down)
 
 int main(void)
@@ -864,6 +920,8 @@ int main(void)
         t(too_many_pieces),
         t(too_many_repeated),
         t(too_many_bytes),
+        t(strict_and_full),
+        t(strict_and_full_in_one_world),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
