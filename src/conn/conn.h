@@ -184,6 +184,12 @@ uint32_t conn_open(struct conn_env *env, const struct seg *s, const struct flow_
 uint32_t conn_open_noted(struct conn_env *env, const struct seg *s, const struct flow_key *k,
                          uint32_t hash, const struct synnote *n);
 
+/*
+ * conn_leave_note: the flow goes; if it is nothing but a SYN, that is noted, for conn_open_noted. To
+ * be asked while its record is whole.
+ */
+void conn_leave_note(struct conn_env *env, const struct flow *f);
+
 /* conn_refuse: checksum verdict of this segment for this flow side. => REASON_NONE: take it. */
 enum reason conn_refuse(struct conn_env *env, struct flow *f, const struct seg *s, int from);
 

@@ -163,6 +163,27 @@ uint32_t conn_open_noted(struct conn_env *env, const struct seg *s, const struct
     return idx;
 }
 
+void conn_leave_note(struct conn_env *env, const struct flow *f)
+{
+    const struct flow_side *cli = &f->side[CLI];
+    uint32_t bits = NOTE_USED;
+
+    if (cli->state != FS_SYN_SENT || !(f->flags & FLOW_SYN) ||
+        (f->flags & (FLOW_SYNACK | FLOW_MIDSTREAM | FLOW_NAT | FLOW_ENDED | FLOW_LINGER)) ||
+        !synnotes_made(&env->notes, &env->acct))
+        return;
+    bits |= cli->flags & SIDE_WSCALE_OK ? NOTE_HAS_WSCALE | cli->wscale : 0;
+    bits |= cli->flags & SIDE_SACK_OK ? NOTE_SACKOK : 0;
+    bits |= cli->flags & SIDE_TS_OK ? NOTE_TS : 0;
+    bits |= cli->flags & SIDE_CSUM_GOOD ? NOTE_CSUM_GOOD : 0;
+    bits |= cli->flags & SIDE_CSUM_OFF ? NOTE_CSUM_WRONG : 0;
+    bits |= f->flags & FLOW_CLI_IS_1 ? NOTE_CLI_IS_1 : 0;
+    *synnote_at(&env->notes, f->hash) = (struct synnote){.hash = f->hash,
+                                                         .isn = f->side[SVR].base - 1,
+                                                         .tsval = f->ctr[CLI].tsval,
+                                                         .meta = bits | synnote_time(f->last)};
+}
+
 enum reason conn_refuse(struct conn_env *env, struct flow *f, const struct seg *s, int from)
 {
     uint16_t *flags = &f->side[from].flags;

@@ -9,14 +9,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NOTES      (1u << 15) /* 512 KB: stays in the cache */
+#define NOTES_FEW  (1u << 10)
 #define NOTE_LIFE  (60 * NSEC_PER_SEC)
 #define NOTE_AHEAD 65535u /* the first flight, of which the tap may have lost some */
 
-bool synnotes_init(struct synnotes *t, uint32_t n, struct memacct *acct)
+bool synnotes_made(struct synnotes *t, struct memacct *acct)
 {
-    const uint64_t bytes = (uint64_t)n * sizeof(*t->v);
+    uint64_t bytes;
+    uint32_t n = NOTES;
 
-    assert((n & (n - 1)) == 0 && t->v == NULL);
+    if (t->v)
+        return true;
+    while (acct->limit && n > NOTES_FEW && n * sizeof(*t->v) > acct->limit / 16)
+        n /= 2;
+    bytes = n * sizeof(*t->v);
     if (acct->limit && acct->used + bytes > acct->limit)
         return false;
     t->v = aligned_alloc(CACHELINE, bytes);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * synnote.h: what is remembered of a SYN that was not made a flow: 16 bytes in an array of fixed
- * size, found by the flow's hash. A newer one in the same place takes it. Enough to go on as if the
+ * synnote.h: what is remembered of a SYN that was not made a flow, or whose flow had to go: 16 bytes
+ * in an array of fixed size, found by the flow's hash. A newer one in the same place takes it. Enough to go on as if the
  * SYN had opened a flow, once somebody answers it or its sender goes on.
  */
 #ifndef WEIR_CONN_SYNNOTE_H
@@ -39,10 +39,10 @@ struct synnotes {
 };
 
 /*
- * synnotes_init: room for n notes (a power of two), counted in the account; once.
- * => false: no memory.
+ * synnotes_made: the array, made when first needed and counted in the account: 512 KB, of a small
+ * budget a sixteenth. => false: no memory.
  */
-bool synnotes_init(struct synnotes *t, uint32_t n, struct memacct *acct);
+bool synnotes_made(struct synnotes *t, struct memacct *acct);
 void synnotes_fini(struct synnotes *t, struct memacct *acct);
 
 static inline struct synnote *synnote_at(const struct synnotes *t, uint32_t hash)

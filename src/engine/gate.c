@@ -24,8 +24,6 @@
 #include "wire/csum.h"
 #include "wire/decode.h"
 
-#define NOTES       (1u << 15) /* 512 KB: stays in the cache */
-#define NOTES_FEW   (1u << 10)
 #define AGAIN_NS    (200 * NSEC_PER_MSEC) /* a SYN so much later is sent again, not doubled */
 #define SYN_BITS    (TH_FIN_ | TH_SYN_ | TH_RST_ | TH_PSH_ | TH_ACK_ | TH_URG_)
 #define TELLS_OF_IT (EVB(EV_PKT_IN) | EVB(EV_CONN_START) | EVB(EV_STATE))
@@ -44,19 +42,6 @@ static bool app_in_the_way(const struct mon *m)
             (evset_mask(m->sets, m->lst[i].set[HK_SND]) & TELLS_OF_IT))
             return true;
     return false;
-}
-
-/* notes_made: the array, made when first needed; of a small budget it takes a sixteenth. */
-static bool notes_made(struct mon *m)
-{
-    uint32_t n = NOTES;
-
-    if (m->env.notes.v)
-        return true;
-    while (m->env.acct.limit && n > NOTES_FEW &&
-           n * sizeof(struct synnote) > m->env.acct.limit / 16)
-        n /= 2;
-    return synnotes_init(&m->env.notes, n, &m->env.acct);
 }
 
 /* plain_match: which listeners want an IPv4 SYN, if that does not depend on filters. */
@@ -91,7 +76,8 @@ static void refresh(struct worker *w)
     struct gate *g = &w->gate;
 
     g->match = plain_match(m, &g->filtered);
-    g->open = !mon_half_full(m) || m->raw_sockets || g->match == 0 || !notes_made(m);
+    g->open = !mon_half_full(m) || m->raw_sockets || g->match == 0 ||
+              !synnotes_made(&m->env.notes, &m->env.acct);
     g->drops = app_in_the_way(m);
     g->csum = g->match ? csum_mode(m, g->match) : CSUM_OFF;
     g->until = g->open ? 0 : mon_half_due(m);
@@ -334,7 +320,7 @@ bool gate_admit(struct worker *w, struct seg *s, int i, const struct opening *o)
         return true;
     }
     refresh(w);
-    if (m->env.now >= w->gate.until || !notes_made(m) ||
+    if (m->env.now >= w->gate.until || !synnotes_made(&m->env.notes, &m->env.acct) ||
         again(synnote_at(&m->env.notes, w->hash[i]), w->hash[i], s->seq, m->env.now)) {
         m->half_evicted = m->env.now;
         mon_evict_half(m);

@@ -5,6 +5,11 @@
  * few of them among many live ones are found; of the others a sample of 16 is asked, since no list
  * is touched per packet (contract 4).
  *
+ * A handshake takes a round trip: a half-open flow younger than a second waits for its turn till
+ * behind the idle. Else each SYN would take the one before it, and where a table is full of silent
+ * flows no new one would ever live to be answered. The SYN of one that goes is noted
+ * (conn/synnote.h): if it is answered yet, its flow is there again.
+ *
  * What only one end says proves nothing: a random source can send a SYN and then an ACK and data
  * with invented numbers, and a passive tap has to track that as a connection. So a flow stays half
  * open, whatever its states, until both ends have spoken; with data it is one-sided, which has no
@@ -83,22 +88,31 @@ static bool evict(struct mon *m, uint32_t idx, enum reason class)
 
 bool mon_evict_half(struct mon *m)
 {
-    return evict(m, first_of(m, &m->env.ft.half), REASON_EVICTED_HALF);
+    uint32_t idx = first_of(m, &m->env.ft.half);
+
+    if (idx)
+        conn_leave_note(&m->env, flow_at(&m->env.ft, idx));
+    return evict(m, idx, REASON_EVICTED_HALF);
+}
+
+/* silent: for so long? */
+static bool silent(const struct mon *m, uint32_t idx, uint64_t ns)
+{
+    return idx && m->env.now - flow_at(&m->env.ft, idx)->last > ns;
 }
 
 bool mon_evict(struct mon *m)
 {
     uint32_t idx;
 
-    if (mon_evict_half(m) || evict(m, of_one_sided(m), REASON_EVICTED_ONE) ||
+    if ((silent(m, first_of(m, &m->env.ft.half), HALF_OLD) && mon_evict_half(m)) ||
+        evict(m, of_one_sided(m), REASON_EVICTED_ONE) ||
         evict(m, first_of(m, &m->env.ft.closing), REASON_EVICTED_CLOSING))
         return true;
     idx = least_recent(m);
-    if (idx == 0)
-        return false;
-    return evict(m, idx,
-                 m->env.now - flow_at(&m->env.ft, idx)->last > IDLE_NS ? REASON_EVICTED_IDLE
-                                                                       : REASON_EVICTED_LIVE);
+    if (silent(m, idx, IDLE_NS))
+        return evict(m, idx, REASON_EVICTED_IDLE);
+    return mon_evict_half(m) || evict(m, idx, REASON_EVICTED_LIVE);
 }
 
 uint64_t mon_half_due(const struct mon *m)

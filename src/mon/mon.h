@@ -278,11 +278,12 @@ void mon_eof(struct mon *m);
 /* ---- who goes when room is needed (evict.c) ---- */
 
 /*
- * mon_evict: end one flow to make room: the oldest half-open one, else a one-sided one, else the first that began to
- * close, else the least recent of a sample. => false: there is none.
+ * mon_evict: end one flow to make room: the oldest half-open one if it is a second old, else a one-sided one, else the
+ * first that began to close, else the least recent of a sample if it is idle, else the oldest half-open one, else that
+ * least recent one. => false: there is none.
  */
 bool mon_evict(struct mon *m);
-/* mon_evict_half: end the oldest half-open flow. => false: there is none. */
+/* mon_evict_half: end the oldest half-open flow; its SYN is noted. => false: there is none. */
 bool mon_evict_half(struct mon *m);
 /*
  * mon_half_due: when the oldest half-open flow is old enough to make way for a SYN (a second without

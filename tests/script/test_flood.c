@@ -322,7 +322,7 @@ static void live_ones_stay(void **state)
     snprintf(src, sizeof(src), "192.168.0.0");
     fix_push((struct frame){.src = src, .flags = "F.", .seq = FIX_CLI + 1, .ack = FIX_SVR + 1});
     snprintf(src, sizeof(src), "192.168.0.1");
-    for (int i = 0; i < 4; i++) { /* three half-open ones go, then the one that closes */
+    for (int i = 0; i < 4; i++) { /* the one that closes goes, then three young half-open ones */
         char other[40];
         struct frame v[3] = {
             {.src = other, .flags = "S", .seq = FIX_CLI},
@@ -331,6 +331,7 @@ static void live_ones_stay(void **state)
 
         snprintf(other, sizeof(other), "192.169.0.%d", i);
         fix_batch(v, 3);
+        assert_int_equal(stat_of("evicted-closing"), 1);
     }
     assert_int_equal(stat_of("evicted-half-open"), 60);
     assert_int_equal(stat_of("evicted-closing"), 1);
@@ -354,19 +355,6 @@ static void established(int i)
     fix_batch(v, 3);
 }
 
-static uint64_t lengths;
-
-static void on_length(mctx_t m, int sock, int side, event_t ev, filter_arg_t *arg)
-{
-    static char buf[4096];
-    ssize_t n;
-
-    while ((n = mtcp_peek(m, sock, side, buf, sizeof(buf))) > 0)
-        for (ssize_t i = 0; i < n; i++)
-            lengths += buf[i] == '+';
-    assert_true(n == 0);
-}
-
 /* blind: n random sources send a SYN and, knowing no answer, an ACK with or without data. */
 static void blind(int from, int n, const char *data, bool syn)
 {
@@ -378,6 +366,88 @@ static void blind(int from, int n, const char *data, bool syn)
         snprintf(src, sizeof(src), "172.%d.%d.%d", 16 + (i >> 16), i >> 8 & 255, i & 255);
         fix_batch(syn ? v : v + 1, syn ? 2 : 1);
     }
+}
+
+/* answered: the client's SYN has passed: the rest of its handshake, and five bytes. */
+static void answered(uint16_t port)
+{
+    const struct frame v[3] = {
+        {FRAME_REPLY, .sport = port, .flags = "S.", .seq = FIX_SVR, .ack = FIX_CLI + 1},
+        {.sport = port, .seq = FIX_CLI + 1, .ack = FIX_SVR + 1},
+        {.sport = port, .flags = "P.", .seq = FIX_CLI + 1, .ack = FIX_SVR + 1, .payload = "hello"}};
+
+    bytes = 0;
+    fix_batch(v, 3);
+    assert_int_equal(bytes, 5);
+    assert_int_equal(info_of(fix.child).flags & MOS_FLOWF_MIDSTREAM, 0);
+}
+
+static void two_at_once(void)
+{
+    fix_push((struct frame){.sport = 9, .flags = "S", .seq = FIX_CLI});
+    fix_push((struct frame){.sport = 10, .flags = "S", .seq = FIX_CLI});
+    answered(9);
+    answered(10);
+    assert_int_equal(stat_of("orphan"), 0);
+}
+
+/* A table full of what is silent, closes or has one end: those go before a handshake that is under way. */
+static void handshakes_end(void **state)
+{
+    const int n = 20;
+
+    up("max_flows = 20", MOS_HK_RCV);
+    for (int i = 0; i < n; i++)
+        established(i);
+    fix.now += 2000 * FIX_MS;
+    two_at_once();
+    assert_int_equal(stat_of("evicted-idle"), 2);
+    down();
+    up("max_flows = 20", MOS_HK_RCV);
+    bytes = 0;
+    blind(0, n, "+", true);
+    two_at_once();
+    assert_int_equal(stat_of("evicted-one-sided"), 2);
+    down();
+    up("max_flows = 20", MOS_HK_RCV);
+    for (int i = 0; i < n; i++)
+        established(i);
+    for (int i = 0; i < 2; i++) {
+        char src[40];
+
+        snprintf(src, sizeof(src), "192.168.0.%d", i);
+        fix_push((struct frame){.src = src, .flags = "F.", .seq = FIX_CLI + 1, .ack = FIX_SVR + 1});
+    }
+    two_at_once();
+    assert_int_equal(stat_of("evicted-closing"), 2);
+    assert_int_equal(stat_of("evicted"), 2);
+    down();
+}
+
+/* Among live flows a handshake goes after all, for the next; its SYN is noted, and the answer finds it. */
+static void evicted_syn_is_noted(void **state)
+{
+    up("max_flows = 20", MOS_HK_RCV);
+    for (int i = 0; i < 20; i++)
+        established(i);
+    two_at_once();
+    assert_int_equal(stat_of("evicted-half-open"), 2);
+    assert_int_equal(stat_of("evicted-live"), 2);
+    assert_int_equal(stat_of("flows_from_notes"), 2);
+    down();
+}
+
+static uint64_t lengths;
+
+static void on_length(mctx_t m, int sock, int side, event_t ev, filter_arg_t *arg)
+{
+    static char buf[4096];
+    ssize_t n;
+
+    while ((n = mtcp_peek(m, sock, side, buf, sizeof(buf))) > 0)
+        for (ssize_t i = 0; i < n; i++)
+            lengths += buf[i] == '+';
+    assert_true(n == 0);
 }
 
 /* One blind ACK makes no connection: among such flows those that two take part in stay, whole. */
@@ -493,6 +563,8 @@ int main(void)
         cmocka_unit_test(unseen_is_not_forwarded),
         cmocka_unit_test(refused_is_not_noted),
         cmocka_unit_test(live_ones_stay),
+        cmocka_unit_test(handshakes_end),
+        cmocka_unit_test(evicted_syn_is_noted),
         cmocka_unit_test(blind_acks_make_no_connection),
         cmocka_unit_test(one_sided_until_answered),
         cmocka_unit_test(waiting_bytes_have_a_limit),
