@@ -23,6 +23,7 @@
 
 #include "base/image.h"
 #include "base/reasons.h"
+#include "conn/syndrop.h"
 #include "conn/synnote.h"
 #include "flow/table.h"
 #include "stream/strm.h"
@@ -77,6 +78,7 @@ struct conn_env {
     struct memacct acct;
     struct conn_cfg cfg;
     struct synnotes notes; /* SYNs that were not made flows */
+    struct syndrops drops; /* those of them that were not forwarded */
     uint64_t now;
     uint64_t reasons[REASON_CNT];
     struct conn_gap *gaps; /* this batch's */

@@ -30,6 +30,7 @@ int conn_env_init(struct conn_env *env, const struct conn_cfg *cfg, uint32_t max
 void conn_env_fini(struct conn_env *env)
 {
     synnotes_fini(&env->notes, &env->acct);
+    syndrops_fini(&env->drops, &env->acct);
     strm_env_fini(&env->se);
     ftable_fini(&env->ft);
     free(env->gaps);

@@ -54,6 +54,7 @@ struct gate {
     bool fresh;     /* it holds */
     bool open;      /* nothing is noted now */
     bool drops;     /* a SYN that is noted is dropped */
+    bool recalls;   /* and is known when it comes again (conn/syndrop.h) */
     bool filtered;  /* which listeners want a SYN depends on the SYN */
     uint8_t csum;   /* enum csum_mode of the flows that the SYNs would open */
     uint64_t match; /* the listeners that want an IPv4 SYN, unless `filtered` */

@@ -7,7 +7,8 @@
  *
  * What happens to the noted SYN itself: it is forwarded, unless an application is in the way that
  * would have had the right to change or drop it (callbacks on packets or CONN_START at MOS_HK_SND;
- * drop_orphans; strict): then it is dropped, and the client sends it again.
+ * drop_orphans; strict): then it is dropped, and the client sends it again. That is a second later,
+ * and a flood has taken the note by then: what was dropped is remembered apart (conn/syndrop.h).
  *
  * A plain SYN (Ethernet, IPv4 without options, no payload) is noted without being decoded: that path
  * has to cost no more than the look-up itself. Whatever is not as plain, or belongs to a flow after
@@ -79,6 +80,7 @@ static void refresh(struct worker *w)
     g->open = !mon_half_full(m) || m->raw_sockets || g->match == 0 ||
               !synnotes_made(&m->env.notes, &m->env.acct);
     g->drops = app_in_the_way(m);
+    g->recalls = g->drops && mon_half_full(m) && syndrops_made(&m->env.drops, &m->env.acct);
     g->csum = g->match ? csum_mode(m, g->match) : CSUM_OFF;
     g->until = g->open ? 0 : mon_half_due(m);
     g->fresh = true;
@@ -145,6 +147,11 @@ static inline void hash_bare(struct worker *w, const uint8_t *p, int i)
     w->end[i] = (uint8_t)end;
 }
 
+static inline uint32_t isn_of(const struct pktbuf *pb)
+{
+    return be32toh(get32(pb->data + ETHER + IP4 + 4));
+}
+
 void gate_scan(struct worker *w, struct pktbuf *const *pb, int n)
 {
     const struct buckets *b = ftable_slots(&w->m->env.ft);
@@ -159,6 +166,8 @@ void gate_scan(struct worker *w, struct pktbuf *const *pb, int n)
         hash_bare(w, pb[i]->data, i);
         prefetch_r(bucket_at(b, bucket_no(b, w->hash[i])));
         prefetch_w(synnote_at(&w->m->env.notes, w->hash[i]));
+        if (w->gate.recalls)
+            prefetch_w(syndrop_at(&w->m->env.drops, syndrop_place(w->hash[i], isn_of(pb[i]))));
     }
 }
 
@@ -192,15 +201,21 @@ static inline bool bare_options(const uint8_t *p, uint32_t len, uint32_t *bits, 
     return !(s.flags & SEG_OPT_BAD);
 }
 
-/* is_noted: is this the note of this SYN? again: and an old one? Its sender is no random source. */
+/* is_noted: is this the note of this SYN? */
 static inline bool is_noted(const struct synnote *n, uint32_t hash, uint32_t isn)
 {
     return unlikely(n->hash == hash) && n->isn == isn && (n->meta & NOTE_USED);
 }
 
-static bool again(const struct synnote *n, uint32_t hash, uint32_t isn, uint64_t now)
+/* again: is this SYN sent again, not doubled on the way? Its sender is no random source. */
+static bool again(const struct worker *w, uint32_t hash, uint32_t isn)
 {
-    return is_noted(n, hash, isn) && synnote_age(n, now) >= AGAIN_NS;
+    const struct conn_env *env = &w->m->env;
+    const struct synnote *n = synnote_at(&env->notes, hash);
+
+    if (is_noted(n, hash, isn))
+        return synnote_age(n, env->now) >= AGAIN_NS;
+    return w->gate.recalls && syndrop_again(&env->drops, hash, isn);
 }
 
 static inline void note(struct worker *w, struct synnote *n, struct pktbuf *pb, int i,
@@ -212,6 +227,8 @@ static inline void note(struct worker *w, struct synnote *n, struct pktbuf *pb, 
     if (w->gate.drops) {
         pb->flags |= PB_DROP;
         m->env.reasons[REASON_SYN_GATE_DROP]++;
+        if (w->gate.recalls)
+            syndrop_add(&m->env.drops, w->hash[i], what.isn, m->env.now);
     }
     what.hash = w->hash[i];
     what.meta |= (w->end[i] ? NOTE_CLI_IS_1 : 0) | NOTE_USED | synnote_time(m->env.now);
@@ -229,8 +246,8 @@ static bool filter_says(struct worker *w, const uint8_t *ip, uint32_t len, uint8
 }
 
 /*
- * note_bare: one that gate_scan has found, if it belongs to no flow, is not noted yet, and is not to
- * be made a flow. => false: none of these.
+ * note_bare: one that gate_scan has found, if it belongs to no flow, has not come before, and is not
+ * to be made a flow. => false: none of these.
  */
 static inline bool note_bare(struct worker *w, struct pktbuf *pb, int i)
 {
@@ -238,11 +255,12 @@ static inline bool note_bare(struct worker *w, struct pktbuf *pb, int i)
     const uint8_t *ip = pb->data + ETHER;
     const uint32_t len = IP4 + (ip[IP4 + 12] >> 4) * 4u;
     struct synnote *n = synnote_at(&m->env.notes, w->hash[i]);
-    struct synnote what = {.isn = be32toh(get32(ip + IP4 + 4))};
+    struct synnote what = {.isn = isn_of(pb)};
     uint8_t csum = w->gate.csum;
 
     if (unlikely(m->env.now >= w->gate.until) ||
         buckets_maybe(ftable_slots(&m->env.ft), w->hash[i]) || is_noted(n, w->hash[i], what.isn) ||
+        (w->gate.recalls && syndrop_again(&m->env.drops, w->hash[i], what.isn)) ||
         (unlikely(w->gate.filtered) && !filter_says(w, ip, len, &csum)) ||
         unlikely(csum == CSUM_ON) || /* it is verified on the common way */
         !bare_options(ip + IP4 + TCP, len - IP4 - TCP, &what.meta, &what.tsval))
@@ -321,7 +339,7 @@ bool gate_admit(struct worker *w, struct seg *s, int i, const struct opening *o)
     }
     refresh(w);
     if (m->env.now >= w->gate.until || !synnotes_made(&m->env.notes, &m->env.acct) ||
-        again(synnote_at(&m->env.notes, w->hash[i]), w->hash[i], s->seq, m->env.now)) {
+        again(w, w->hash[i], s->seq)) {
         m->half_evicted = m->env.now;
         mon_evict_half(m);
         return true;
