@@ -2,7 +2,7 @@
 /*
  * connimage.c: a connection written out and read in, at the end of a batch: key, record, extension,
  * second key, both streams, and when the wheel will look at it. What is an index or a hash in one
- * context is made anew in the other.
+ * context is made anew in the other. Bytes out of order count there as the newest (conn_relieve).
  */
 #include <errno.h>
 #include <string.h>
@@ -81,6 +81,10 @@ static bool get_rest(struct conn_env *env, uint32_t idx, const struct flow *from
     for (int s = CLI; ok && s <= SVR; s++) {
         f->side[s].strm = from->side[s].strm;
         ok = strm_import(&env->se, &f->side[s], im);
+        if (ok && f->side[s].strm) {
+            strm_at(&env->se, f->side[s].strm)->flow = idx;
+            strm_at(&env->se, f->side[s].strm)->side = (uint32_t)s;
+        }
     }
     return ok;
 }

@@ -549,6 +549,32 @@ static void without_memory(void **state)
     reads(&x, SVR, 6, "ghi");
 }
 
+/* Moved to another context, where it has another index, a flow still gives up its own first hole. */
+static void relieved_where_it_went(void **state)
+{
+    static struct fix y;
+    struct image im = {0};
+    uint8_t data = 0;
+    uint32_t idx;
+
+    feed(&x, (struct frame){.sport = 1000, .flags = "S", .seq = CLI_ISN});
+    shake(&x);
+    c2s(&x, "P.", 10, 0, "abc");
+    end_batch(&x);
+    conn_export(&x.env, x.idx, &im);
+    fix_up(&y);
+    y.env.cfg.ooo_memory = 1;
+    idx = conn_import(&y.env, &im);
+    assert_int_not_equal(idx, 0);
+    assert_int_not_equal(idx, x.idx);
+    assert_int_equal(conn_relieve(&y.env, &data), idx);
+    gap_is(&y, 0, SVR, 0, 10, GAP_LIMIT);
+    assert_int_equal(data, 1 << SVR);
+    image_free(&im);
+    end_batch(&y);
+    fix_down(&y);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, up, down)
 #define L(f) cmocka_unit_test_setup_teardown(f, up_last, down)
 
@@ -589,6 +615,7 @@ int main(void)
         T(no_buffer_no_bytes),
         T(a_reset_has_no_data),
         T(without_memory),
+        T(relieved_where_it_went),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
