@@ -70,7 +70,7 @@ static inline void age_hole(const struct conn_env *env, const struct flow_side *
         strm_at(&env->se, sd->strm)->hole_pkts++;
 }
 
-/* conn_judge: would the receiver take this segment? Sets cp->ignored, cp->stale, cp->far. */
+/* conn_judge: would the receiver take this segment? Sets cp->ignored, cp->stale. */
 void conn_judge(struct conn_env *env, struct conn_pkt *cp);
 
 /* ack_of_syn: is the segment's ACK of its receiver's SYN, ISS < SEG.ACK <= SND.NXT? */

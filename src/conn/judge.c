@@ -77,6 +77,7 @@ static enum rst_verdict rst_verdict(const struct conn_env *env, const struct con
         .rcv_ack = rcv->flags & SIDE_ACKED ? rcv->ack : nxt,
         .snd_max = rcv->snd_max,
         .peer_max = snd->flags & SIDE_SPOKE ? snd->snd_max : nxt,
+        .held_max = rcv->base + (uint32_t)strm_ooo_end(&env->se, rcv),
         .edge = rcv->flags & SIDE_EDGE ? f->ctr[cp->to].edge : nxt + (1u << 30),
         .holes = (snd->flags & rcv->flags & SIDE_SACK_OK) && rcv->strm &&
                  strm_at(&env->se, rcv->strm)->ooo,
@@ -173,25 +174,24 @@ static enum reason fin_astray(const struct conn_env *env, const struct conn_pkt 
 /*
  * judge_place: RFC 9293 3.10.7.4, step 1. A segment with nothing but what the receiver has
  * acknowledged is dropped, with its ACK (Linux: tcp_sequence, end_seq before rcv_wup); here it still
- * counts as a repetition. One that begins beyond the window is refused; bytes that reach
- * beyond it are, too, in conn_merge.
+ * counts as a repetition. One that begins beyond the window is refused, tolerant also one that
+ * reaches beyond; in strict that is for conn_merge.
  */
 static enum reason judge_place(const struct conn_env *env, struct conn_pkt *cp)
 {
     const struct flow *f = cp->f;
     const struct seg *s = cp->s;
     const struct flow_side *rcv = &f->side[cp->to];
-    uint32_t end = s->seq + seg_slen(s), slack = f->flags & FLOW_STRICT ? 0 : UNSEEN_SLACK;
+    uint32_t end = s->seq + seg_slen(s), limit = f->ctr[cp->to].edge;
+    bool strict = f->flags & FLOW_STRICT;
 
     if (!base_known(f, cp->to) || ((s->tflags & TH_SYN_) && new_isn(cp)))
         return REASON_NONE;
     if ((rcv->flags & SIDE_ACKED) && seq_lt(end, rcv->ack) && seq_leq(end, next_seq(f, cp->to)))
         cp->stale = true;
-    if ((rcv->flags & SIDE_EDGE) && seq_lt(f->ctr[cp->to].edge + slack, s->seq)) {
-        if (f->flags & FLOW_STRICT)
-            return REASON_SEG_ABOVE;
-        cp->far = true;
-    }
+    if ((rcv->flags & SIDE_EDGE) &&
+        (strict ? seq_lt(limit, s->seq) : seq_lt(limit + UNSEEN_SLACK, s->seq + s->plen)))
+        return REASON_SEG_ABOVE;
     return fin_astray(env, cp);
 }
 
@@ -327,7 +327,7 @@ static enum reason verdict(struct conn_env *env, struct conn_pkt *cp)
         why = judge_opening(cp);
     if (why == REASON_NONE)
         why = judge_place(env, cp);
-    if (why == REASON_NONE && !cp->stale && !cp->far && rcv->state > FS_SYN_RCVD)
+    if (why == REASON_NONE && !cp->stale && rcv->state > FS_SYN_RCVD)
         why = judge_ack(cp);
     return why;
 }

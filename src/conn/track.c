@@ -208,8 +208,6 @@ static void note_ack(struct conn_env *env, struct conn_pkt *cp)
                 keep_far_ack(env, cp);
             return;
         }
-        if (cp->far)
-            return;
         cp->first_ack = !(snd->flags & SIDE_ACKED);
         snd->flags |= SIDE_ACKED;
         snd->ack = s->ack;
@@ -249,7 +247,7 @@ static void note_stamp(struct conn_pkt *cp)
     struct flow_side *snd = &cp->f->side[cp->from];
     struct flow_ctr *c = &cp->f->ctr[cp->from];
 
-    if (!(s->flags & SEG_TS) || cp->stale || cp->far || (snd->flags & SIDE_FIN_SENT))
+    if (!(s->flags & SEG_TS) || cp->stale || (snd->flags & SIDE_FIN_SENT))
         return;
     if (!(snd->flags & SIDE_TS_OK) && !(s->tflags & TH_SYN_) && syn_seen(cp->f, cp->from))
         return;
@@ -277,7 +275,7 @@ static void note_echo(struct conn_pkt *cp)
     struct flow_ctr *c = &cp->f->ctr[cp->to];
     uint16_t flags = cp->f->side[cp->to].flags & (SIDE_TS_OK | SIDE_FIN_SENT);
 
-    if (flags == SIDE_TS_OK && !cp->stale && !cp->far && seq_lt(c->echoed, s->tsecr) &&
+    if (flags == SIDE_TS_OK && !cp->stale && seq_lt(c->echoed, s->tsecr) &&
         seq_leq(s->tsecr, c->tsval))
         c->echoed = s->tsecr;
 }
@@ -309,7 +307,7 @@ static bool acks_fin(const struct conn_pkt *cp, int of)
     const struct flow *f = cp->f;
     const struct seg *s = cp->s;
 
-    return !cp->stale && !cp->far && (s->tflags & TH_ACK_) && (f->side[of].flags & SIDE_FIN_SENT) &&
+    return !cp->stale && (s->tflags & TH_ACK_) && (f->side[of].flags & SIDE_FIN_SENT) &&
            seq_lt(f->ctr[of].fin, s->ack);
 }
 
@@ -368,7 +366,7 @@ void conn_send(struct conn_env *env, struct conn_pkt *cp)
     conn_judge(env, cp);
     if (cp->ignored)
         return;
-    if (unlikely(f->ext) && !cp->stale && !cp->far)
+    if (unlikely(f->ext) && !cp->stale)
         go_on(env, cp);
     if (s->tflags & TH_SYN_) {
         note_syn(cp);

@@ -62,6 +62,15 @@ uint64_t strm_ooo_begin(const struct strm_env *e, const struct flow_side *sd, ui
     return off;
 }
 
+uint64_t strm_ooo_end(const struct strm_env *e, const struct flow_side *sd)
+{
+    uint64_t end = sd->next;
+
+    for (uint32_t i = sd->strm ? strm_at(e, sd->strm)->ooo : 0; i; i = ival_at(e, i)->next)
+        end = ival_at(e, i)->end;
+    return end;
+}
+
 void strm_cut(struct strm_env *e, struct flow_side *sd, uint64_t off)
 {
     struct strm *s;

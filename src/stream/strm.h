@@ -200,6 +200,8 @@ uint32_t strm_ooo_most(const struct strm_env *e);
 
 /* strm_ooo_begin: where the stretch above `next` begins that reaches to `off`. => off: none does. */
 uint64_t strm_ooo_begin(const struct strm_env *e, const struct flow_side *sd, uint64_t off);
+/* strm_ooo_end: where the bytes above `next` end. => next: there are none. */
+uint64_t strm_ooo_end(const struct strm_env *e, const struct flow_side *sd);
 
 /* strm_full: has the out-of-order limit been passed? */
 bool strm_full(const struct strm_env *e, const struct flow_side *sd);

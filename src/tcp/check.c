@@ -43,7 +43,7 @@ static bool rst_exact(const struct rst_query *q)
 
     if (q->seq == q->rcv_nxt || (fin && q->seq == q->rcv_nxt - 1))
         return true;
-    if (q->holes && q->seq == q->peer_max)
+    if (q->holes && q->seq == q->held_max)
         return true;
     /* what lies before may have passed unseen */
     return !q->strict &&

@@ -25,7 +25,8 @@ struct rst_query {
     uint32_t snd_max;   /* highest sequence number the receiver itself has sent + 1 */
     uint32_t peer_max;  /* highest the RST's sender has sent + 1; = rcv_nxt if unknown */
     uint32_t edge;      /* where the receiver's window ends; at least rcv_nxt + 1 */
-    bool holes;         /* the receiver reports what lies behind holes (SACK), up to peer_max */
+    bool holes;         /* the receiver reports what lies behind holes (SACK) */
+    uint32_t held_max;  /* end of what the receiver has beyond a hole */
     bool ts_known;      /* both the RST and the receiver's last segment carry timestamps */
     uint32_t tsecr;     /* the RST's echo */
     uint32_t rcv_tsval; /* receiver's last timestamp */
