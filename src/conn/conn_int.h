@@ -90,6 +90,14 @@ void conn_classify(struct conn_env *env, struct conn_pkt *cp, bool syn_again, bo
 void conn_note_sack(struct conn_env *env, const struct conn_pkt *cp);
 
 /*
+ * What lies beyond all that may have passed unseen (far.c). far_ack: the sender of this segment
+ * acknowledges something there. far_segment: its sender goes on there. => both have said so often
+ * enough: the receiver is there, and this segment is to be taken.
+ */
+void far_ack(struct conn_env *env, const struct conn_pkt *cp, bool in_place);
+bool far_segment(struct conn_env *env, struct conn_pkt *cp);
+
+/*
  * fin_firm: has the FIN on side's receive stream come to its turn (or is there none)? Not as long as it
  * waits behind a hole, unless the receiver has acknowledged it.
  */

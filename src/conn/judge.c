@@ -171,13 +171,23 @@ static enum reason fin_astray(const struct conn_env *env, const struct conn_pkt 
     return off > 0 && conn_beyond(f, cp->to, (uint64_t)off) ? REASON_SEG_ABOVE : REASON_NONE;
 }
 
+/* note_beyond: a segment that is refused, being beyond the window: it may show where both ends are. */
+static void note_beyond(struct conn_env *env, const struct conn_pkt *cp)
+{
+    const struct flow_side *rcv = &cp->f->side[cp->to];
+
+    if (!(cp->f->flags & FLOW_STRICT) && (cp->s->tflags & TH_ACK_) && (rcv->flags & SIDE_SPOKE) &&
+        seq_lt(rcv->snd_max + UNSEEN_SLACK, cp->s->ack))
+        far_ack(env, cp, false);
+}
+
 /*
  * judge_place: RFC 9293 3.10.7.4, step 1. A segment with nothing but what the receiver has
  * acknowledged is dropped, with its ACK (Linux: tcp_sequence, end_seq before rcv_wup); here it still
  * counts as a repetition. One that begins beyond the window is refused, tolerant also one that
  * reaches beyond; in strict that is for conn_merge.
  */
-static enum reason judge_place(const struct conn_env *env, struct conn_pkt *cp)
+static enum reason judge_place(struct conn_env *env, struct conn_pkt *cp)
 {
     const struct flow *f = cp->f;
     const struct seg *s = cp->s;
@@ -190,8 +200,11 @@ static enum reason judge_place(const struct conn_env *env, struct conn_pkt *cp)
     if ((rcv->flags & SIDE_ACKED) && seq_lt(end, rcv->ack) && seq_leq(end, next_seq(f, cp->to)))
         cp->stale = true;
     if ((rcv->flags & SIDE_EDGE) &&
-        (strict ? seq_lt(limit, s->seq) : seq_lt(limit + UNSEEN_SLACK, s->seq + s->plen)))
+        (strict ? seq_lt(limit, s->seq) : seq_lt(limit + UNSEEN_SLACK, s->seq + s->plen)) &&
+        !far_segment(env, cp)) {
+        note_beyond(env, cp);
         return REASON_SEG_ABOVE;
+    }
     return fin_astray(env, cp);
 }
 

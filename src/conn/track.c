@@ -121,43 +121,6 @@ static void note_signed(struct conn_env *env, const struct conn_pkt *cp)
 }
 
 /*
- * keep_far_ack: an ACK of what was never sent, as it seems; or the tap has lost more than a window
- * of it. To be believed once the sender goes on from there (see agree).
- */
-static void keep_far_ack(struct conn_env *env, struct conn_pkt *cp)
-{
-    struct flow_ext *x = conn_ext(env, cp->f);
-
-    if (x == NULL)
-        return;
-    x->dir[cp->to].far_ack = cp->s->ack;
-    x->dir[cp->to].far_wnd = cp->s->win;
-    x->dir[cp->to].far = true;
-}
-
-/* agree: do both ends speak of one place beyond all that was seen? Then it is where they are. */
-static void agree(struct conn_env *env, struct conn_pkt *cp)
-{
-    const struct seg *s = cp->s;
-    struct flow_side *rcv = &cp->f->side[cp->to];
-    struct flow_ext *x = cp->f->ext ? conn_ext(env, cp->f) : NULL;
-    uint32_t far;
-
-    if (likely(x == NULL || !x->dir[cp->from].far) || (s->tflags & (TH_SYN_ | TH_RST_)))
-        return;
-    far = x->dir[cp->from].far_ack;
-    if (s->seq - far > tcp_window(x->dir[cp->from].far_wnd, rcv->wscale))
-        return;
-    x->dir[cp->from].far = false;
-    if ((rcv->flags & SIDE_ACKED) && !seq_lt(rcv->ack, far))
-        return;
-    rcv->flags |= SIDE_ACKED;
-    rcv->ack = far;
-    rcv->wnd = x->dir[cp->from].far_wnd;
-    raise_edge(cp->f, cp->to, far + tcp_window(rcv->wnd, rcv->wscale));
-}
-
-/*
  * note_window: RFC 9293 3.10.7.4, step 5: of two equal ACKs the later counts, which is not the one
  * with older bytes (SND.WL1). The edge never moves back. Linux out of memory does close its window
  * (ICSK_ACK_NOMEM), but takes what is on its way when it has opened it again, before we hear of that.
@@ -205,7 +168,7 @@ static void note_ack(struct conn_env *env, struct conn_pkt *cp)
             seq_lt(rcv->snd_max + (all_seen(f) ? 0 : beyond), s->ack)) {
             env->reasons[REASON_ACK_INVALID]++;
             if (!(f->flags & FLOW_STRICT))
-                keep_far_ack(env, cp);
+                far_ack(env, cp, true);
             return;
         }
         cp->first_ack = !(snd->flags & SIDE_ACKED);
@@ -213,6 +176,8 @@ static void note_ack(struct conn_env *env, struct conn_pkt *cp)
         snd->ack = s->ack;
         snd->wnd = s->win;
     }
+    if (unlikely(f->ext))
+        flow_ext_get(&env->ft, f)->dir[cp->to].far_acks = 0; /* see far.c */
     note_window(cp);
 }
 
@@ -337,6 +302,8 @@ static void go_on(struct conn_env *env, struct conn_pkt *cp)
 
     if (!(cp->s->tflags & TH_RST_))
         x->dir[CLI].rst = x->dir[SVR].rst = false;
+    if (cp->s->plen)
+        x->dir[cp->from].far_acks = 0; /* see far.c */
 }
 
 void conn_send(struct conn_env *env, struct conn_pkt *cp)
@@ -360,7 +327,6 @@ void conn_send(struct conn_env *env, struct conn_pkt *cp)
     count(env, cp);
     if (cp->opened)
         cp->snd |= CR_CONN_START;
-    agree(env, cp);
     if (unlikely(stamp_expired(cp->idle)))
         forget_stamps(f);
     conn_judge(env, cp);

@@ -181,9 +181,10 @@ struct flow_ext {
         uint64_t rexmit_packets, rexmit_bytes, ooo_packets, late_bytes;
         uint64_t gap_bytes; /* bytes it sent that were declared lost */
         uint64_t packets_carry;
-        uint32_t far_ack; /* the other side's ACK of what passed unseen, not believed yet */
+        uint32_t far_ack; /* the other side's newest ACK of what passed unseen, not believed yet */
         uint16_t far_wnd; /* its window */
-        bool far;         /* there is one */
+        uint8_t far_acks; /* how much ACKs there count so far, 0: there are none (conn/far.c) */
+        uint8_t far_segs; /* segments there since */
         bool rst;         /* it sent a RST that its receiver may have believed */
         bool reset;       /* it sent the RST that ended the flow */
         bool probe;       /* it sent one byte into a closed window: */

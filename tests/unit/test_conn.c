@@ -509,11 +509,14 @@ static void a_long_outage(void **state)
     assert_true(x.cp.rcv & CR_ERROR);
     s2c(&x, ".", 0, far + 3, "");
     c2s(&x, "P.", far + 3, 0, "ghi");
+    assert_true(x.cp.rcv & CR_ERROR);
+    s2c(&x, ".", 0, far + 6, "");
+    c2s(&x, "P.", far + 6, 0, "jkl");
     assert_false(x.cp.rcv & CR_ERROR);
     at(&x, 11);
-    c2s(&x, "P.", far + 6, 0, "jkl");
-    gap_is(&x, 0, SVR, 3, far, GAP_ACKED);
-    reads(&x, SVR, far + 3, "ghijkl");
+    c2s(&x, "P.", far + 9, 0, "mno");
+    gap_is(&x, 0, SVR, 3, far + 3, GAP_ACKED);
+    reads(&x, SVR, far + 6, "jklmno");
 }
 
 /* ---- the FIN is a position ---- */

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * far.c: a tap has lost more than a window and a megabyte: one end acknowledges, and the other sends,
+ * what lies beyond all that we know. One such segment anybody can forge, who need not even know where
+ * the connection is; so both ends have to speak of one place more than once, and none of them may go on
+ * at the old one meanwhile. The ACK of a segment that is itself out of place counts little: it takes
+ * many of them to say that both directions were lost.
+ */
+#include "conn/conn_int.h"
+
+#define FAR_ACKS     8
+#define ACK_IN_PLACE 4 /* so much of that, else 1 */
+#define FAR_SEGS     2
+
+void far_ack(struct conn_env *env, const struct conn_pkt *cp, bool in_place)
+{
+    struct flow_ext *x = conn_ext(env, cp->f);
+    const struct seg *s = cp->s;
+    uint32_t reach;
+
+    if (x == NULL)
+        return;
+    reach = tcp_window(x->dir[cp->to].far_wnd, cp->f->side[cp->from].wscale) + UNSEEN_SLACK;
+    if (x->dir[cp->to].far_acks == 0 ||
+        !seq_in(s->ack, x->dir[cp->to].far_ack - reach, 2 * reach)) {
+        x->dir[cp->to].far_acks = x->dir[cp->to].far_segs = 0;
+        x->dir[cp->to].far_ack = s->ack;
+    }
+    if (seq_leq(x->dir[cp->to].far_ack, s->ack)) {
+        x->dir[cp->to].far_ack = s->ack;
+        x->dir[cp->to].far_wnd = s->win;
+    }
+    if (x->dir[cp->to].far_acks < FAR_ACKS)
+        x->dir[cp->to].far_acks += in_place ? ACK_IN_PLACE : 1;
+}
+
+/* believe: the receiver of what this side sends is where it says. */
+static void believe(struct flow *f, struct flow_ext *x, int from)
+{
+    struct flow_side *rcv = &f->side[!from];
+    uint32_t ack = x->dir[from].far_ack;
+
+    x->dir[from].far_acks = 0;
+    rcv->flags |= SIDE_ACKED | SIDE_EDGE;
+    rcv->ack = ack;
+    rcv->wnd = x->dir[from].far_wnd;
+    f->ctr[!from].edge = ack + tcp_window(rcv->wnd, rcv->wscale);
+}
+
+bool far_segment(struct conn_env *env, struct conn_pkt *cp)
+{
+    struct flow_ext *x = cp->f->ext ? conn_ext(env, cp->f) : NULL;
+    const struct seg *s = cp->s;
+    uint32_t window;
+
+    if (x == NULL || x->dir[cp->from].far_acks == 0)
+        return false;
+    window = tcp_window(x->dir[cp->from].far_wnd, cp->f->side[cp->to].wscale);
+    if (!seq_in(s->seq, x->dir[cp->from].far_ack, window + 1))
+        return false;
+    x->dir[cp->from].far_segs += x->dir[cp->from].far_segs < FAR_SEGS;
+    if (x->dir[cp->from].far_acks < FAR_ACKS || x->dir[cp->from].far_segs < FAR_SEGS)
+        return false;
+    believe(cp->f, x, cp->from);
+    return true;
+}
