@@ -48,8 +48,6 @@ uint64_t conn_deadline(const struct conn_env *env, const struct flow *f)
 
         wait = tw && env->cfg.tw_ns > env->cfg.linger_ns ? env->cfg.tw_ns : env->cfg.linger_ns;
     }
-    if (unlikely(f->ext) && conn_rst_due(env, f) && env->cfg.gap_timeout_ns < wait)
-        wait = env->cfg.gap_timeout_ns; /* as long as for a hole to be filled */
     return conn_later(f->last, wait);
 }
 

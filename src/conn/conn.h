@@ -253,7 +253,7 @@ static inline uint64_t conn_later(uint64_t from, uint64_t ns)
 
 /*
  * conn_rst_due: has a RST that may have been believed been followed by nothing? => the flow ends as
- * reset whatever else ends it.
+ * reset whatever else ends it. It does not end sooner.
  */
 bool conn_rst_due(const struct conn_env *env, const struct flow *f);
 /* conn_deadline: when the flow must be looked at for idleness. => ns; UINT64_MAX: never. */

@@ -93,8 +93,10 @@ static enum rst_verdict rst_verdict(const struct conn_env *env, const struct con
 }
 
 /*
- * judge_rst: one that may be believed ends the flow if nobody goes on after it (conn_rst_due): the
- * receiver's challenge ACK, or any other segment that is taken, shows that it was not.
+ * judge_rst: one that may have been believed decides how the flow ends if nobody goes on after it
+ * (conn_rst_due), not when: the receiver's challenge ACK, or any other segment that is taken, shows
+ * that it was not; but that ACK may be lost, or left out (Linux: one in 500 ms), and an idle
+ * connection says nothing either.
  */
 static enum reason judge_rst(struct conn_env *env, const struct conn_pkt *cp)
 {
@@ -109,7 +111,6 @@ static enum reason judge_rst(struct conn_env *env, const struct conn_pkt *cp)
         x = conn_ext(env, cp->f);
         if (x)
             x->dir[cp->from].rst = true;
-        conn_rearm(env, cp->idx);
         return REASON_RST_INVALID;
     default:
         return REASON_RST_INVALID;

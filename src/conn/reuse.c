@@ -143,7 +143,7 @@ static bool syn_reuses(struct conn_env *env, struct flow *f, const struct seg *s
     if (f->flags & FLOW_NAT) /* the answer will come under the other key: no waiting for it */
         return gives_up || both_closed(f);
     if (gives_up || over || both_closed(f) || embryo(f, s, from) ||
-        (!strict && !in_window(f, !from, s->seq)))
+        (!strict && (conn_rst_due(env, f) || !in_window(f, !from, s->seq))))
         keep(env, f, s, from);
     return false;
 }
