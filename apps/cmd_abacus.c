@@ -18,7 +18,7 @@
  *
  * SAMPLE  With --sample 1/N the library keeps little (KEPT_LITTLE), and sample.c every N-th byte:
  * put there when they come in order, compared when a repetition comes whose content the library
- * does not know any more.
+ * does not know any more. It is paid unless each of its bytes was seen before.
  */
 #include "commands.h"
 #include "apprun.h"
@@ -172,43 +172,66 @@ static void put_copy(struct change *c, int which, const void *p, uint64_t n)
     memcpy(c->copy[which], p, c->n[which]);
 }
 
+/* Does it begin below offset 0, where nothing was ever seen? */
+static bool begins_below(mctx_t mctx, int sock, int side, const struct pkt_info *p)
+{
+    int name = side == MOS_SIDE_CLI ? MOS_INFO_CLIBUF : MOS_INFO_SVRBUF;
+    struct tcp_buf_info info;
+    socklen_t len = sizeof(info);
+
+    return p->offset == 0 && (mtcp_getsockopt(mctx, sock, SOL_MONSOCKET, name, &info, &len) < 0 ||
+                              p->seq != info.tcpbi_init_seq);
+}
+
+/* What the sample has not been given yet the library holds, and has compared; or else it is a gap. */
+static bool rest_is_held(mctx_t mctx, int sock, int side, const struct sample *s,
+                         const struct pkt_info *p, uint32_t again)
+{
+    uint64_t below = s->end > p->offset ? s->end - p->offset : 0;
+    char held[65536];
+
+    return below >= again || mtcp_ppeek(mctx, sock, side, held, again - below, p->offset + below) ==
+                                 (ssize_t)(again - below);
+}
+
 /*
  * The library has forgotten the first copy; has the sample some of it? The bytes that differ are
  * taken for their share: each stands for N.
- * => is it to be paid: another content, or one that nobody can compare (else new bytes could pass for
- *    old ones)?
+ * => is it to be paid: another content, or bytes that were never seen, or that nobody can compare
+ *    (else new ones could pass for old)?
  */
-static bool sample_tells(struct app *app, struct bill *b, int side, const struct pkt_info *p,
+static bool sample_tells(mctx_t mctx, int sock, int side, struct bill *b, const struct pkt_info *p,
                          const struct mos_rexmit_info *info)
 {
-    struct sample_found f = sample_compare(&b->sample[side], p->offset, p->payload, p->payloadlen);
-    struct change c = {.ts_ns = p->ts_ns, .sampled = true, .differ = f.differ, .off = f.first};
-    uint64_t estimate = (uint64_t)f.differ * b->sample[side].one_of;
-    struct way *w = &b->sub->way[way_to(b, side)];
+    struct sample *s = &b->sample[side];
+    bool below = begins_below(mctx, sock, side, p);
+    struct sample_found f = sample_compare(s, p->offset, p->payload, below ? 0 : p->payloadlen);
+    struct change c = {p->ts_ns, .way = way_to(b, side), .sampled = true, .off = f.first};
+    uint64_t estimate = (uint64_t)f.differ * s->one_of;
 
-    if (f.compared == 0) {
-        w->unknown_bytes += info->len;
-        return true;
+    if (f.differ == 0) {
+        bool seen = f.compared > 0 && f.missing == 0 &&
+                    p->payloadlen >= info->len + info->new_len &&
+                    rest_is_held(mctx, sock, side, s, p, info->len);
+
+        b->sub->way[c.way].unknown_bytes += seen ? 0 : info->len;
+        return !seen;
     }
-    if (f.differ == 0)
-        return false;
-    c.way = way_to(b, side);
     c.len = f.last + 1 - f.first;
+    c.differ = f.differ;
     put_copy(&c, 0, f.kept, f.nkept);
     put_copy(&c, 1, p->payload + (f.first - p->offset), f.nkept);
-    note_change(app, b, &c, estimate < info->len ? estimate : info->len);
+    note_change(app_ctx_of(mctx)->app, b, &c, estimate < info->len ? estimate : info->len);
     return true;
 }
 
 static void on_rexmit(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
 {
-    struct app *app = app_ctx_of(mctx)->app;
     struct bill *b = bill_of(mctx, sock);
     struct mos_rexmit_info info;
     socklen_t len = sizeof(info);
     struct pkt_info p;
     struct way *w;
-    bool changed;
 
     if (!b || mtcp_getsockopt(mctx, sock, SOL_MONSOCKET, MOS_REXMIT_INFO, &info, &len) < 0 ||
         mtcp_getlastpkt(mctx, sock, side, &p) < 0)
@@ -216,13 +239,9 @@ static void on_rexmit(mctx_t mctx, int sock, int side, event_t event, filter_arg
     w = &b->sub->way[way_to(b, side)];
     w->again_packets++;
     w->again_bytes += info.len;
-    if (info.kind == MOS_REXMIT_KEEPALIVE) /* any byte will do (RFC 1122 4.2.3.6) */
-        changed = false;
-    else if (info.content == MOS_REXMIT_UNKNOWN)
-        changed = sample_tells(app, b, side, &p, &info);
-    else
-        changed = info.content == MOS_REXMIT_CHANGED;
-    if (!changed)
+    /* of a keep-alive any byte will do (RFC 1122 4.2.3.6) */
+    if (info.kind == MOS_REXMIT_KEEPALIVE || info.content == MOS_REXMIT_SAME ||
+        (info.content == MOS_REXMIT_UNKNOWN && !sample_tells(mctx, sock, side, b, &p, &info)))
         w->free_bytes += info.new_len ? info.len : p.len32;
 }
 
@@ -285,8 +304,8 @@ static void on_end(mctx_t mctx, int sock, int side, event_t event, filter_arg_t 
         return;
     settle(mctx, b);
     mtcp_set_uctx(mctx, sock, &done);
-    free(b->sample[0].v);
-    free(b->sample[1].v);
+    sample_free(&b->sample[0]);
+    sample_free(&b->sample[1]);
     free(b);
 }
 

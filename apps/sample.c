@@ -43,10 +43,28 @@ static struct sample_cell *cell_of(struct sample *s, uint64_t group)
     return &s->v[group & (s->n - 1)];
 }
 
+/* The bytes [from, to) were never seen. With too many gaps the two oldest become one. */
+static bool note_gap(struct sample *s, uint64_t from, uint64_t to)
+{
+    if (!s->gap)
+        s->gap = malloc(SAMPLE_GAPS * sizeof(*s->gap));
+    if (!s->gap)
+        return false;
+    if (s->ngap == SAMPLE_GAPS) {
+        s->gap[1].from = s->gap[0].from;
+        memmove(s->gap, s->gap + 1, (size_t)--s->ngap * sizeof(*s->gap));
+    }
+    s->gap[s->ngap++] = (struct sample_gap){from, to};
+    return true;
+}
+
 bool sample_put(struct sample *s, uint64_t off, const uint8_t *data, size_t n)
 {
     uint64_t per = (uint64_t)SAMPLE_CELL * s->one_of;
 
+    if (off > s->end && !note_gap(s, s->end, off))
+        return false;
+    s->end = off + n;
     for (uint64_t g = off / per; n > 0 && g <= (off + n - 1) / per; g++) {
         uint64_t at = cell_off(s, g), from = at > off ? at : off;
         uint64_t to = at + SAMPLE_CELL < off + n ? at + SAMPLE_CELL : off + n;
@@ -86,19 +104,43 @@ static void compare_cell(const struct sample_cell *c, uint64_t at, uint64_t from
     }
 }
 
+/* Bytes of [from, to) that lie in gaps. */
+static uint32_t in_gaps(const struct sample *s, uint64_t from, uint64_t to)
+{
+    uint64_t n = 0;
+
+    for (int i = 0; i < s->ngap; i++) {
+        uint64_t a = s->gap[i].from > from ? s->gap[i].from : from;
+        uint64_t b = s->gap[i].to < to ? s->gap[i].to : to;
+
+        n += a < b ? b - a : 0;
+    }
+    return (uint32_t)n;
+}
+
 struct sample_found sample_compare(const struct sample *s, uint64_t off, const uint8_t *data,
                                    size_t n)
 {
-    uint64_t per = (uint64_t)SAMPLE_CELL * s->one_of;
-    struct sample_found f = {0};
+    uint64_t per = (uint64_t)SAMPLE_CELL * s->one_of, end = off + n < s->end ? off + n : s->end;
+    struct sample_found f = {.missing = in_gaps(s, off, end)};
 
-    for (uint64_t g = off / per; n > 0 && s->n && g <= (off + n - 1) / per; g++) {
-        const struct sample_cell *c = &s->v[g & (s->n - 1)];
+    for (uint64_t g = off / per; off < end && g <= (end - 1) / per; g++) {
+        const struct sample_cell *c = s->n ? &s->v[g & (s->n - 1)] : NULL;
         uint64_t at = cell_off(s, g), from = at > off ? at : off;
-        uint64_t to = at + SAMPLE_CELL < off + n ? at + SAMPLE_CELL : off + n;
+        uint64_t to = at + SAMPLE_CELL < end ? at + SAMPLE_CELL : end;
 
-        if (c->group == g && from < to)
+        if (from >= to)
+            continue;
+        if (c && c->group == g)
             compare_cell(c, at, from, to, data + (from - off), &f);
+        else
+            f.missing += (uint32_t)(to - from);
     }
     return f;
+}
+
+void sample_free(struct sample *s)
+{
+    free(s->v);
+    free(s->gap);
 }

@@ -49,6 +49,7 @@ class Bill:
                 w = sub[way]
                 assert w['charged_bytes'] <= w['bytes'] and w['unknown_bytes'] <= w['rexmit_bytes'], sub
                 assert w['changed_packets'] <= w['rexmit_packets'], sub
+                assert w['changed_bytes'] <= w['rexmit_bytes'], sub
 
     @property
     def only(self):
@@ -352,6 +353,7 @@ def test_sample_finds_its_share_of_single_bytes(tmp_path):
     up = abacus(net.write(tmp_path / 'x.pcap'), '--sample', '1/%d' % share).only['up']
     assert tries / share - 44 <= up['changed_packets'] <= tries / share + 44
     assert up['unknown_bytes'] == tries - up['changed_packets']
+    assert up['changed_bytes'] == up['changed_packets']     # each stands for four, but there was no more than one
 
 
 def test_sample_forgets(tmp_path):
@@ -360,9 +362,108 @@ def test_sample_forgets(tmp_path):
     c, data = long_talk(net, DEPTH + 70000)
     c.data(C, data[:1000], off=1).data(C, other(data[-100000:-99000]), off=len(data) - 99999, take=False)
     c.ack(S).close()
-    up = abacus(net.write(tmp_path / 'x.pcap'), '--sample', '1/4').only['up']
+    path = net.write(tmp_path / 'x.pcap')
+    up = abacus(path, '--sample', '1/4').only['up']
     assert up['unknown_bytes'] == 1000 and up['changed_packets'] == 1
     assert 500 <= up['changed_bytes'] <= 1000       # an estimate: 250 bytes differ, give or take a cell
+
+
+def test_sample_honest_repetitions_are_free(tmp_path):
+    """Of each a part was kept, and nothing of it is missing: that is enough."""
+    net = gen.Net()
+    c, data = long_talk(net, 100000)
+    starts = range(300, 60000, 2929)
+    for at in starts:
+        c.data(C, data[at:at + 1000], off=at + 1)
+    c.ack(S).close()
+    for opts in ((), ('--sample', '1/2'), ('--sample', '1/8'), ('--sample', '1/8', '--epoch', '1')):
+        up = abacus(net.write(tmp_path / 'x.pcap'), *opts).only['up']
+        assert (up['rexmit_packets'], up['unknown_bytes'], up['changed_packets']) == (len(starts), 0, 0)
+        assert up['bytes'] - up['charged_bytes'] == len(starts) * ip_len(1000), opts
+
+
+@pytest.mark.parametrize('size', [800, 100])
+def test_sample_gap_is_never_a_repetition(size, tmp_path):
+    """Acknowledged and never seen: fresh bytes in such a place are paid, whatever old ones stand before them."""
+    net, data = gen.Net(), text(5000)
+    c = net.conn().open().data(C, data).ack(S)
+    c.ack(S, 5001 + size).data(C, b'x' * 5000, off=5001 + size).wait(500).ack(S).wait(500)
+    for _ in range(70):
+        c.ack(C).ack(S)
+    for i in range(20):
+        c.data(C, data[1000:] + text(size, 100 + i), off=1001, take=False)
+    c.ack(S).close()
+    path = net.write(tmp_path / 'x.pcap')
+    for opts in ((), ('--sample', '1/2'), ('--sample', '1/16'), ('--sample', '1/64'), ('--sample', '1/64', '--epoch', '1')):
+        up = abacus(path, *opts).only['up']
+        assert up['unknown_bytes'] == 20 * (4000 + size) and up['charged_bytes'] == up['bytes'], (opts, up)
+
+
+def test_sample_gap_with_nothing_behind(tmp_path):
+    """The same where the gap is the end of what is known: the sample has not been told of it."""
+    net, data = gen.Net(), text(20000)
+    c = net.conn().open()
+    for at in range(0, 20000, 1000):
+        c.data(C, data[at:at + 1000])
+    c.ack(S).wait(100).ack(S, 20801).wait(3000)
+    for _ in range(100):
+        c.ack(S, 20801)
+    for i in range(20):
+        c.data(C, data[14000:] + text(800, 100 + i), off=14001, take=False)
+    c.close()
+    path = net.write(tmp_path / 'x.pcap')
+    for opts in ((), ('--sample', '1/2'), ('--sample', '1/2', '--epoch', '1')):
+        up = abacus(path, *opts).only['up']
+        assert up['rexmit_packets'] == 20 and up['charged_bytes'] == up['bytes'], (opts, up)
+
+
+def test_sample_nothing_below_the_beginning(tmp_path):
+    """A connection that is picked up: below its first byte nothing was ever seen."""
+    net, data = gen.Net(), text(20000)
+    c = net.conn().midstream()
+    for at in range(0, 20000, 1000):
+        c.data(C, data[at:at + 1000], off=5001 + at)
+    c.ack(S)
+    for i in range(10):
+        c.data(C, text(800, 200 + i) + data[:200], off=4201, take=False)
+    c.ack(S)
+    path = net.write(tmp_path / 'x.pcap')
+    for opts in ((), ('--sample', '1/2'), ('--sample', '1/2', '--epoch', '1')):
+        up = abacus(path, *opts).only['up']
+        assert (up['unknown_bytes'], up['changed_packets']) == (10000, 0), (opts, up)
+        assert up['charged_bytes'] == up['bytes']
+
+
+def test_sample_cannot_be_foreseen(tmp_path):
+    """Two runs keep different bytes, and so do two connections, and the two ways of one."""
+    net = gen.Net()
+    for n in range(2):
+        c = net.conn(client=('10.9.9.%d' % n, 5000)).open()
+        data = text(60000)
+        for at in range(0, 60000, 1000):
+            c.data(C, data[at:at + 1000]).data(S, data[at:at + 1000])
+        for at in range(0, 40000, 300):
+            for side in (C, S):
+                c.data(side, other(data[at:at + 1]), off=at + 1, take=False)
+        c.ack(S).close()
+        net.now = c.now
+    path = net.write(tmp_path / 'x.pcap')
+    found = set()
+    for _ in range(2):
+        bill = abacus(path, '--sample', '1/8')
+        for key in {(r['client'], r['direction']) for r in bill.changed}:
+            found.add(tuple(r['offset'] for r in bill.changed if (r['client'], r['direction']) == key))
+    assert len(found) >= 5, found       # of eight, but only the first of a subscriber's are shown
+
+
+def test_sample_at_the_edge_of_the_ring(tmp_path):
+    """Half of what is repeated is kept no more: nobody can tell."""
+    net = gen.Net()
+    c, data = long_talk(net, DEPTH + 64 * 1024)
+    edge = len(data) - DEPTH
+    c.data(C, other(data[edge - 8000:edge]) + data[edge:edge + 8000], off=edge - 7999, take=False).ack(S).close()
+    up = abacus(net.write(tmp_path / 'x.pcap'), '--sample', '1/4', '--epoch', '1').only['up']
+    assert (up['unknown_bytes'], up['changed_packets']) == (16000, 0) and up['charged_bytes'] == up['bytes']
 
 
 @readable
