@@ -160,7 +160,8 @@ typedef bool (*filter4_t)(mctx_t mctx, int sock, int side, event_t event);
  */
 #define MOS_ON_GAP (UINT64_C(1) << 32)
 /*
- * Payload arrived for a place whose bytes are still held: the overlap policy has to choose. RCV,
+ * Payload arrived for a place whose bytes are still held: the overlap policy has to choose. Or a
+ * packet came as IP fragments of which two copies of its payload differ: it has chosen. RCV,
  * receiver. Packet. MOS_OVERLAP_INFO has place and outcome.
  */
 #define MOS_ON_OVERLAP (UINT64_C(1) << 33)
@@ -717,6 +718,10 @@ struct mos_gap_info {
  * MOS_OVERLAP_INFO, in an event rooted in MOS_ON_OVERLAP: two copies of some bytes. The one held is
  * read with mtcp_ppeek at off, the one that has come with mtcp_getlastpkt: its payload begins at
  * seg_off.
+ * => Of a packet that came as fragments (pkt_info.frag 3) whose copies differ: content is CHANGED,
+ *    changed_off, changed_len and differ are of those copies too; what the packet has is the one
+ *    chosen, the others are gone. If it repeats nothing that is held off and len are those of the
+ *    change, and taken is 0.
  */
 struct mos_overlap_info {
     uint64_t off;         /* stream offset of the first byte that was held already */

@@ -36,7 +36,7 @@ enum conn_raised {
     CR_STATE = 1 << 1,
     CR_REXMIT = 1 << 2,
     CR_ERROR = 1 << 3,
-    CR_OVERLAP = 1 << 4, /* some repeated bytes are still held: both copies can be read */
+    CR_OVERLAP = 1 << 4, /* some repeated bytes are still held, or fragments brought two copies */
 };
 
 enum csum_mode { CSUM_OFF, CSUM_ON, CSUM_AUTO }; /* values of MOS_CSUM */
@@ -303,6 +303,15 @@ void conn_own_borrowed(struct conn_env *env, uint32_t idx);
 uint64_t conn_acked(const struct flow *f, int side);
 /* conn_fin_off: stream offset of the FIN on side's receive stream. => false if none was seen. */
 bool conn_fin_off(const struct flow *f, int side, uint64_t *off);
+
+/* Bytes of the stream of which the fragments of one packet brought copies that differ. */
+struct conn_copies {
+    uint64_t off, end; /* all lie in here; none: off == end */
+    uint32_t differ;
+};
+
+/* conn_copies: of this packet; none if it did not come as fragments. conn_recv has seen it. */
+struct conn_copies conn_copies(const struct conn_pkt *cp);
 
 /*
  * conn_payload: the packet's payload as the merge will take it: without what lies below offset 0.

@@ -5,6 +5,7 @@
  * as lost and turns out not to have been (D-SACK, RFC 2883) is counted as spurious from then on.
  */
 #include "conn/conn_int.h"
+#include "wire/defrag.h"
 
 /*
  * compare: the repeated bytes against those held, `before` of them below offset 0 and `dup` above.
@@ -140,4 +141,34 @@ void conn_classify(struct conn_env *env, struct conn_pkt *cp, bool syn_again, bo
     if (cp->rexmit.held && cp->rexmit.cls != RX_KEEPALIVE)
         cp->rcv |= CR_OVERLAP;
     count_again(env, cp, o.late, syn_again || fin_again);
+}
+
+/* ---- copies in fragments ---- */
+
+/* in_stream: the stream offset of an offset into the datagram, kept within its payload. */
+static uint64_t in_stream(const struct conn_pkt *cp, const struct datagram *g, uint32_t at)
+{
+    uint32_t pay = cp->s->pay_off - (uint32_t)(g->payload - g->pb.data);
+    int64_t off = cp->off + (at < pay ? 0 : at - pay < cp->s->plen ? at - pay : cp->s->plen);
+
+    return off < 0 ? 0 : (uint64_t)off;
+}
+
+struct conn_copies conn_copies(const struct conn_pkt *cp)
+{
+    const struct datagram *g = datagram_of(cp->s->pb);
+    struct conn_copies c = {0};
+
+    if (g == NULL || g->diff.n == 0)
+        return c;
+    c.off = in_stream(cp, g, g->diff.off);
+    c.end = in_stream(cp, g, g->diff.end);
+    c.differ = g->diff.n < c.end - c.off ? g->diff.n : (uint32_t)(c.end - c.off);
+    return c;
+}
+
+void conn_note_copies(struct conn_pkt *cp)
+{
+    if (conn_copies(cp).differ)
+        cp->rcv |= CR_OVERLAP;
 }

@@ -444,6 +444,8 @@ void conn_recv(struct conn_env *env, struct conn_pkt *cp)
     /* the last: a keepalive without a byte */
     if (syn_again || fin_again || s->plen || (spoke && s->seq + 1 == max_before))
         conn_classify(env, cp, syn_again, fin_again, spoke ? max_before : s->seq);
+    if (unlikely(s->pb->flags & PB_DATAGRAM))
+        conn_note_copies(cp);
     step(env, cp);
     if (unlikely(s->tflags & TH_RST_) && !(f->flags & FLOW_LINGER))
         fin_reset(env, cp);

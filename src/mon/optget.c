@@ -287,31 +287,62 @@ static int get_gap(const struct get *g)
     return answer(g, &v, sizeof(v));
 }
 
+/* put_repeated: what the packet repeats of the bytes that are held. */
+static void put_repeated(const struct get *g, struct mos_overlap_info *v)
+{
+    const struct conn_pkt *cp = g->m->cp;
+    const struct flow_side *sd = &cp->f->side[cp->to];
+    struct strm_diff d;
+    struct strm_in in;
+
+    v->off = cp->rexmit.off;
+    v->len = cp->rexmit.len;
+    v->content = cp->rexmit.content;
+    conn_payload(cp, &in);
+    d = strm_diff(&g->m->env.se, sd, in.off, in.data, in.len);
+    v->differ = d.differ;
+    v->changed_off = d.first;
+    v->changed_len = (uint32_t)(d.end - d.first);
+    if (conn_fits(cp->f, cp->to, &in))
+        v->taken = strm_taken(&g->m->env.se, sd, &in);
+}
+
+/* put_copies: and where its own fragments brought two copies. */
+static void put_copies(struct mos_overlap_info *v, const struct conn_copies *c)
+{
+    uint64_t off = c->off, end = c->end;
+
+    if (v->len == 0) {
+        v->off = off;
+        v->len = (uint32_t)(end - off);
+    }
+    if (v->differ) {
+        off = v->changed_off < off ? v->changed_off : off;
+        end = v->changed_off + v->changed_len > end ? v->changed_off + v->changed_len : end;
+    }
+    v->changed_off = off;
+    v->changed_len = (uint32_t)(end - off);
+    v->differ += c->differ < v->changed_len - v->differ ? c->differ : v->changed_len - v->differ;
+    v->content = MOS_REXMIT_CHANGED;
+}
+
 static int get_overlap(const struct get *g)
 {
     const struct conn_pkt *cp = g->m->cp;
     struct mos_overlap_info v = {0};
-    const struct flow_side *sd;
-    struct strm_diff d;
-    struct strm_in in;
+    struct conn_copies c;
 
     if (!g->m->overlap_now || cp == NULL || cp->idx != g->idx)
         return nothing("this is not a MOS_ON_OVERLAP event");
-    v.off = cp->rexmit.off;
-    v.len = cp->rexmit.len;
     v.side = cp->to;
-    sd = &cp->f->side[cp->to];
-    v.policy = sd->policy;
-    v.content = cp->rexmit.content;
+    v.policy = cp->f->side[cp->to].policy;
     v.seg_off = cp->off > 0 ? (uint64_t)cp->off : 0;
     v.seg_len = cp->off < 0 ? cp->s->plen - (uint32_t)-cp->off : cp->s->plen;
-    conn_payload(cp, &in);
-    d = strm_diff(&g->m->env.se, sd, in.off, in.data, in.len);
-    v.differ = d.differ;
-    v.changed_off = d.first;
-    v.changed_len = (uint32_t)(d.end - d.first);
-    if (conn_fits(cp->f, cp->to, &in))
-        v.taken = strm_taken(&g->m->env.se, sd, &in);
+    c = conn_copies(cp);
+    if (cp->rexmit.held && cp->rexmit.cls != RX_KEEPALIVE)
+        put_repeated(g, &v);
+    if (c.differ)
+        put_copies(&v, &c);
     return answer(g, &v, sizeof(v));
 }
 
