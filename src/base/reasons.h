@@ -24,7 +24,11 @@
     R(IP_LEN, "ip-len", "IP total length shorter than its own headers")                            \
     R(IP_CSUM, "ip-csum", "IPv4 header checksum is wrong")                                         \
     R(IP6_EXT_TRUNCATED, "ip6-ext-truncated", "IPv6 extension header cut off")                     \
-    R(IP6_EXT_BAD, "ip6-ext-bad", "IPv6 extension headers too many or malformed")                  \
+    R(IP6_EXT_BAD, "ip6-ext-bad", "IPv6 extension header where no host takes one")                 \
+    R(IP_OPT_BAD, "ip-opt-bad", "IPv4 option that is malformed")                                   \
+    R(IP_SOURCE_ROUTE, "ip-source-route", "source route, which hosts refuse by default")           \
+    R(IP6_OPT_BAD, "ip6-opt-bad", "IPv6 option malformed, or to be dropped for if unknown")        \
+    R(IP6_HDR_UNKNOWN, "ip6-hdr-unknown", "mobility, HIP or shim6 header before TCP")              \
     R(IP_FRAGMENT, "ip-fragment", "IP fragment of what is not TCP, handed on as such")             \
     R(FRAG_CUT, "frag-cut", "IP fragment of which the capture has only a part")                    \
     R(FRAG_TINY, "frag-tiny", "first IP fragment with less of TCP than frag_min")                  \

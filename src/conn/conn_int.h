@@ -53,6 +53,17 @@ static inline uint32_t next_seq(const struct flow *f, int side)
     return sd->base + (uint32_t)sd->next + !!(sd->flags & SIDE_FIN_RCVD);
 }
 
+/*
+ * ip_refuses: does the receiver of this segment drop it before TCP sees it, for its IP options or
+ * headers? Which of them the hosts disagree on goes by the policy for overlaps, which names the host.
+ */
+static inline bool ip_refuses(const struct flow *f, const struct seg *s, int from)
+{
+    if (likely(!(s->flags & (SEG_IP_DROPPED | SEG_IP_LINUX))))
+        return false;
+    return (s->flags & SEG_IP_DROPPED) || f->side[!from].policy == OVERLAP_LINUX;
+}
+
 static inline bool is_syn(const struct seg *s)
 {
     return (s->tflags & (TH_SYN_ | TH_ACK_ | TH_RST_)) == TH_SYN_;

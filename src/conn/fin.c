@@ -164,7 +164,8 @@ enum conn_after conn_after_rst(const struct conn_env *env, const struct flow *f,
 {
     const struct flow_ext *x = f->ext ? pool_at(&env->ft.exts, f->ext) : NULL;
 
-    if (!(f->flags & FLOW_RST) || f->reason != MOS_END_RST || (s->tflags & (TH_SYN_ | TH_RST_)))
+    if (!(f->flags & FLOW_RST) || f->reason != MOS_END_RST || (s->tflags & (TH_SYN_ | TH_RST_)) ||
+        ip_refuses(f, s, from))
         return AFTER_JOINS;
     if (beyond_rst(f, s, from))
         return x && x->dir[!from].reset ? AFTER_REFUSED : AFTER_GOES_ON;

@@ -322,6 +322,8 @@ static enum reason verdict(struct conn_env *env, struct conn_pkt *cp)
     const struct flow_side *rcv = &f->side[cp->to];
     enum reason why;
 
+    if (!cp->opened && ip_refuses(f, s, cp->from))
+        return (enum reason)s->ip_why;
     if (unlikely(s->flags & SEG_AUTH) && unasked(env, cp))
         return REASON_TCP_AUTH;
     if (s->tflags & TH_RST_)

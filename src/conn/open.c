@@ -15,6 +15,8 @@ int conn_can_open(const struct conn_env *env, const struct seg *s)
 {
     if (env->answered)
         return 4;
+    if (unlikely(s->flags & SEG_IP_DROPPED))
+        return 0;
     if (is_syn(s))
         return s->tflags & TH_FIN_ ? 0 : 1; /* RFC 9293 has no segment that opens and closes */
     if (!env->cfg.midstream || (s->tflags & TH_RST_))

@@ -16,7 +16,7 @@
 #define SIDE_NEEDED  (SIDE_ACKED | SIDE_SPOKE | SIDE_EDGE)
 #define SIDE_STRANGE (SIDE_FIN_SENT | SIDE_FIN_RCVD | SIDE_LAST)
 #define PB_STRANGE   (PB_CHANGED | PB_DATAGRAM)
-#define SEG_STRANGE  (SEG_AUTH | SEG_HDR_CUT)
+#define SEG_STRANGE  (SEG_AUTH | SEG_HDR_CUT | SEG_IP_DROPPED | SEG_IP_LINUX)
 #define PLAIN_IDLE   (600 * NSEC_PER_SEC) /* timestamps do not grow old before */
 
 /* plain_segment: by itself: an ACK, with bytes or without, all of it captured, in order of time. */

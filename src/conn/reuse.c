@@ -185,6 +185,8 @@ bool conn_reuse(struct conn_env *env, struct flow *f, const struct seg *s, int f
 {
     struct flow_ext *x;
 
+    if (ip_refuses(f, s, from))
+        return false;
     if (unlikely(is_syn(s)))
         return syn_reuses(env, f, s, from);
     x = f->ext ? conn_ext(env, f) : NULL;

@@ -99,7 +99,9 @@ void frags_tell(struct worker *w, struct seg *s)
     if (note->reason != REASON_NONE)
         m->env.reasons[note->reason]++;
     /* in strict tracking nobody behind us takes what we did not */
-    if (note->reason >= REASON_FRAG_CUT && note->reason <= REASON_FRAG_LIMIT && m->env.cfg.strict)
+    if (m->env.cfg.strict &&
+        ((note->reason >= REASON_FRAG_CUT && note->reason <= REASON_FRAG_LIMIT) ||
+         (note->reason >= REASON_IP_OPT_BAD && note->reason <= REASON_IP6_HDR_UNKNOWN)))
         s->pb->flags |= PB_DROP;
     if (note->reason == REASON_FRAG_DROPPED)
         s->pb->flags |= PB_DROP;

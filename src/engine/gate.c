@@ -352,7 +352,7 @@ void gate_recall(struct worker *w, const struct seg *s, int i, struct opening *o
 {
     struct mon *m = w->m;
 
-    if (is_syn(s))
+    if (is_syn(s) || (s->flags & SEG_IP_DROPPED))
         return;
     if (synnote_take(&m->env.notes, w->hash[i], s, w->end[i], m->env.now, &o->note)) {
         o->noted = true;

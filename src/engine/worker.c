@@ -92,6 +92,8 @@ void worker_fini(struct worker *w)
 
 static void orphan(struct worker *w, struct seg *s)
 {
+    if (unlikely(s->flags & SEG_IP_DROPPED))
+        w->m->env.reasons[s->ip_why]++;
     mon_tell_orphan(w->m, s);
     if (w->m->drop_orphans && !(s->pb->flags & PB_DROP)) {
         s->pb->flags |= PB_DROP;

@@ -18,8 +18,10 @@
  * => IPv4 header checksum is checked (SEG_IPCSUM_BAD, no refusal here: captures of one's own
  *    sending have unfinished ones); the TCP checksum is not: see csum.h.
  * => IPv6 extension headers: hop-by-hop (first only), routing, destination options, mobility, HIP,
- *    shim6, authentication; 8 in all. An atomic fragment is a whole datagram (RFC 6946). IPv4 has
- *    the authentication header.
+ *    shim6, authentication; as many as there are. An atomic fragment is a whole datagram (RFC 6946).
+ *    IPv4 has the authentication header.
+ * => a segment whose receiver drops it for its IP options or extension headers is one all the same,
+ *    marked SEG_IP_DROPPED or SEG_IP_LINUX (ipopt.c).
  */
 enum reason decode(struct seg *s, struct pktbuf *pb);
 

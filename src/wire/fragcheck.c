@@ -11,8 +11,6 @@
 #include "wire/fragtab.h"
 #include "wire/layers.h"
 
-enum { MAX_EXTENSIONS = 8 };
-
 static bool is_extension(uint8_t proto)
 {
     return proto == 43 || proto == 51 || proto == 60 || proto == 135 || proto == 139 ||
@@ -30,7 +28,7 @@ static enum reason find_tcp(const struct defrag *d, struct frag *f)
     uint8_t proto = f->s->l4proto;
     uint32_t at = 0;
 
-    for (int i = 0; is_extension(proto) && i < MAX_EXTENSIONS; i++) {
+    while (is_extension(proto)) { /* as many as there are, of 8 bytes or more */
         const uint8_t *p = f->data + at;
 
         if (at + FRAG_UNIT > f->len && !d->conf.strict) {
@@ -96,6 +94,8 @@ enum reason frag_examine(const struct defrag *d, struct frag *f)
         return REASON_IP_FRAGMENT;
     if (s->flags & SEG_IPCSUM_BAD)
         return REASON_IP_CSUM;
+    if (s->flags & (SEG_IP_DROPPED | SEG_IP_LINUX))
+        return (enum reason)s->ip_why;
     if (s->flags & SEG_TRUNC)
         return REASON_FRAG_CUT;
     lies = length_lies(f);

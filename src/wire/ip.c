@@ -15,7 +15,6 @@ enum { IP4_MIN = 20, IP6_HDR = 40, FRAG_HDR = 8 };
 enum { IPP_HOPOPTS = 0, IPP_ROUTING = 43, IPP_FRAGMENT = 44, IPP_DSTOPTS = 60 };
 enum { IPP_MOBILITY = 135, IPP_HIP = 139, IPP_SHIM6 = 140 };
 enum { IP4_MORE = 0x2000, IP4_OFFSET = 0x1fff };
-enum { MAX_EXTENSIONS = 8 }; /* RFC 8200 4.1 knows 7 places, each used once */
 
 static enum reason version_or_truncated(const struct cursor *c, uint8_t version)
 {
@@ -97,6 +96,8 @@ static enum reason ip4_decode(struct seg *s, struct cursor *c)
         return REASON_IP_TRUNCATED;
     end_of_datagram(s, c, len);
     ip4_fields(s, p, hlen);
+    if (unlikely(hlen > IP4_MIN))
+        ip4_options(s, p + IP4_MIN, hlen - IP4_MIN);
     c->off += hlen;
     s->l4_off = (uint16_t)c->off;
     frag = load16(p + 6) & (IP4_MORE | IP4_OFFSET);
@@ -105,6 +106,23 @@ static enum reason ip4_decode(struct seg *s, struct cursor *c)
     if (unlikely(s->l4proto == IPP_AH) && !take_auth(s, c))
         return REASON_IP_TRUNCATED;
     return REASON_NONE;
+}
+
+/* look_at: would a host drop the packet for this extension header? */
+static void look_at(struct seg *s, const uint8_t *p, uint32_t len)
+{
+    switch (s->l4proto) {
+    case IPP_HOPOPTS:
+    case IPP_DSTOPTS:
+        ip6_options(s, p + 2, len - 2, s->l4proto == IPP_HOPOPTS);
+        break;
+    case IPP_ROUTING:
+        ip6_routing(s, p);
+        break;
+    default: /* mobility, HIP, shim6: a protocol that a host without them does not know */
+        ip_dropped(s, REASON_IP6_HDR_UNKNOWN);
+        break;
+    }
 }
 
 /* take_extension: the usual shape: next header, length in 8 bytes less one (RFC 8200 4.2-4.6). =>
@@ -118,6 +136,7 @@ static bool take_extension(struct seg *s, struct cursor *c)
     len = (c->p[c->off + 1] + 1u) * 8;
     if (!cursor_has(c, len))
         return false;
+    look_at(s, c->p + c->off, len);
     s->l4proto = c->p[c->off];
     c->off += len;
     return true;
@@ -159,6 +178,7 @@ static bool is_extension(uint8_t proto)
     }
 }
 
+/* ip6_extensions: as many as there are, as hosts do; each has 8 bytes or more. */
 static enum reason ip6_extensions(struct seg *s, struct cursor *c)
 {
     bool atomic = false;
@@ -167,8 +187,6 @@ static enum reason ip6_extensions(struct seg *s, struct cursor *c)
     for (uint32_t i = 0; is_extension(s->l4proto); i++) {
         enum reason r = REASON_NONE;
 
-        if (i == MAX_EXTENSIONS)
-            return REASON_IP6_EXT_BAD;
         if (i > 0 && s->l4proto == IPP_HOPOPTS) /* RFC 8200 4.1: first, or the host refuses it */
             return REASON_IP6_EXT_BAD;
         if (s->l4proto == IPP_FRAGMENT && atomic) /* Linux: IP6SKB_FRAGMENTED, refused */

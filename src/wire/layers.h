@@ -96,4 +96,13 @@ enum reason link_decode(struct seg *s, struct cursor *c);
  */
 enum reason ip_decode(struct seg *s, struct cursor *c);
 
+/* ip_dropped: mark it: no host takes it, for this reason. */
+void ip_dropped(struct seg *s, enum reason why);
+/* ip4_options, ip6_options: mark it if a host would drop it for these options: `len` bytes at p. */
+void ip4_options(struct seg *s, const uint8_t *p, uint32_t len);
+/* => hop: those of a hop-by-hop header, else destination options. */
+void ip6_options(struct seg *s, const uint8_t *p, uint32_t len, bool hop);
+/* ip6_routing: the same for a routing header. */
+void ip6_routing(struct seg *s, const uint8_t *p);
+
 #endif

@@ -46,8 +46,10 @@ enum seg_flags {
     SEG_AUTH = 1 << 9,     /* TCP-AO or MD5 option */
     SEG_OPT_BAD = 1 << 10, /* options malformed; those before count */
     SEG_IPCSUM_BAD = 1 << 11,
-    SEG_TUNNEL = 1 << 12,  /* reserved: decapsulated */
-    SEG_HDR_CUT = 1 << 13, /* TCP header captured in part: options missing, perhaps the window */
+    SEG_TUNNEL = 1 << 12,     /* reserved: decapsulated */
+    SEG_HDR_CUT = 1 << 13,    /* TCP header captured in part: options missing, perhaps the window */
+    SEG_IP_DROPPED = 1 << 14, /* hosts drop it for its IP options or headers: ip_why */
+    SEG_IP_LINUX = 1 << 15,   /* Linux does, others need not */
 };
 
 /* How far decode got. Fields of a higher level are 0 (but sack[] from nsack on is not written). */
@@ -69,6 +71,7 @@ struct seg {
     uint16_t l4_off;       /* of the transport header (of the fragment's payload for fragments) */
     uint16_t ethertype;    /* the last; IP is always 0x0800 or 0x86dd; below 1536: 802.3, no SNAP */
     uint16_t link_len_off; /* of the link layer's own length field (802.3, PPPoE); 0: has none */
+    uint8_t ip_why;        /* enum reason: of SEG_IP_DROPPED, else of SEG_IP_LINUX, else NONE */
     uint32_t flags;        /* enum seg_flags */
     uint32_t ip_len;       /* the datagram on the wire, header and all, cut to the smallest layer */
     uint8_t ttl;

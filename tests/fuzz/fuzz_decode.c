@@ -53,6 +53,7 @@ static void check_seg(const struct seg *s, enum reason why)
     uint32_t len = s->pb->len, wire_len = s->pb->wire_len > len ? s->pb->wire_len : len;
 
     FUZZ_CHECK(why == s->reason && why < REASON_CNT, "%d", why);
+    FUZZ_CHECK(!s->ip_why == !(s->flags & (SEG_IP_DROPPED | SEG_IP_LINUX)), "%u", s->ip_why);
     FUZZ_CHECK((s->level == SEG_TCP) == (why == REASON_NONE), "level %u, reason %d", s->level, why);
     FUZZ_CHECK(s->l3_off <= len && s->nvlan <= SEG_MAX_VLANS, "%u %u", s->l3_off, s->nvlan);
     FUZZ_CHECK(s->link_len_off == 0 || s->link_len_off + 2u <= s->l3_off, "%u", s->link_len_off);

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""The Linux kernel as judge of tests/support/evade.py: what does a real server read?
+"""The Linux kernel as judge of tests/support/evade.py and evadeip.py: what does a real server read?
 
     sudo tests/oracle/judge_evasions.py [CASE...]
 
@@ -21,8 +21,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'support'))
 
 from scapy.layers.inet import IP, TCP  # noqa: E402
+from scapy.layers.inet6 import IPv6  # noqa: E402
 
 import evade  # noqa: E402
+import evadeip  # noqa: E402,F401 (its cases)
 
 CLONE_NEWNET, TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x40000000, 0x400454ca, 1, 0x1000
 
@@ -36,10 +38,12 @@ class Kernel:
         self.wire = os.open('/dev/net/tun', os.O_RDWR | os.O_NONBLOCK)
         fcntl.ioctl(self.wire, TUNSETIFF, struct.pack('16sH', b'judge0', IFF_TUN | IFF_NO_PI))
         for line in ('link set lo up', 'addr add %s/24 dev judge0' % evade.SERVER, 'link set judge0 up',
-                     'route add 10.9.0.0/16 dev judge0'):
+                     'route add 10.9.0.0/16 dev judge0', 'addr add %s/64 dev judge0 nodad' % evade.SERVER6,
+                     'route add fd09::/64 dev judge0'):
             subprocess.run(['ip', *line.split()], check=True)
-        self.server = socket.socket()
-        self.server.bind((evade.SERVER, evade.PORT))
+        self.server = socket.socket(socket.AF_INET6)
+        self.server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        self.server.bind(('::', evade.PORT))
         self.server.listen(64)
         self.server.setblocking(False)
         self.conn, self.got, self.isn, self.tsval = None, b'', None, 0
@@ -51,9 +55,10 @@ class Kernel:
                 raw = os.read(self.wire, 65536)
             except BlockingIOError:
                 return
-            if raw[0] >> 4 != 4 or raw[9] != 6:
+            six = raw[0] >> 4 == 6
+            if raw[6 if six else 9] != 6:
                 continue
-            packet = IP(raw)
+            packet = IPv6(raw) if six else IP(raw)
             if packet[TCP].flags.S and self.isn is None:
                 self.isn = packet[TCP].seq
             self.tsval = next((v[0] for k, v in packet[TCP].options if k == 'Timestamp'), self.tsval)
@@ -91,8 +96,7 @@ class Kernel:
 
     def fitted(self, step, talk):
         """The packet with this kernel's numbers, its checksums as right or wrong as before."""
-        raw = bytearray(bytes(step.packet))
-        tcp = 4 * (raw[0] & 15)
+        raw, tcp = bytearray(step.raw), step.at
         ack = struct.unpack_from('!I', raw, tcp + 8)[0]
         if ack and self.isn is not None:
             struct.pack_into('!I', raw, tcp + 8, ack - talk.isn[1] + self.isn & 0xffffffff)
@@ -102,7 +106,8 @@ class Kernel:
         if step.broken:
             return bytes(raw)
         struct.pack_into('!H', raw, tcp + 16, 0)
-        pseudo = raw[12:20] + struct.pack('!HH', 6, len(raw) - tcp)
+        pseudo = raw[8:40] if raw[0] >> 4 == 6 else raw[12:20]
+        pseudo += struct.pack('!HH', 6, len(raw) - tcp)
         struct.pack_into('!H', raw, tcp + 16, evade.checksum(pseudo + raw[tcp:]))
         return bytes(raw)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Evasions (tests/support/evade.py): what `weir streams` delivers must be what the end host read, and what was refused
+"""Evasions (tests/support/evade.py, evadeip.py): what `weir streams` delivers must be what the end host read, and what was refused
 must be counted for the right reason. What cannot be decided on the way must at least be seen.
 
 All cases of a kind are one capture. Each is played with ISNs that wrap around among its bytes and with others, by the
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import capfile
 import evade
+import evadeip  # noqa: F401 (its cases)
 import pytest
 import weirtool
 

@@ -11,6 +11,7 @@ struct packet_texts {
     char src[64], dst[64], flags[12];
     char payload[FRAME_ROOM];
     char opts[64];
+    char ip_opts[24];
     int part, part_len; /* {part OFF+LEN}: these bytes of the IP payload, as a fragment; -1: all */
 };
 
@@ -132,6 +133,24 @@ static void extra_addr(const char *s, char *buf, const char **addr, uint16_t *po
     *addr = buf;
 }
 
+/* "83030400": the bytes of IPv4 options, whole words */
+static bool extra_ip_opts(const char *s, struct frame *f, char *bytes)
+{
+    size_t n = strlen(s);
+    unsigned v;
+
+    if (n == 0 || n % 8)
+        return false;
+    for (size_t i = 0; i < n; i += 2) {
+        if (sscanf(s + i, "%2x", &v) != 1)
+            return false;
+        bytes[i / 2] = (char)v;
+    }
+    f->ip_opts = bytes;
+    f->ip_optlen = (uint16_t)(n / 2);
+    return true;
+}
+
 static bool one_extra(struct run *r, const char *x, struct frame *f, struct packet_texts *t)
 {
     char word[16] = "", val[48] = "";
@@ -166,6 +185,8 @@ static bool one_extra(struct run *r, const char *x, struct frame *f, struct pack
     else if (strcmp(word, "part") == 0)
         return sscanf(val, "%d+%d", &t->part, &t->part_len) == 2 ||
                script_fail(r, "extra: part OFF+LEN");
+    else if (strcmp(word, "ipopt") == 0)
+        return extra_ip_opts(val, f, t->ip_opts) || script_fail(r, "extra: ipopt HEX");
     else if (strcmp(word, "raw") == 0)
         f->link = FRAME_RAW;
     else if (strcmp(word, "src") == 0)

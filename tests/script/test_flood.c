@@ -227,6 +227,26 @@ static void clients_go_on(void **state)
     down();
 }
 
+/* What a host drops for its IP options is no answer to a noted SYN, and no SYN to be noted. */
+static void source_routes_open_nothing(void **state)
+{
+    struct frame answer = {FRAME_REPLY, .sport = 9, .flags = "S.", .seq = 500, .ack = FIX_CLI + 1};
+
+    up("", MOS_HK_RCV);
+    syns(0, 100);
+    fix_push((struct frame){.sport = 9, .flags = "S", .seq = FIX_CLI});
+    answer.ip_opts = "\x83\3\4\0";
+    answer.ip_optlen = 4;
+    fix_push(answer);
+    fix_push((struct frame){
+        .sport = 10, .flags = "S", .seq = FIX_CLI, .ip_opts = "\x83\3\4\0", .ip_optlen = 4});
+    assert_int_equal(stat_of("ip-source-route"), 2);
+    assert_int_equal(stat_of("orphan"), 2);
+    assert_int_equal(stat_of("flows_from_notes"), 0);
+    assert_int_equal(stat_of("syn-gated"), 101 - HALF);
+    down();
+}
+
 /* A client that sends its SYN again is somebody; a SYN doubled on the way is not. */
 static void second_syn_gets_in(void **state)
 {
@@ -592,6 +612,7 @@ int main(void)
         cmocka_unit_test(surplus_is_noted),
         cmocka_unit_test(any_shape_is_followed),
         cmocka_unit_test(clients_go_on),
+        cmocka_unit_test(source_routes_open_nothing),
         cmocka_unit_test(second_syn_gets_in),
         cmocka_unit_test(old_ones_make_way),
         cmocka_unit_test(unseen_is_not_forwarded),

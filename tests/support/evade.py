@@ -5,6 +5,8 @@ reads.
 From Ptacek & Newsham, "Insertion, Evasion, and Denial of Service" (1998); fragroute's and fragrouter's tricks; Handley &
 Paxson on normalization (2001); INTANG (2017) and SymTCP (2020) on what Linux drops and others take.
 
+More cases, about the headers of IP, are in evadeip.py.
+
 A case is a function that plays a client, and in the capture also the server as Linux would answer, on a `Talk`, and
 returns the bytes that a Linux server's application reads. Offsets are those of the client's stream: 0 is the first byte
 after the SYN, -1 the SYN. Good bytes are small letters, what must not arrive is capital.
@@ -18,6 +20,7 @@ import struct
 from collections import namedtuple
 
 from scapy.layers.inet import IP, TCP
+from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
@@ -27,25 +30,63 @@ MS = 10**6
 T0 = 1_600_000_000 * 10**9
 FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
 SERVER, PORT = '10.1.0.1', 80
+SERVER6 = 'fd01::1'
+IPP_TCP, IPP_FRAGMENT = 6, 44
 
 GOOD = bytes(ord('a') + i % 26 for i in range(2000))
 EVIL = GOOD.upper()
 
 Case = namedtuple('Case', 'name play counters kernel opts')
-Step = namedtuple('Step', 'packet broken cuts')
+Step = namedtuple('Step', 'raw broken cuts at')     # at: where TCP begins
 CASES = []
 
 
+def chained(exts, last=IPP_TCP):
+    """IPv6 extension headers, (type, bytes) each with any next header, before a header of type `last`. => (first, bytes)"""
+    kinds = [kind for kind, _ in exts] + [last]
+    return kinds[0], b''.join(bytes([kinds[i + 1]]) + body[1:] for i, (_, body) in enumerate(exts))
+
+
+def dressed(raw, how):
+    """The same IP packet with `ip_opts` (IPv4, padded with zeros), or with the extension headers `exts`."""
+    if how.get('exts'):
+        first, body = chained(how['exts'])
+        return raw[:4] + struct.pack('!H', len(body) + len(raw) - 40) + bytes([first]) + raw[7:40] + body + raw[40:]
+    opts = how.get('ip_opts', b'')
+    opts += bytes(-len(opts) % 4)
+    head = bytearray(raw[:20] + opts)
+    head[0] += len(opts) // 4
+    struct.pack_into('!H', head, 2, len(raw) + len(opts))
+    head[10:12] = bytes(2)
+    struct.pack_into('!H', head, 10, checksum(head))
+    return bytes(head) + raw[20:]
+
+
+def fragments6(raw, cuts):
+    """The same of an IPv6 packet; a fifth part of a cut: extension headers before the fragment header."""
+    out = []
+    for start, stop, more, _, *exts in cuts:
+        first, before = chained(exts[0] if exts else [], IPP_FRAGMENT)
+        piece = raw[40 + start:40 + stop]
+        head = before + struct.pack('!BBHI', raw[6], 0, start | more, checksum(raw))
+        out.append(raw[:4] + struct.pack('!H', len(head) + len(piece)) + bytes([first]) + raw[7:40] + head + piece)
+    return out
+
+
 def fragments(raw, cuts):
-    """An IPv4 datagram in pieces: (from, to, more, altered) of its payload. Altered pieces have capital letters."""
+    """An IPv4 datagram in pieces: (from, to, more, altered) of its payload. Altered pieces have capital letters. A fifth
+    part: the piece's options."""
+    if raw[0] >> 4 == 6:
+        return fragments6(raw, cuts)
     head, body, out = bytearray(raw[:20]), raw[20:], []
-    for start, stop, more, altered in cuts:
+    for start, stop, more, altered, *opts in cuts:
         piece = body[start:stop] + b'z' * (stop - start - len(body[start:stop]))
         struct.pack_into('!H', head, 2, 20 + len(piece))
         struct.pack_into('!H', head, 6, more << 13 | start // 8)
         head[10:12] = bytes(2)
         struct.pack_into('!H', head, 10, checksum(head))
-        out.append(bytes(head) + (piece.upper() if altered else piece))
+        one = bytes(head) + (piece.upper() if altered else piece)
+        out.append(dressed(one, {'ip_opts': opts[0]}) if opts else one)
     return out
 
 
@@ -75,7 +116,7 @@ class Talk:
     whom the same rules hold once the connection is established."""
 
     def __init__(self, number, isn=None, start=T0, mirrored=False):
-        self.mirrored, self.opened = mirrored, False
+        self.mirrored, self.opened, self.server = mirrored, False, SERVER
         rng = random.Random(number)
         self.client, self.sport = '10.9.%d.%d' % (number >> 8, number & 255), 40000 + number
         self.isn = isn if isn is not None else (rng.getrandbits(32), rng.getrandbits(32))
@@ -84,7 +125,19 @@ class Talk:
         self.ts = None          # the client's clock of RFC 7323, if both use it
         self.acked = 0          # what the server has acknowledged, in the capture
 
+    def six(self):
+        """With IPv6. First of all."""
+        self.client, self.server = 'fd09::%x' % self.sport, SERVER6
+        return self
+
     # ---- packets
+
+    def _ip(self, mine, how):
+        ends = (self.client, self.server) if mine != self.mirrored else (self.server, self.client)
+        if self.server == SERVER6:
+            return IPv6(src=ends[0], dst=ends[1], hlim=how.get('ttl', 64), fl=0)
+        return IP(src=ends[0], dst=ends[1], id=self.ident + len(self.steps) & 0xffff, flags=0 if how.get('cuts') else 2,
+                  ttl=how.get('ttl', 64))
 
     def _tcp(self, mine, flags, off, ack, how):
         opts = list(how.get('opts', []))
@@ -100,14 +153,13 @@ class Talk:
 
     def packet(self, mine, flags, off, data=b'', ack=0, **how):
         """Any packet. how: ts, tsecr, no_ts, opts, window, urg, dataofs, ttl, badsum, badip, wait (ms before it), cuts
-        (see fragments())."""
+        (see fragments()), ip_opts, exts (see dressed())."""
         self.now += int(how.get('wait', 0.1) * MS)
         if self.ts is not None and 'ts' not in how:
             self.ts += int(how.get('wait', 0))
         if self.mirrored and not self.opened:
             raise NotMirrored
-        ends = (self.client, SERVER) if mine != self.mirrored else (SERVER, self.client)
-        ip = IP(src=ends[0], dst=ends[1], id=self.ident + len(self.steps) & 0xffff, flags=0 if how.get('cuts') else 2, ttl=how.get('ttl', 64))
+        ip = self._ip(mine, how)
         tcp = self._tcp(mine, flags, off, ack if flags & ACK else None, how)
         full = ip / tcp / Raw(data) if data else ip / tcp
         if how.get('badsum'):
@@ -115,12 +167,15 @@ class Talk:
         if how.get('badip'):
             full.chksum = IP(bytes(full)).chksum ^ 0x5555
         macs = ('02:00:00:00:00:01', '02:00:00:00:00:02')
-        link = bytes(Ether(src=macs[not mine], dst=macs[mine], type=0x0800))
-        raw = bytes(full)
+        link = bytes(Ether(src=macs[not mine], dst=macs[mine], type=0x86dd if self.server == SERVER6 else 0x0800))
+        raw, at = bytes(full), len(ip)
+        if how.get('exts') or how.get('ip_opts'):
+            at, raw = at - len(raw), dressed(raw, how)
+            at += len(raw)
         for piece in fragments(raw, how['cuts']) if how.get('cuts') else [raw]:
             self.frames.append(capfile.frame(self.now, link + piece, len(link + piece)))
         if mine:
-            self.steps.append(Step(full, bool(how.get('badsum') or how.get('badip')), how.get('cuts')))
+            self.steps.append(Step(raw, bool(how.get('badsum') or how.get('badip')), how.get('cuts'), at))
         return self
 
     def open(self, timestamps=False, syn_data=b'', **how):

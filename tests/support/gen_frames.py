@@ -192,7 +192,8 @@ def ipv6():
     add("ip6-hbh-second", ETHER, eth() / ip6() / dst / hbh / tcp(), "IP6_EXT_BAD", "IP", flags=v6, proto=0)
     eight = ip6() / dst / dst / dst / dst / dst / dst / dst / dst
     add("ip6-eight", ETHER, eth() / eight / tcp() / pay, flags=v6)
-    add("ip6-nine", ETHER, eth() / eight / dst / tcp(), "IP6_EXT_BAD", "IP", flags=v6, proto=60)
+    add("ip6-nine", ETHER, eth() / eight / dst / tcp() / pay, flags=v6)
+    add("ip6-forty", ETHER, eth() / eight / dst / eight[IPv6ExtHdrDestOpt] / eight[IPv6ExtHdrDestOpt] / tcp() / pay, flags=v6)
     add("ip6-ext-cut", ETHER, eth() / ip6(nh=60) / Raw(b"\6\1" + b"\0" * 8), "IP6_EXT_TRUNCATED", "IP", flags=v6, proto=60)
     add("ip6-none", ETHER, eth() / ip6(nh=59), "IP_NOT_TCP", "IP", flags=v6, proto=59, ip_len=40)
     add("ip6-icmp", ETHER, eth() / ip6() / ICMPv6EchoRequest(), "IP_NOT_TCP", "IP", flags=v6, proto=58)

@@ -508,6 +508,139 @@ static void atomic_fragments(void **state)
     assert_int_equal(decode(&s, frame_ip(&b, f)), REASON_IP6_EXT_BAD);
 }
 
+/* Options and headers for which hosts drop the packet; some do only some of them. */
+struct marked {
+    const char *bytes;
+    uint16_t len;
+    uint8_t first; /* IPv6: its type */
+    uint32_t flag;
+    enum reason why;
+};
+#define M(text, flag, why)                                                                         \
+    {                                                                                              \
+        (text), sizeof(text) - 1, 0, (flag), REASON_##why                                          \
+    }
+#define M6(first, text, flag, why)                                                                 \
+    {                                                                                              \
+        (text), sizeof(text) - 1, (first), (flag), REASON_##why                                    \
+    }
+#define DROPPED SEG_IP_DROPPED
+#define LINUX   SEG_IP_LINUX
+
+static const struct marked marks4[] = {
+    M("\1\1\1\1", 0, NONE),
+    M("\0\x83\1\1", 0, NONE), /* behind the end */
+    M("\x5e\4\0\0", 0, NONE),
+    M("\x5e\5\0\0", DROPPED, IP_OPT_BAD),
+    M("\x5e\1\0\0", DROPPED, IP_OPT_BAD),
+    M("\x5e\0\0\0", DROPPED, IP_OPT_BAD),
+    M("\1\1\1\x5e", DROPPED, IP_OPT_BAD), /* no length */
+    M("\x83\3\4\0", DROPPED, IP_SOURCE_ROUTE),
+    M("\x89\3\4\0", DROPPED, IP_SOURCE_ROUTE),
+    M("\x89\2\0\0", DROPPED, IP_OPT_BAD),
+    M("\x83\3\3\0", DROPPED, IP_OPT_BAD),
+    M("\x83\3\4\x5e", DROPPED, IP_SOURCE_ROUTE), /* the first counts */
+    M("\7\3\4\0", 0, NONE),                      /* full */
+    M("\7\3\3\0", DROPPED, IP_OPT_BAD),
+    M("\7\2\0\0", DROPPED, IP_OPT_BAD),
+    M("\7\7\4\0\0\0\0\0", 0, NONE),
+    M("\7\7\5\0\0\0\0\0", LINUX, IP_OPT_BAD),
+    M("\7\3\4\1\7\3\4\0", LINUX, IP_OPT_BAD), /* twice */
+    M("\7\7\5\0\0\0\0\x5e", DROPPED, IP_OPT_BAD),
+    M("\x44\4\5\xe0", 0, NONE),
+    M("\x44\4\5\xf0", DROPPED, IP_OPT_BAD),
+    M("\x44\4\5\xf3", 0, NONE),
+    M("\x44\4\4\0", DROPPED, IP_OPT_BAD),
+    M("\x44\3\5\0", DROPPED, IP_OPT_BAD),
+    M("\x44\x08\5\0\0\0\0\0", 0, NONE),
+    M("\x44\x08\6\0\0\0\0\0", LINUX, IP_OPT_BAD),
+    M("\x44\x08\5\1\0\0\0\0", LINUX, IP_OPT_BAD), /* no room for the address */
+    M("\x44\x0c\5\1\0\0\0\0\0\0\0\0", 0, NONE),
+    M("\x44\4\5\0\x44\4\5\0", LINUX, IP_OPT_BAD),
+    M("\x94\4\0\0", 0, NONE),
+    M("\x94\3\0\0", LINUX, IP_OPT_BAD),
+    M("\x86\x08\0\0\0\1\1\2", 0, NONE), /* labels: of those who use them */
+    M("\x86\7\0\0\0\1\1\0", LINUX, IP_OPT_BAD),
+    M("\x86\x08\0\0\0\1\1\2\x86\x08\0\0\0\1\1\2", LINUX, IP_OPT_BAD),
+};
+
+static const struct marked marks6[] = {
+    M6(60, "\6\0\1\4\0\0\0\0", 0, NONE),
+    M6(60, "\6\0\0\0\0\0\0\0", 0, NONE),
+    M6(60, "\6\0\x1e\4abcd", 0, NONE),
+    M6(60, "\6\0\x5e\4abcd", DROPPED, IP6_OPT_BAD),
+    M6(60, "\6\0\x9e\4abcd", DROPPED, IP6_OPT_BAD),
+    M6(0, "\6\0\xde\4abcd", DROPPED, IP6_OPT_BAD),
+    M6(60, "\6\0\x1e\5abcd", DROPPED, IP6_OPT_BAD), /* reaches out of its header */
+    M6(60, "\6\0\1\3\0\0\0\x1e", DROPPED, IP6_OPT_BAD),
+    M6(0, "\6\0\5\2\0\0\1\0", 0, NONE),
+    M6(0, "\6\0\5\3\0\0\0\0", DROPPED, IP6_OPT_BAD),
+    M6(60, "\6\0\5\3\0\0\0\0", 0, NONE),
+    M6(0, "\6\0\xc2\4\0\1\0\0", DROPPED, IP6_OPT_BAD), /* there is a length */
+    M6(60, "\6\1\1\4\0\0\0\0\1\6\0\0\0\0\0\0", LINUX, IP6_OPT_BAD),
+    M6(60, "\6\1\1\5\0\0\0\0\0\x1e\5abcde", 0, NONE),
+    M6(60, "\6\0\1\4\0\0\1\0", LINUX, IP6_OPT_BAD),
+    M6(60, "\6\2\2\0\2\0\2\0\2\0\2\0\2\0\2\0\2\0\1\4\0\0\0\0", 0, NONE),
+    M6(60, "\6\2\2\0\2\0\2\0\2\0\2\0\2\0\2\0\2\0\2\0\1\2\0\0", LINUX, IP6_OPT_BAD),
+    M6(43, "\6\0\0\0\0\0\0\0", 0, NONE),
+    M6(43, "\6\0\0\1\0\0\0\0", DROPPED, IP_SOURCE_ROUTE),
+    M6(43, "\6\0\2\1\0\0\0\0", DROPPED, IP_SOURCE_ROUTE),
+    M6(43, "\6\0\4\1\0\0\0\0", 0, NONE), /* segment routing: of those who use it */
+    M6(43, "\6\0\3\1\0\0\0\0", 0, NONE),
+    M6(135, "\6\0\0\0\0\0\0\0", DROPPED, IP6_HDR_UNKNOWN),
+    M6(139, "\6\0\0\0\0\0\0\0", DROPPED, IP6_HDR_UNKNOWN),
+    M6(140, "\6\0\0\0\0\0\0\0", DROPPED, IP6_HDR_UNKNOWN),
+    M6(51, "\6\0\0\0\0\0\0\0", 0, NONE),
+    M6(60, "\x8b\0\x9e\4abcd\6\0\0\0\0\0\0\0", DROPPED, IP6_OPT_BAD),
+};
+
+static bool marked_as(struct frame f, const struct marked *m)
+{
+    struct frame_buf b;
+    struct seg s;
+
+    f.ip_opts = m->bytes;
+    f.ip_optlen = m->len;
+    f.ext_first = m->first;
+    f.seq = 77;
+    f.payload = "abc";
+    return decode(&s, frame_tcp(&b, f)) == REASON_NONE && s.seq == 77 && s.plen == 3 &&
+           s.ip_why == m->why &&
+           (m->flag == DROPPED ? s.flags & DROPPED : (s.flags & (DROPPED | LINUX)) == m->flag);
+}
+
+static void dropped_before_tcp(void **state)
+{
+    for (size_t i = 0; i < sizeof(marks4) / sizeof(marks4[0]); i++)
+        if (!marked_as((struct frame){.v6 = false}, &marks4[i]))
+            fail_msg("IPv4 options %zu", i);
+    for (size_t i = 0; i < sizeof(marks6) / sizeof(marks6[0]); i++)
+        if (!marked_as((struct frame){.v6 = true}, &marks6[i]))
+            fail_msg("IPv6 headers %zu", i);
+}
+
+/* RFC 2675: with no length beside it, as large segments are captured before the device cuts them. */
+static void jumbo(void **state)
+{
+    static const struct {
+        const char *bytes;
+        uint32_t dropped;
+    } v[] = {
+        {"\6\0\xc2\4\0\1\0\0", 0},
+        {"\6\0\xc2\4\0\0\xff\xff", SEG_IP_DROPPED},
+        {"\6\0\xc2\2\0\1\0\0", SEG_IP_DROPPED},
+    };
+    struct frame f = {.v6 = true, .ip_len_zero = true, .ip_optlen = 8, .payload = "abc"};
+    struct frame_buf b;
+    struct seg s;
+
+    for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++) {
+        f.ip_opts = v[i].bytes;
+        assert_int_equal(decode(&s, frame_tcp(&b, f)), REASON_NONE);
+        assert_int_equal(s.flags & SEG_IP_DROPPED, v[i].dropped);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -525,6 +658,8 @@ int main(void)
         cmocka_unit_test(every_link),
         cmocka_unit_test(captures_as_tshark),
         cmocka_unit_test(atomic_fragments),
+        cmocka_unit_test(dropped_before_tcp),
+        cmocka_unit_test(jumbo),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

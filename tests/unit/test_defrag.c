@@ -725,6 +725,44 @@ static void ipv6_header_chain(void **state)
     assert_int_equal(s.ip_len, 40 + 43);
 }
 
+/* As many headers as there are in it; nine are no other protocol. */
+static void ipv6_long_header_chain(void **state)
+{
+    uint8_t p[9 * 8 + 24];
+
+    memset(p, 0, sizeof(p));
+    for (int i = 0; i < 9; i++)
+        p[8 * i] = i < 8 ? 60 : 6;
+    taken(raw6(60, p, sizeof(p)));
+    assert_int_equal(defrag_end(&d), 1);
+    refused(FRAG_TINY, raw6(60, p, sizeof(p) - 8));
+    p[8 * 8] = 17;
+    refused(IP_FRAGMENT, raw6(60, p, sizeof(p)));
+    defrag_end(&d);
+}
+
+/* What a host drops before it puts anything together. */
+static void dropped_for_options(void **state)
+{
+    struct frame f = {.id = 5, .proto = 6, .frag_more = true, .payload = HEAD, .plen = 24};
+    struct frame f6 = {
+        .v6 = true, .id = 6, .proto = 6, .frag_more = true, .payload = HEAD, .plen = 24};
+
+    f.ip_opts = "\x5e\1\0\0";
+    f.ip_optlen = 4;
+    refused(IP_OPT_BAD, input(frame_ip(&part, f)));
+    f.ip_opts = "\x83\3\4\0";
+    refused(IP_SOURCE_ROUTE, input(frame_ip(&part, f)));
+    f.ip_opts = "\x94\4\0\0";
+    taken(input(frame_ip(&part, f)));
+    f6.ip_optlen = 8;
+    f6.ip_opts = "\x2c\0\x9e\4abcd";
+    refused(IP6_OPT_BAD, input(frame_ip(&part, f6)));
+    f6.ip_opts = "\x2c\0\x1e\4abcd";
+    taken(input(frame_ip(&part, f6)));
+    assert_int_equal(defrag_end(&d), 2);
+}
+
 /* ---- limits ---- */
 
 static void time_is_up(void **state)
@@ -915,6 +953,8 @@ int main(void)
         t(ipv6_overlaps_of_others),
         t(ipv6_time),
         t(ipv6_header_chain),
+        t(ipv6_long_header_chain),
+        t(dropped_for_options),
         t(time_is_up),
         t(too_many_datagrams),
         t(too_many_pieces),
