@@ -75,7 +75,7 @@ typedef void (*mtcp_sighandler_t)(int);
 
 struct mtcp_conf {
     int num_cores;       /* contexts that may be created: 0 .. num_cores-1 */
-    int max_concurrency; /* streams of one context (a connection is two), and ids of its sockets */
+    int max_concurrency; /* connections of one context (each is one), and ids of its sockets */
     uint64_t cpu_mask;   /* union of the netdev masks */
 
     int max_num_buffers; /* not used: buffers are made on demand */

@@ -134,6 +134,16 @@ static void up_to_max_concurrency(void **state)
     assert_int_equal(m->env.ft.count, 0);
 }
 
+/* A connection is one, not two streams: with the listener's that makes four. */
+static void connections_up_to_max_concurrency(void **state)
+{
+    fix_on(fix.lst, MOS_ON_PKT_IN, MOS_HK_SND);
+    for (uint16_t port = 5; port < 8; port++)
+        syn_from(port);
+    assert_int_equal(m->env.ft.count, 3);
+    assert_int_equal(m->env.reasons[REASON_NO_SOCK], 0);
+}
+
 static int up_four(void **state)
 {
     return up_with("max_concurrency = 4");
@@ -442,6 +452,7 @@ int main(void)
         T(kinds),
         T(recycled_first_in_first_out),
         U(up_to_max_concurrency, up_four),
+        U(connections_up_to_max_concurrency, up_four),
         T(sixty_four_listeners),
         T(a_chain),
         T(filters_for_each_syn),
