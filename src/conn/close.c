@@ -143,10 +143,15 @@ void conn_free(struct conn_env *env, uint32_t idx)
     ftable_del(&env->ft, idx);
 }
 
+void conn_own(struct conn_env *env, struct flow_side *sd)
+{
+    env->reasons[REASON_NO_STREAM_MEM] += strm_own(&env->se, sd) != 0;
+}
+
 void conn_own_borrowed(struct conn_env *env, uint32_t idx)
 {
     struct flow *f = flow_at(&env->ft, idx);
 
-    strm_own(&env->se, &f->side[CLI]);
-    strm_own(&env->se, &f->side[SVR]);
+    conn_own(env, &f->side[CLI]);
+    conn_own(env, &f->side[SVR]);
 }

@@ -270,6 +270,16 @@ static bool keep_probe(struct conn_env *env, const struct conn_pkt *cp, const st
     return true;
 }
 
+/* insert: strm_insert; what there is no memory for is counted. */
+static void insert(struct conn_env *env, struct flow_side *sd, const struct strm_in *in,
+                   uint32_t *cut)
+{
+    uint64_t failed = env->se.failed;
+
+    strm_insert(&env->se, sd, in, cut);
+    env->reasons[REASON_NO_STREAM_MEM] += env->se.failed != failed;
+}
+
 /* take_probe: the receiver has acknowledged, and the probe's byte has come in no other way. */
 static void take_probe(struct conn_env *env, struct conn_pkt *cp, int side)
 {
@@ -286,8 +296,8 @@ static void take_probe(struct conn_env *env, struct conn_pkt *cp, int side)
     if (sd->next > in.off || conn_acked(cp->f, side) <= in.off)
         return;
     x->dir[!side].probe = false;
-    strm_insert(&env->se, sd, &in, &cut);
-    strm_own(&env->se, sd);
+    insert(env, sd, &in, &cut);
+    conn_own(env, sd);
     data_ready(env, cp->idx, side, &cp->data);
 }
 
@@ -318,7 +328,7 @@ void conn_insert(struct conn_env *env, struct conn_pkt *cp)
     struct seg *s = cp->s;
     struct flow_side *rcv = &f->side[cp->to];
     uint32_t cut;
-    uint64_t end = strm_end(&env->se, rcv), next = rcv->next, failed;
+    uint64_t end = strm_end(&env->se, rcv), next = rcv->next;
     struct conn_gap run[CUTS];
     struct strm_in in;
     int cuts = 0;
@@ -339,15 +349,13 @@ void conn_insert(struct conn_env *env, struct conn_pkt *cp)
         if (x)
             x->dir[cp->from].ooo_packets++;
     }
-    failed = env->se.failed;
     if (in.len < in.wire_len)
         cuts = find_cuts(env, rcv, &in, run);
-    strm_insert(&env->se, rcv, &in, &cut);
+    insert(env, rcv, &in, &cut);
     if (in.off > next && rcv->strm) {
         strm_at(&env->se, rcv->strm)->flow = cp->idx;
         strm_at(&env->se, rcv->strm)->side = cp->to;
     }
-    env->reasons[REASON_NO_STREAM_MEM] += env->se.failed != failed;
     for (int i = 0; i < cuts && cut; i++)
         note_gap(env, cp->idx, cp->to, GAP_SNAPLEN, run[i].off, run[i].len);
     if (rcv->flags & SIDE_LAST)
@@ -390,7 +398,8 @@ void conn_merge(struct conn_env *env, struct conn_pkt *cp)
     /* an RST's payload is a message, no stream data (RFC 9293 3.5.2) */
     if (s->plen && !(s->tflags & TH_RST_) && !cp->late_syn) {
         if ((s->tflags & (TH_SYN_ | TH_ACK_)) == TH_SYN_) {
-            strm_syn_hold(&env->se, rcv, seg_payload(s), s->pcap);
+            if (!strm_syn_hold(&env->se, rcv, seg_payload(s), s->pcap))
+                env->reasons[REASON_NO_STREAM_MEM]++;
             if (s->pcap) {
                 s->pb->flags |= PB_BORROWED;
                 s->pb->borrow_flow = cp->idx;

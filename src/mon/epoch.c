@@ -204,7 +204,7 @@ static void settle_side(struct mon *m, uint32_t idx, int side)
         m->lost_below = 0;
         strm_release(&m->env.se, sd, sd->next - s->limit);
     }
-    strm_own(&m->env.se, sd);
+    conn_own(&m->env, sd);
     strm_put(&m->env.se, sd);
 }
 

@@ -456,19 +456,22 @@ bool strm_ack(struct strm_env *e, struct flow_side *sd, uint64_t off)
     return (sd->flags & SIDE_LAST) != 0;
 }
 
-void strm_syn_hold(struct strm_env *e, struct flow_side *sd, const uint8_t *data, uint32_t len)
+bool strm_syn_hold(struct strm_env *e, struct flow_side *sd, const uint8_t *data, uint32_t len)
 {
     struct strm *s;
+    bool held;
 
     if (len == 0 || sd->next != 0)
-        return;
+        return true;
     s = strm_get(e, sd);
     if (s && (s->syn_len || s->ooo)) /* repeated, or after what follows it */
-        return;
-    if (s == NULL || chunk_add(e, s, 0, data, len) < 0)
+        return true;
+    held = s && chunk_add(e, s, 0, data, len) == 0;
+    if (!held)
         e->failed += len;
     if (s)
         s->syn_len = len;
+    return held;
 }
 
 bool strm_doubt(struct strm_env *e, struct flow_side *sd, uint64_t off, const uint8_t *data,

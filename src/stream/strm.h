@@ -233,10 +233,10 @@ bool strm_ack(struct strm_env *e, struct flow_side *sd, uint64_t off);
 
 /*
  * Bytes on a SYN (fast open) are held aside until the SYN/ACK tells whether they were taken.
- * strm_syn_hold: keep them (borrowed like any others). strm_syn_take: the SYN/ACK acknowledged n of
+ * strm_syn_hold: keep them (borrowed like any others); => false: no memory. strm_syn_take: the SYN/ACK acknowledged n of
  * them: they become in order data, the rest goes. => bytes taken.
  */
-void strm_syn_hold(struct strm_env *e, struct flow_side *sd, const uint8_t *data, uint32_t len);
+bool strm_syn_hold(struct strm_env *e, struct flow_side *sd, const uint8_t *data, uint32_t len);
 uint32_t strm_syn_take(struct strm_env *e, struct flow_side *sd, uint32_t n, bool store);
 
 /*

@@ -575,6 +575,20 @@ static void relieved_where_it_went(void **state)
     fix_down(&y);
 }
 
+/* Bytes that wait when their frame goes, and find no block: lost, and counted. */
+static void nothing_to_keep_them_in(void **state)
+{
+    shake(&x);
+    c2s(&x, "P.", 3, 0, "def");
+    x.env.acct.limit = 1;
+    conn_own_borrowed(&x.env, x.idx);
+    assert_int_equal(x.env.se.failed, 3);
+    assert_int_equal(x.env.reasons[REASON_NO_STREAM_MEM], 1);
+    x.env.acct.limit = 0;
+    end_batch(&x);
+    assert_int_equal(x.env.reasons[REASON_NO_STREAM_MEM], 1);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, up, down)
 #define L(f) cmocka_unit_test_setup_teardown(f, up_last, down)
 
@@ -616,6 +630,7 @@ int main(void)
         T(a_reset_has_no_data),
         T(without_memory),
         T(relieved_where_it_went),
+        T(nothing_to_keep_them_in),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
