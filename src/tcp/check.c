@@ -15,8 +15,11 @@
  * milliseconds, doubled. */
 #define ECHO_TICKS (1u << 18)
 
-/* PAWS is suspended for a connection that idles this long, RFC 7323 5.5. */
-#define PAWS_DAYS 24
+/*
+ * PAWS is suspended for a connection that idles this long, RFC 7323 5.5: there 24 days; since Linux
+ * 6.7, whose ticks may be microseconds, INT_MAX of these (TCP_PAWS_WRAP).
+ */
+#define PAWS_SECONDS 2147
 
 bool ts_echo_sent(uint32_t tsecr, uint32_t last)
 {
@@ -105,7 +108,7 @@ enum rexmit_class rexmit_classify(const struct rexmit_query *q)
 
 bool stamp_expired(uint64_t age_ns)
 {
-    return age_ns > PAWS_DAYS * 86400 * NSEC_PER_SEC;
+    return age_ns >= PAWS_SECONDS * NSEC_PER_SEC;
 }
 
 bool paws_old(uint32_t tsval, uint32_t recent, uint64_t age_ns)

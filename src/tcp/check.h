@@ -98,7 +98,7 @@ bool stamp_expired(uint64_t age_ns);
 /*
  * paws_old: would PAWS refuse tsval (RFC 7323 5.3), TS.Recent being `recent`, `age_ns` old?
  * => As Linux: one tick older passes, a TS.Recent of 0 is none (some hosts send 0 on SYNs), and after
- *    24 days nothing is old (5.5).
+ *    2147 s nothing is old (5.5: 24 days).
  */
 bool paws_old(uint32_t tsval, uint32_t recent, uint64_t age_ns);
 
