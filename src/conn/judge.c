@@ -22,12 +22,13 @@
 /*
  * echo_ok: is the timestamp echoed to an endpoint that is not connected one that it has sent? As Linux
  * (tcp_rcv_synsent_state_process; tcp_check_req since 6.15, which knows the first and the last of them).
+ * As long as nothing was echoed, ts_recent is the first.
  */
 static bool echo_ok(const struct flow *f, const struct seg *s, int to)
 {
     if (!(s->flags & SEG_TS) || !(f->side[to].flags & SIDE_TS_OK))
         return true;
-    return ts_echo_sent(s->tsecr, f->ctr[to].tsval);
+    return ts_echo_sent(s->tsecr, ts_recent(f, to), f->ctr[to].tsval, f->flags & FLOW_STRICT);
 }
 
 /*
@@ -84,6 +85,7 @@ static enum rst_verdict rst_verdict(const struct conn_env *env, const struct con
         .ts_known = (s->flags & SEG_TS) && (rcv->flags & SIDE_TS_OK),
         .tsecr = s->tsecr,
         .rcv_tsval = f->ctr[cp->to].tsval,
+        .rcv_first = ts_recent(f, cp->to),
         .answer = snd->state == FS_SYN_SENT && f->ctr[cp->to].packets > 0,
     };
 

@@ -86,7 +86,8 @@ static void as_kept(const struct conn_env *env, struct flow *f)
     cli->wscale = k->wscale & 15;
     cli->max_wnd = (uint16_t)(k->wnd >> k->wscale);
     cli->flags |= SIDE_SPOKE | k->flags;
-    f->ctr[CLI].tsval = f->ctr[CLI].echoed = k->tsval;
+    f->ctr[CLI].tsval = k->tsval;
+    f->ctr[CLI].echoed = k->tsfirst;
     f->flags |= FLOW_BASE_SVR | FLOW_SYN;
     f->start = k->first;
     f->ctr[CLI].packets = k->times;
@@ -94,6 +95,18 @@ static void as_kept(const struct conn_env *env, struct flow *f)
         f->ctr[CLI].ip_bytes = (uint64_t)k->times * k->ip_len;
         f->ctr[CLI].payload = (uint64_t)k->times * k->len;
     }
+}
+
+/* noted_first: the SYN came before, and was only noted: its timestamp then is the first. */
+static void noted_first(const struct conn_env *env, struct flow *f, const struct seg *s,
+                        uint32_t hash)
+{
+    const struct synnote *n = synnote_of(&env->notes, hash, s->seq, env->now);
+
+    if (n == NULL || !(n->meta & NOTE_TS) || !(s->flags & SEG_TS))
+        return;
+    f->ctr[CLI].tsval = f->ctr[CLI].echoed = n->tsval;
+    f->side[CLI].flags |= SIDE_TS_OK;
 }
 
 static void keep_vlans(struct conn_env *env, struct flow *f, const struct seg *s)
@@ -132,6 +145,8 @@ uint32_t conn_open(struct conn_env *env, const struct seg *s, const struct flow_
     } else {
         f->side[CLI].state = FS_CLOSED;
         f->side[SVR].state = FS_LISTEN;
+        if (unlikely(env->notes.v != NULL) && is_syn(s))
+            noted_first(env, f, s, hash);
     }
     if (s->nvlan)
         keep_vlans(env, f, s);

@@ -76,8 +76,10 @@ static void keep(struct conn_env *env, struct flow *f, const struct seg *s, int 
     k->flags = (uint16_t)((s->flags & SEG_TS ? SIDE_TS_OK : 0) |
                           (s->flags & SEG_SACKOK ? SIDE_SACK_OK : 0) |
                           (s->flags & SEG_WSCALE ? SIDE_WSCALE_OK : 0));
-    if (k->times == 0)
+    if (k->times == 0) {
         k->first = s->pb->ts_ns;
+        k->tsfirst = k->tsval;
+    }
     if (k->times == 0 || f->last != k->last) {
         k->f_last = f->last;
         k->f_behind = x->behind;

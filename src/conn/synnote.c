@@ -54,6 +54,17 @@ static bool belongs(const struct synnote *n, const struct seg *s, int end)
     return (s->tflags & TH_ACK_) && s->ack - (n->isn + 1) <= NOTE_AHEAD;
 }
 
+const struct synnote *synnote_of(const struct synnotes *t, uint32_t hash, uint32_t isn,
+                                 uint64_t now)
+{
+    const struct synnote *n = synnote_at(t, hash);
+
+    return (n->meta & NOTE_USED) && n->hash == hash && n->isn == isn &&
+                   synnote_age(n, now) <= NOTE_LIFE
+               ? n
+               : NULL;
+}
+
 bool synnote_take(struct synnotes *t, uint32_t hash, const struct seg *s, int end, uint64_t now,
                   struct synnote *out)
 {

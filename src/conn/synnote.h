@@ -62,6 +62,10 @@ static inline uint64_t synnote_age(const struct synnote *n, uint64_t now)
            << NOTE_TICK;
 }
 
+/* synnote_of: the note of this very SYN, if it came within a minute. => NULL: there is none. */
+const struct synnote *synnote_of(const struct synnotes *t, uint32_t hash, uint32_t isn,
+                                 uint64_t now);
+
 /*
  * synnote_take: the note of the SYN that this segment answers or follows: sent by the server and
  * acknowledging it (`end` is its sender's endpoint), or by the client behind it. It is taken off.

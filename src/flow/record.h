@@ -163,8 +163,8 @@ static inline void flow_set_timeout(struct flow *f, uint32_t ms)
 
 /* A SYN on the key of a flow that is not over: it counts if it is answered (conn/reuse.c). */
 struct flow_syn {
-    uint32_t isn, len; /* bytes on it */
-    uint32_t tsval;
+    uint32_t isn, len;       /* bytes on it */
+    uint32_t tsval, tsfirst; /* its timestamp, the last and the first time that it came */
     uint16_t wnd;
     uint8_t wscale;
     uint8_t from;              /* side of the old flow */

@@ -11,7 +11,7 @@
 #include "tcp/fsm.h"
 #include "wire/seg.h"
 
-/* An echo may be of an earlier SYN: as far back as a host keeps trying (about two minutes), in
+/* A tap may lack the first SYN: as far back as a host keeps trying (about two minutes), in
  * milliseconds, doubled. */
 #define ECHO_TICKS (1u << 18)
 
@@ -21,9 +21,11 @@
  */
 #define PAWS_SECONDS 2147
 
-bool ts_echo_sent(uint32_t tsecr, uint32_t last)
+bool ts_echo_sent(uint32_t tsecr, uint32_t first, uint32_t last, bool strict)
 {
-    return tsecr == 0 || seq_in(last, tsecr, ECHO_TICKS);
+    uint32_t low = strict ? first : first - ECHO_TICKS;
+
+    return tsecr == 0 || seq_in(tsecr, low, last - low + 1);
 }
 
 /* RFC 9293 3.10.7.3: in SYN_SENT a RST counts if its ACK is acceptable, that is, of the SYN (and of
@@ -31,7 +33,7 @@ bool ts_echo_sent(uint32_t tsecr, uint32_t last)
 static bool rst_to_syn_sent(const struct rst_query *q)
 {
     return q->has_ack && q->ack == q->snd_max &&
-           (!q->ts_known || ts_echo_sent(q->tsecr, q->rcv_tsval));
+           (!q->ts_known || ts_echo_sent(q->tsecr, q->rcv_first, q->rcv_tsval, q->strict));
 }
 
 /*

@@ -30,17 +30,18 @@ struct rst_query {
     bool ts_known;      /* both the RST and the receiver's last segment carry timestamps */
     uint32_t tsecr;     /* the RST's echo */
     uint32_t rcv_tsval; /* receiver's last timestamp */
+    uint32_t rcv_first; /* SYN_SENT: that of its first SYN */
     bool answer;        /* its sender is in SYN_SENT, and the receiver has sent something: so it
                            answers what it did not believe, and closes neither end */
 };
 
 /*
- * ts_echo_sent: may a host whose last timestamp is `last` have sent one that comes back as
- * `tsecr`?
- * => an echo of 0 says nothing: true. To be asked of all that claims to answer a SYN, as Linux
+ * ts_echo_sent: may a host whose SYNs had timestamps from `first` to `last` have sent one that comes
+ * back as `tsecr`?
+ * => tolerant: the first SYN may have passed unseen. An echo of 0 says nothing: true. To be asked of all that claims to answer a SYN, as Linux
  *    does.
  */
-bool ts_echo_sent(uint32_t tsecr, uint32_t last);
+bool ts_echo_sent(uint32_t tsecr, uint32_t first, uint32_t last, bool strict);
 
 /*
  * What a RST is worth. PENDING: its receiver closes if it waits for just this number, which we

@@ -464,6 +464,29 @@ static void tags_are_kept(void **state)
     assert_int_equal(fix_flow(&x)->last, FIX_START);      /* the clock */
 }
 
+/* The SYN came before, when it was only noted: the answer echoes its timestamp of then. */
+static void syn_that_was_noted(void **state)
+{
+    struct frame syn = {.flags = "S", .seq = CLI_ISN, .ts = {1001000, 0}};
+    struct synnote *n;
+
+    assert_true(synnotes_init(&x.env.notes, 4, &x.env.acct));
+    x.env.cfg.strict = true;
+    feed(&x, syn);
+    n = synnote_at(&x.env.notes, fix_flow(&x)->hash);
+    *n = (struct synnote){fix_flow(&x)->hash, CLI_ISN, 1000,
+                          synnote_time(x.env.now) | NOTE_USED | NOTE_TS};
+    conn_free(&x.env, x.idx);
+    at(&x, 1000);
+    feed(&x, syn);
+    feed(&x, (struct frame){FRAME_REPLY, .flags = "S.", .seq = SVR_ISN, .ack = CLI_ISN + 1,
+                            .ts = {7, 999}});
+    assert_true(x.cp.ignored);
+    feed(&x, (struct frame){FRAME_REPLY, .flags = "S.", .seq = SVR_ISN, .ack = CLI_ISN + 1,
+                            .ts = {7, 1000}});
+    assert_false(x.cp.ignored);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, up, down)
 
 int main(void)
@@ -492,6 +515,7 @@ int main(void)
         T(checksum_of_a_cut_frame),
         T(no_room),
         T(tags_are_kept),
+        T(syn_that_was_noted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
