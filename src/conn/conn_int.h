@@ -117,6 +117,12 @@ bool far_segment(struct conn_env *env, struct conn_pkt *cp);
 bool fin_firm(const struct flow *f, int side);
 /* fin_take: a FIN, whose segment begins at `seq` (a SYN not counted). => true: it was known. */
 bool fin_take(struct conn_env *env, struct conn_pkt *cp, uint32_t seq);
+/*
+ * fin_hold_of_syn: a FIN on a SYN: nobody is to believe it before its receiver acknowledges it. fin_of_syn: the
+ * sender of this segment may have done so (there is an extension).
+ */
+void fin_hold_of_syn(struct conn_env *env, struct conn_pkt *cp, uint32_t seq);
+void fin_of_syn(const struct conn_env *env, const struct conn_pkt *cp);
 /* fin_void: the sender's FIN is known: does this segment, which has none, do away with it? */
 void fin_void(const struct conn_env *env, const struct conn_pkt *cp);
 /*

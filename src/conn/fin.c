@@ -97,6 +97,31 @@ bool fin_take(struct conn_env *env, struct conn_pkt *cp, uint32_t seq)
     return false;
 }
 
+/*
+ * A FIN with a SYN: Linux throws it away, as the bytes there (tcp_rcv_synsent_state_process,
+ * tcp_check_req), BSD takes both. The receiver's next ACK tells.
+ */
+void fin_hold_of_syn(struct conn_env *env, struct conn_pkt *cp, uint32_t seq)
+{
+    struct flow_ext *x = conn_ext(env, cp->f);
+
+    if (x == NULL)
+        return;
+    x->dir[cp->from].fin_on_syn = true;
+    x->dir[cp->from].syn_fin = seq + cp->s->plen;
+}
+
+void fin_of_syn(const struct conn_env *env, const struct conn_pkt *cp)
+{
+    struct flow_ext *x = pool_at(&env->ft.exts, cp->f->ext);
+
+    if (!x->dir[cp->to].fin_on_syn || cp->stale || (cp->s->tflags & (TH_ACK_ | TH_RST_)) != TH_ACK_)
+        return;
+    x->dir[cp->to].fin_on_syn = false;
+    if (!(cp->f->side[cp->to].flags & SIDE_FIN_SENT) && cp->s->ack == x->dir[cp->to].syn_fin + 1)
+        note_fin(cp->f, cp->to, x->dir[cp->to].syn_fin);
+}
+
 void fin_void(const struct conn_env *env, const struct conn_pkt *cp)
 {
     struct flow *f = cp->f;

@@ -188,8 +188,9 @@ static void look_at_holes(struct conn_env *env, uint32_t idx, int side, uint8_t 
 }
 
 /*
- * take_syn_data: bytes on the SYN were accepted as far as the SYN/ACK, or the sender's going on
- * behind them, says (RFC 7413).
+ * take_syn_data: bytes on the SYN were accepted as far as the SYN/ACK, or the client's going on
+ * behind them, says (RFC 7413); bytes on a SYN of the server as far as the client acknowledges them:
+ * Linux throws them away (tcp_rcv_synsent_state_process), BSD takes them.
  */
 static void take_syn_data(struct conn_env *env, struct conn_pkt *cp, int side, uint64_t taken)
 {
@@ -397,7 +398,7 @@ void conn_merge(struct conn_env *env, struct conn_pkt *cp)
     }
     /* an RST's payload is a message, no stream data (RFC 9293 3.5.2) */
     if (s->plen && !(s->tflags & TH_RST_) && !cp->late_syn) {
-        if ((s->tflags & (TH_SYN_ | TH_ACK_)) == TH_SYN_) {
+        if (s->tflags & TH_SYN_) {
             if (!strm_syn_hold(&env->se, rcv, seg_payload(s), s->pcap))
                 env->reasons[REASON_NO_STREAM_MEM]++;
             if (s->pcap) {
@@ -406,7 +407,8 @@ void conn_merge(struct conn_env *env, struct conn_pkt *cp)
                 conn_touch(env, cp->idx);
             }
         } else {
-            take_syn_data(env, cp, cp->to, cp->off < 0 ? 0 : (uint64_t)cp->off);
+            if (cp->from == CLI)
+                take_syn_data(env, cp, cp->to, cp->off < 0 ? 0 : (uint64_t)cp->off);
             conn_insert(env, cp);
         }
     }

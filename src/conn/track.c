@@ -84,7 +84,7 @@ static void note_syn(struct conn_pkt *cp)
     const struct seg *s = cp->s;
     struct flow_side *snd = &f->side[cp->from], *rcv = &f->side[cp->to];
 
-    if ((s->tflags & TH_ACK_) && cp->from == SVR)
+    if (cp->from == SVR)
         f->flags |= FLOW_SYNACK;
     if (cp->from == CLI) {
         cp->first_syn = !(f->flags & FLOW_SYN);
@@ -340,6 +340,8 @@ void conn_send(struct conn_env *env, struct conn_pkt *cp)
     }
     if ((s->tflags & (TH_ACK_ | TH_RST_)) == TH_ACK_)
         note_ack(env, cp);
+    if (unlikely(f->ext))
+        fin_of_syn(env, cp);
     if ((s->flags & SEG_TS) && (s->tflags & (TH_ACK_ | TH_RST_)) == TH_ACK_)
         note_echo(cp);
     q.payload = s->plen > 0;
@@ -428,8 +430,9 @@ void conn_recv(struct conn_env *env, struct conn_pkt *cp)
             snd->snd_max = s->seq + s->plen; /* it may be acknowledged */
         return;
     }
-    /* a SYN again is answered, whatever else it has (Linux: tcp_check_req) */
-    if ((s->tflags & TH_FIN_) && !cp->late_syn && !(spoke && is_syn(s)))
+    if (unlikely((s->tflags & TH_FIN_) && syn && !cp->late_syn))
+        fin_hold_of_syn(env, cp, seq);
+    else if ((s->tflags & TH_FIN_) && !syn)
         fin_again = fin_take(env, cp, seq);
     else if (unlikely(snd->flags & SIDE_FIN_SENT))
         fin_void(env, cp);

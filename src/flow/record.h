@@ -33,7 +33,7 @@ enum flow_flags {
     FLOW_BASE_CLI = 1 << 9,  /* midstream: base of side CLI's receive stream is fixed */
     FLOW_BASE_SVR = 1 << 10, /* same for SVR */
     FLOW_SYN = 1 << 11,      /* the client's SYN was seen */
-    FLOW_SYNACK = 1 << 12,   /* the server's SYN/ACK was seen */
+    FLOW_SYNACK = 1 << 12,   /* the server's SYN/ACK was seen, or its SYN where both open */
     FLOW_PENDING = 1 << 13,  /* on the batch's list of touched flows */
     FLOW_RST = 1 << 14,      /* an RST was believed */
     FLOW_HALF = 1 << 15,     /* half open or one-sided: it has yet to show that two take part */
@@ -194,6 +194,8 @@ struct flow_ext {
             uint32_t start, end;
         } sack[SEG_MAX_SACK];
         uint32_t fin_seg;          /* its FIN came out of order: where that segment begins */
+        uint32_t syn_fin;          /* number of the FIN on its SYN, not acknowledged yet: */
+        bool fin_on_syn;           /* there is one */
         uint32_t again, again_end; /* its last repetition that was counted as lost */
         uint32_t kind[8];          /* repetitions by enum rexmit_class */
         uint64_t probe_off;
