@@ -121,6 +121,17 @@ static enum reason judge_rst(struct conn_env *env, const struct conn_pkt *cp)
 
 /* ---- timestamps ---- */
 
+/* older: by PAWS; to a listening end that is not connected yet not one tick is given (Linux: tcp_check_req). */
+static bool older(const struct conn_pkt *cp)
+{
+    const struct flow *f = cp->f;
+    uint32_t recent = ts_recent(f, cp->from), tsval = cp->s->tsval;
+
+    if (cp->to == SVR && f->side[SVR].state == FS_SYN_RCVD)
+        return recent && seq_diff(recent, tsval) > 0;
+    return paws_old(tsval, recent, cp->idle);
+}
+
 /*
  * judge_age: RFC 7323 5.3, R1; RST is exempt. What a tap sees out of order is no danger: TS.Recent
  * is what the receiver has echoed.
@@ -132,7 +143,7 @@ static enum reason judge_age(struct conn_pkt *cp)
     const struct flow_side *snd = &f->side[cp->from];
 
     if (!(s->flags & SEG_TS) || !(f->side[CLI].flags & f->side[SVR].flags & SIDE_TS_OK) ||
-        !paws_old(s->tsval, ts_recent(f, cp->from), cp->idle))
+        !older(cp))
         return REASON_NONE;
     /* an ACK that was overtaken by a later one: no news, no harm (Linux: tcp_disordered_ack) */
     if (seg_slen(s) == 0 && (snd->flags & SIDE_ACKED) && seq_leq(s->ack, snd->ack)) {
