@@ -271,13 +271,15 @@ static enum reason judge_ack(struct conn_pkt *cp)
     const struct seg *s = cp->s;
     const struct flow_side *snd = &f->side[cp->from], *rcv = &f->side[cp->to];
     uint32_t window = tcp_window(snd->max_wnd, snd->wscale);
+    /* Linux counts the SYN of a client among the bytes acknowledged, that of a server not */
+    uint32_t first = cp->to == CLI ? snd->base - 1 : snd->base;
 
     if (!(s->tflags & TH_ACK_))
         return REASON_NONE;
     if (all_seen(f) && (rcv->flags & SIDE_SPOKE) && seq_lt(rcv->snd_max, s->ack))
         return REASON_ACK_INVALID;
     if ((snd->flags & SIDE_ACKED) && syn_seen(f, cp->to) &&
-        ack_too_old(s->ack, least_una(snd, rcv, window), window, snd->base)) {
+        ack_too_old(s->ack, least_una(snd, rcv, window), window, first)) {
         cp->doubt = !(s->tflags & (TH_SYN_ | TH_FIN_ | TH_RST_ | TH_URG_));
         return REASON_ACK_INVALID;
     }
