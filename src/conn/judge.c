@@ -33,16 +33,18 @@ static bool echo_ok(const struct flow *f, const struct seg *s, int to)
 
 /*
  * Where the SYN/ACK passed unseen, so may have what the receiver has sent since: up to a window
- * without a scale, that of a SYN/ACK.
+ * without a scale, that of a SYN/ACK. Where both open Linux takes one of the ISN, too: it is no older
+ * than SND.UNA (tcp_ack).
  */
 bool ack_of_syn(const struct conn_pkt *cp)
 {
     const struct flow_side *snd = &cp->f->side[cp->from], *rcv = &cp->f->side[cp->to];
     bool unseen = !(cp->f->flags & FLOW_STRICT) && !(cp->s->tflags & TH_SYN_);
+    bool both = cp->to == CLI && rcv->state == FS_SYN_RCVD && !(cp->s->tflags & TH_SYN_);
 
     if (!(cp->s->tflags & TH_ACK_) || !base_known(cp->f, cp->from))
         return false;
-    return seq_leq(snd->base, cp->s->ack) &&
+    return seq_lt(snd->base - (both ? 2 : 1), cp->s->ack) &&
            seq_leq(cp->s->ack, rcv->snd_max + (unseen ? UINT16_MAX : 0));
 }
 
