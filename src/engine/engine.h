@@ -134,9 +134,10 @@ void frags_take(struct defrag *d, struct seg *s, struct frag_room *room);
 /* frags_core: the core of a fragment that has its note: of the datagram it completes, if it does. */
 int frags_core(const struct seg *s, int cores);
 /*
- * frags_second: a fragment that completes two datagrams, for FW_KEEP and FW_DISCARD, of flows on two
- * cores (frags_core tells the first's): a frame of its own for the second datagram, in `room`.
- * => NULL: it does not; or no memory, and the second datagram is given up. *core: the second's.
+ * frags_second: a fragment that completes datagrams of several worlds, of flows on two cores
+ * (frags_core tells the first's): a frame of its own for those on the second, in `room`.
+ * => NULL: it does not; or no memory, and they are given up, as one for a third core is. *core: the
+ *    second's.
  * => counts as no frame and leaves with the first: so does its verdict.
  */
 struct pktbuf *frags_second(const struct seg *s, int cores, struct frag_room *room, int *core);

@@ -34,9 +34,10 @@ int frags_core(const struct seg *s, int cores)
 {
     const struct frag_note *note = s->pb->frag;
 
-    if (note == NULL || (note->dg[0] == NULL && note->dg[1] == NULL))
-        return steer_core(s, cores);
-    return steer_whole(note->dg[0] ? note->dg[0] : note->dg[1], cores);
+    for (int k = 0; note && k < FRAG_DATAGRAMS; k++)
+        if (note->dg[k])
+            return steer_whole(note->dg[k], cores);
+    return steer_core(s, cores);
 }
 
 static struct pktbuf *copy_frame(const struct pktbuf *from, struct frag_note *note,
@@ -57,24 +58,40 @@ static struct pktbuf *copy_frame(const struct pktbuf *from, struct frag_note *no
     return pb;
 }
 
+/* others_core: has it a datagram of another core than this one? A third core gets none. */
+static bool others_core(const struct frag_note *note, int first, int cores, int *core)
+{
+    for (int k = 0; k < FRAG_DATAGRAMS; k++) {
+        if (note->dg[k] == NULL)
+            continue;
+        *core = steer_whole(note->dg[k], cores);
+        if (*core != first)
+            return true;
+    }
+    return false;
+}
+
 struct pktbuf *frags_second(const struct seg *s, int cores, struct frag_room *room, int *core)
 {
     struct frag_note *note = s->pb->frag, *own;
     struct pktbuf *pb = NULL;
 
-    if (note == NULL || note->dg[0] == NULL || note->dg[1] == NULL)
-        return NULL;
-    *core = steer_whole(note->dg[1], cores);
-    if (*core == steer_whole(note->dg[0], cores))
+    if (note == NULL || !others_core(note, frags_core(s, cores), cores, core))
         return NULL;
     own = frag_room_get(room, sizeof(*own));
     if (own)
         pb = copy_frame(s->pb, own, room);
-    if (pb) {
+    if (pb)
         own->second = true;
-        own->dg[1] = note->dg[1];
+    for (int k = 0, first = frags_core(s, cores); k < FRAG_DATAGRAMS; k++) {
+        int to = note->dg[k] ? steer_whole(note->dg[k], cores) : first;
+
+        if (to == first)
+            continue;
+        if (pb && to == *core)
+            own->dg[k] = note->dg[k];
+        note->dg[k] = NULL;
     }
-    note->dg[1] = NULL;
     return pb;
 }
 
@@ -175,9 +192,9 @@ bool frags_whole(struct worker *w, const struct seg *of, struct datagram *g, int
     if (likely(g->world == FW_BOTH && !g->overlap))
         return true;
     policy = policy_of(w, s, i);
-    if (g->world == (policy == OVERLAP_LINUX ? FW_KEEP : FW_DISCARD)) {
+    if (!(g->world & frag_world_of(policy))) {
         w->m->env.reasons[g->ecn_mixed ? REASON_FRAG_ECN : REASON_FRAG_OVERLAP] +=
-            g->world == FW_KEEP ? g->pb.nfrags : 0;
+            g->world & FW_RFC ? g->pb.nfrags : 0;
         return false;
     }
     return policy == OVERLAP_FIRST || whole_decode(w, g, policy);

@@ -418,7 +418,7 @@ static void input_fragment(struct worker *w, struct seg *s, int i)
     struct frag_note *note = s->pb->frag;
 
     frags_tell(w, s);
-    for (int k = 0; k < 2; k++) {
+    for (int k = 0; k < FRAG_DATAGRAMS; k++) {
         if (note->dg[k] == NULL || !frags_whole(w, s, note->dg[k], i))
             continue;
         input_segment(w, &w->whole, i);

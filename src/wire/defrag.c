@@ -264,13 +264,13 @@ static void complete(struct defrag *d, uint32_t i, struct frag *f)
         return;
     }
     if (ecn_mixed(e))
-        e->world = FW_KEEP; /* the others have thrown it away now */
+        e->world &= FW_KEEP; /* the others have thrown it away now */
     g = make_datagram(d, e, f);
     if (g) {
-        f->note->dg[e->world == FW_DISCARD] = g;
+        f->note->dg[e->world & FW_RFC ? 0 : e->world & FW_DISCARD ? 1 : 2] = g;
         frag_drop(d, i);
     } else {
-        if (e->world != FW_DISCARD) {
+        if (e->world & FW_RFC) {
             f->note->reason = REASON_FRAG_LEN;
             e->nfrags--; /* this one is refused */
         }
@@ -286,7 +286,7 @@ static void no_room(struct defrag *d, uint32_t i, struct frag *f)
     const struct frag_entry *e = frag_entry_at(d, i);
 
     f->full = true;
-    if (e->world != FW_DISCARD && !e->dead) {
+    if ((e->world & FW_RFC) && !e->dead) {
         f->note->reason = REASON_FRAG_LIMIT;
         f->note->evicted[f->key.v6]++;
     }
@@ -350,15 +350,15 @@ static bool copy_pieces(struct defrag *d, uint32_t from, uint32_t to, struct fra
 }
 
 /*
- * part: the worlds part: `from` is for those that go on, a copy for the one that throws away.
+ * part: the worlds part: a copy is for those of `out`, `from` for the others.
  * => the copy; 0: there is no room for one.
  */
-static uint32_t part(struct defrag *d, uint32_t from, struct frag *f)
+static uint32_t part(struct defrag *d, uint32_t from, struct frag *f, enum frag_world out)
 {
     uint32_t to;
 
     d->pinned[0] = from;
-    to = frag_create(d, f, FW_DISCARD, frag_entry_at(d, from)->born);
+    to = frag_create(d, f, out, frag_entry_at(d, from)->born);
     d->pinned[1] = to;
     if (to && (!copy_pieces(d, from, to, f) || !copy_head(d, from, to, f))) {
         frag_drop(d, to);
@@ -366,7 +366,7 @@ static uint32_t part(struct defrag *d, uint32_t from, struct frag *f)
     }
     d->pinned[1] = 0;
     f->full |= to == 0;
-    frag_entry_at(d, from)->world = FW_KEEP;
+    frag_entry_at(d, from)->world &= (uint8_t)~out;
     return to;
 }
 
@@ -379,22 +379,72 @@ static void repeated(struct frag_entry *e, const struct frag *f)
         e->end = f->off + f->len;
 }
 
+/* add: to what a host has that goes on. */
+static void add(struct defrag *d, uint32_t i, enum kind k, struct frag *f)
+{
+    if (k == SAME) {
+        repeated(frag_entry_at(d, i), f);
+        complete(d, i, f);
+    } else {
+        store_in(d, i, f);
+    }
+}
+
+/* covered: by one piece? The BSDs drop it then. */
+static bool covered(const struct defrag *d, const struct frag_entry *e, const struct frag *f)
+{
+    for (uint32_t i = e->first; i; i = frag_piece_at(d, i)->next) {
+        const struct frag_block *q = frag_piece_at(d, i);
+
+        if (q->off <= f->off && f->off + f->len <= q->off + q->len)
+            return true;
+    }
+    return false;
+}
+
+/* bsd_differs: do the BSDs take another end than the others, once this one has come? */
+static bool bsd_differs(const struct defrag *d, const struct frag_entry *e, const struct frag *f)
+{
+    if (f->off + f->len != e->top)
+        return false;
+    return covered(d, e, f) ? tells_end(e, f) : f->more && e->end != NO_END;
+}
+
+/* bsd_goes: the BSDs go their own way, with one that is covered, or takes the place of the last one. */
+static void bsd_goes(struct defrag *d, uint32_t i, enum kind k, struct frag *f)
+{
+    uint32_t own = frag_entry_at(d, i)->world == FW_BSD ? i : part(d, i, f, FW_BSD);
+    struct frag last = *f;
+
+    if (own) {
+        d->pinned[1] = own;
+        frag_entry_at(d, own)->end = NO_END;
+        last.more = true;
+        add(d, own, k, &last);
+        d->pinned[1] = 0;
+    } else if (d->conf.strict) {
+        f->note->reason = REASON_FRAG_LIMIT;
+    }
+    f->full |= last.full;
+    if (own != i && f->note->reason == REASON_NONE)
+        add(d, i, k, f);
+}
+
 /* keep_on: a host that goes on: every overlap is stored, its bytes chosen at the end. */
 static void keep_on(struct defrag *d, uint32_t i, enum kind k, struct frag *f)
 {
     struct frag_entry *e = frag_entry_at(d, i);
 
-    if (k == SAME) {
-        repeated(e, f);
-        complete(d, i, f);
-    } else if (k == ENDS)
+    if (k == ENDS)
         f->note->reason = REASON_FRAG_LEN;
-    else if (ecn_refused(e, f))
+    else if (k != SAME && ecn_refused(e, f))
         f->note->reason = REASON_FRAG_ECN;
-    else if (k != FRESH && rewrites(d, e, f))
+    else if (k != FRESH && k != SAME && rewrites(d, e, f))
         f->note->reason = REASON_FRAG_HEADER;
+    else if (k != FRESH && (e->world & FW_BSD) && bsd_differs(d, e, f))
+        bsd_goes(d, i, k, f);
     else
-        store_in(d, i, f);
+        add(d, i, k, f);
 }
 
 /* refuse_header: Linux takes its end all the same, if it comes there. */
@@ -432,7 +482,7 @@ static void linux_alone(struct defrag *d, struct frag *f, enum reason why);
 /* begun: has anything come for its datagram? */
 static bool begun(const struct defrag *d, const struct frag *f)
 {
-    return frag_find(d, f, FW_BOTH) || frag_find(d, f, FW_KEEP) || frag_find(d, f, FW_DISCARD);
+    return frag_find(d, f, FW_BOTH) != 0;
 }
 
 /* in_both: nothing has overlapped yet. The first to do so parts the worlds. */
@@ -445,7 +495,7 @@ static void in_both(struct defrag *d, uint32_t i, enum kind k, struct frag *f)
     } else if (k == IN_RUN && rewrites(d, e, f)) {
         f->note->reason = REASON_FRAG_HEADER; /* nobody takes it */
         if (tells_end(e, f) && !d->conf.strict) {
-            uint32_t to = part(d, i, f);
+            uint32_t to = part(d, i, f, FW_DISCARD);
 
             if (to)
                 refuse_header(d, frag_entry_at(d, to), f);
@@ -455,7 +505,7 @@ static void in_both(struct defrag *d, uint32_t i, enum kind k, struct frag *f)
         linux_alone(d, f, REASON_FRAG_ECN);
     } else {
         if (k == IN_RUN || (k == SAME && tells_end(e, f))) {
-            uint32_t to = part(d, i, f);
+            uint32_t to = part(d, i, f, FW_DISCARD);
 
             if (to) {
                 repeated(frag_entry_at(d, to), f);
@@ -465,12 +515,12 @@ static void in_both(struct defrag *d, uint32_t i, enum kind k, struct frag *f)
             }
         }
         if (k == OVER || k == ENDS)
-            e->world = FW_KEEP;
+            e->world &= FW_KEEP;
         keep_on(d, i, k, f);
     }
 }
 
-/* in_one: of two worlds, or the beginning of a datagram. */
+/* in_one: what these worlds have in common, or begin. */
 static void in_one(struct defrag *d, struct frag *f, enum frag_world world)
 {
     uint32_t i = frag_find(d, f, world);
@@ -496,10 +546,10 @@ static void in_one(struct defrag *d, struct frag *f, enum frag_world world)
     k = classify(d, frag_entry_at(d, i), f);
     if (k != FRESH)
         note_change(d, frag_entry_at(d, i), f);
-    if (world == FW_BOTH)
-        in_both(d, i, k, f);
-    else if (world == FW_KEEP)
+    if (!(world & FW_DISCARD))
         keep_on(d, i, k, f);
+    else if (world & FW_KEEP)
+        in_both(d, i, k, f);
     else
         discard(d, i, k, f);
     d->pinned[0] = 0;
@@ -508,18 +558,16 @@ static void in_one(struct defrag *d, struct frag *f, enum frag_world world)
 /* linux_alone: others refuse it, for this reason. */
 static void linux_alone(struct defrag *d, struct frag *f, enum reason why)
 {
-    uint32_t i = frag_find(d, f, FW_BOTH), none = 0;
+    uint32_t i = frag_find(d, f, FW_DISCARD), none = 0;
+    bool alone = i == 0 || frag_entry_at(d, i)->world == FW_DISCARD;
 
-    if (f->effect == FE_KILLS && f->key.v6) {
-        if (i)
-            frag_give_up(d, i, &f->note->overlap);
-    } else if (f->effect == FE_KILLS) {
-        if (i)
-            frag_entry_at(d, i)->world = FW_KEEP;
-        else if ((i = frag_find(d, f, FW_DISCARD)) != 0)
-            frag_give_up(d, i, &none);
+    if (f->effect == FE_KILLS && i) {
+        if (f->key.v6 || alone)
+            frag_give_up(d, i, f->key.v6 ? &f->note->overlap : &none);
+        else
+            frag_entry_at(d, i)->world &= FW_KEEP;
     } else if (f->effect == FE_TAKEN) {
-        if (i == 0 || part(d, i, f))
+        if (alone || part(d, i, f, FW_DISCARD))
             in_one(d, f, FW_DISCARD);
     }
     d->pinned[0] = 0;
@@ -535,10 +583,9 @@ static void refuse_full(struct defrag *d, struct frag *f, bool had)
     struct frag_note *n = f->note;
     uint32_t lost = n->dg[0] ? n->dg[0]->pb.nfrags : 0, i;
 
-    n->dg[0] = n->dg[1] = NULL;
-    for (enum frag_world w = FW_BOTH; w <= FW_DISCARD; w++)
-        if ((i = frag_find(d, f, w)) != 0)
-            frag_give_up(d, i, &lost);
+    memset(n->dg, 0, sizeof(n->dg));
+    while ((i = frag_find(d, f, FW_BOTH)) != 0)
+        frag_give_up(d, i, &lost);
     if (lost) {
         n->limit += lost - (n->reason == REASON_NONE); /* it was counted with them */
         n->evicted[f->key.v6]++;
@@ -548,19 +595,32 @@ static void refuse_full(struct defrag *d, struct frag *f, bool had)
         defrag_bury(d, &f->key, REASON_FRAG_LIMIT, f->now);
 }
 
+/* together: of the worlds `left`, the first and those that have what it has, or nothing as it has. */
+static enum frag_world together(const struct defrag *d, const struct frag *f, uint32_t left)
+{
+    uint32_t found = frag_find(d, f, left & -left), w = 0;
+
+    if (found)
+        return frag_entry_at(d, found)->world;
+    for (uint32_t bit = FW_RFC; bit <= FW_DISCARD; bit *= 2)
+        w |= (left & bit) && !frag_find(d, f, bit) ? bit : 0;
+    return w;
+}
+
 static void take(struct defrag *d, struct frag *f)
 {
-    uint32_t both = frag_find(d, f, FW_BOTH);
-    uint8_t reason;
+    uint32_t i = frag_find(d, f, FW_BOTH), left = FW_BOTH;
+    uint8_t reason = REASON_NONE;
 
-    f->dead |= both && frag_entry_at(d, both)->dead;
-    if (both || !begun(d, f)) {
-        in_one(d, f, FW_BOTH);
-        return;
+    f->dead |= i && frag_entry_at(d, i)->dead;
+    while (left) {
+        enum frag_world w = together(d, f, left);
+
+        in_one(d, f, w);
+        if (w & FW_RFC)
+            reason = f->note->reason;
+        left &= ~(uint32_t)w;
     }
-    in_one(d, f, FW_KEEP);
-    reason = f->note->reason;
-    in_one(d, f, FW_DISCARD);
     f->note->reason = reason;
 }
 

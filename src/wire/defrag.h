@@ -13,6 +13,11 @@
  * on. So from the first overlap on there are two different unfinished datagrams of one key: FW_KEEP
  * for hosts that go on, FW_DISCARD for those that threw away. Until then there is one, FW_BOTH.
  *
+ * A third one. Most that go on take a datagram's end from any fragment that says it (RFC 791 3.2). The
+ * BSDs look at the last piece that they have (4.4BSD, ip_reass): a fragment that one piece covers goes
+ * with what it says of the end, and one that takes the last one's place has its say. Where that makes
+ * a difference FW_KEEP parts into FW_RFC and FW_BSD.
+ *
  * Notes and what hangs on them lie in a struct frag_room of the caller, which empties it when the
  * frames go back.
  */
@@ -25,7 +30,21 @@
 
 /* ---- notes ---- */
 
-enum frag_world { FW_BOTH, FW_KEEP, FW_DISCARD };
+/* Hosts, as bits: a datagram is that of some. */
+enum frag_world {
+    FW_RFC = 1,
+    FW_BSD = 2,
+    FW_DISCARD = 4,
+    FW_KEEP = FW_RFC | FW_BSD,
+    FW_BOTH = FW_KEEP | FW_DISCARD,
+};
+
+enum { FRAG_DATAGRAMS = 3 }; /* at most, completed by one fragment */
+
+static inline enum frag_world frag_world_of(enum overlap_policy p)
+{
+    return p == OVERLAP_LINUX ? FW_DISCARD : p == OVERLAP_BSD ? FW_BSD : FW_RFC;
+}
 
 struct frag_piece {
     uint32_t off, len;
@@ -45,7 +64,7 @@ struct datagram {
     uint32_t len;
     uint8_t world;            /* enum frag_world */
     bool overlap;             /* pieces overlap: defrag_assemble has a choice */
-    bool ecn_mixed;           /* with FW_KEEP: only for its ECN fields not FW_BOTH */
+    bool ecn_mixed;           /* only for its ECN fields not one of FW_DISCARD, too */
     struct frag_diff diff;    /* fragments that came for it, taken or not, had other bytes */
     uint32_t npiece;          /* 0 without an overlap: the payload stands */
     struct frag_piece *piece; /* in order of arrival */
@@ -71,8 +90,9 @@ struct frag_note {
     struct frag_key key;
     /* fragments given up with it, by reason */
     uint32_t timeout, limit, overlap, other, ecn;
-    uint32_t evicted[2];    /* datagrams given up for lack of room: IPv4, IPv6 */
-    struct datagram *dg[2]; /* complete: for FW_BOTH or FW_KEEP; for FW_DISCARD; NULL: none */
+    uint32_t evicted[2]; /* datagrams given up for lack of room: IPv4, IPv6 */
+    struct datagram
+        *dg[FRAG_DATAGRAMS]; /* complete: for FW_RFC; FW_DISCARD; FW_BSD alone; or NULL */
 };
 
 /* ---- room for notes ---- */

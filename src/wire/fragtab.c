@@ -49,7 +49,7 @@ uint32_t frag_find(const struct defrag *d, const struct frag *f, enum frag_world
     for (uint32_t i = d->bucket[f->hash & d->mask]; i; i = frag_entry_at(d, i)->hnext) {
         const struct frag_entry *e = frag_entry_at(d, i);
 
-        if (e->hash == f->hash && e->world == world &&
+        if (e->hash == f->hash && (e->world & world) &&
             memcmp(&e->key, &f->key, sizeof(f->key)) == 0)
             return i;
     }
@@ -115,7 +115,7 @@ void frag_give_up(struct defrag *d, uint32_t i, uint32_t *lost)
 {
     const struct frag_entry *e = frag_entry_at(d, i);
 
-    if (e->world != FW_DISCARD && !e->dead)
+    if ((e->world & FW_RFC) && !e->dead)
         *lost += e->nfrags;
     frag_drop(d, i);
 }
@@ -124,7 +124,7 @@ void frag_abandon(struct defrag *d, uint32_t i, uint64_t now, enum reason why, u
 {
     const struct frag_entry *e = frag_entry_at(d, i);
     struct frag_key key = e->key;
-    bool counts = e->world != FW_DISCARD && !e->dead;
+    bool counts = (e->world & FW_RFC) && !e->dead;
 
     frag_give_up(d, i, lost);
     if (counts && d->conf.strict)
@@ -173,7 +173,7 @@ static bool make_room(struct defrag *d, struct frag *f)
 
     if (i == 0 || d->conf.strict)
         return false;
-    if (!frag_entry_at(d, i)->dead && frag_entry_at(d, i)->world != FW_DISCARD)
+    if (!frag_entry_at(d, i)->dead && (frag_entry_at(d, i)->world & FW_RFC))
         f->note->evicted[frag_entry_at(d, i)->key.v6]++;
     frag_abandon(d, i, f->now, REASON_FRAG_LIMIT, &f->note->limit);
     return true;

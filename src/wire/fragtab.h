@@ -112,7 +112,7 @@ static inline uint64_t frag_time(const struct defrag *d, const struct frag_key *
 {
     return key->v6 ? d->conf.timeout6_ns : d->conf.timeout_ns;
 }
-/* frag_find: the entry of this fragment's key in one world. => 0: none. */
+/* frag_find: an entry of this fragment's key in one of these worlds. => 0: none. */
 uint32_t frag_find(const struct defrag *d, const struct frag *f, enum frag_world world);
 /* frag_create: an entry of this fragment's key, the newest. => 0: no room. */
 uint32_t frag_create(struct defrag *d, struct frag *f, enum frag_world world, uint64_t born);
@@ -120,8 +120,8 @@ uint32_t frag_create(struct defrag *d, struct frag *f, enum frag_world world, ui
 void frag_drop(struct defrag *d, uint32_t i);
 void frag_kill(struct defrag *d, struct frag_entry *e);
 /*
- * frag_give_up: drop it, and count its fragments at *lost. Those of FW_DISCARD are counted with
- * their other datagram.
+ * frag_give_up: drop it, and count its fragments at *lost. They are counted with the datagram of
+ * FW_RFC, whatever others there are.
  */
 void frag_give_up(struct defrag *d, uint32_t i, uint32_t *lost);
 /* frag_put: a copy of len bytes as a chain. => 0: no room. frag_get: all its bytes, to `to`. */

@@ -5,7 +5,8 @@
  * An episode is one key (IPv4 or IPv6) and random fragments of short datagrams: in any order, repeated
  * with and without other bytes, overlapping, with ends that contradict. The twin keeps lists and byte
  * arrays: one list for hosts that throw away at an overlap, as Linux's inet_frag_queue_insert has it,
- * one for those that go on, whose bytes it places one by one. After every fragment both must agree:
+ * one for those that go on, whose bytes it places one by one, and one for the BSDs, which take the end
+ * from the last piece that they have. After every fragment both must agree:
  * what was refused and why, which datagrams are complete, and every byte under every policy.
  *
  * SEED=n repeats a run, STEPS=n makes it longer. The seed is printed.
@@ -50,12 +51,12 @@ static struct {
     struct rng r;
     uint64_t seed, step;
     bool v6;
-    uint8_t marks;             /* usual ECN field of an episode */
-    struct list keep, discard; /* equal as long as nothing has overlapped */
+    uint8_t marks;                  /* usual ECN field of an episode */
+    struct list keep, bsd, discard; /* equal as long as nothing has overlapped */
     bool parted;
     struct defrag d;
     struct frag_room room;
-    uint64_t whole[2], refused, choices, mixed;
+    uint64_t whole[3], refused, choices, mixed;
 } m;
 
 #define CHECK(what, ...)                                                                           \
@@ -205,6 +206,23 @@ static int twin_keep(struct list *l, const struct bit *b)
     return REASON_NONE;
 }
 
+/* twin_bsd: as twin_keep, but of the end the last piece of the list tells, and what one covers is none. */
+static void twin_bsd(struct list *l, const struct bit *b)
+{
+    uint32_t was = l->end, end = b->off + b->len;
+    bool covered = false, repeated = !l->overlap && same_as_one(l, b);
+    int run;
+
+    for (int i = 0; i < l->n; i++)
+        covered |= l->v[i].off <= b->off && end <= l->v[i].off + l->v[i].len;
+    if (twin_keep(l, b) != REASON_NONE)
+        return;
+    if (covered || repeated || end < top_of(l, &run))
+        l->end = was;
+    else
+        l->end = b->more ? 0 : end;
+}
+
 static int twin_discard(struct list *l, const struct bit *b)
 {
     bool bad = bad_end(l, b);
@@ -257,10 +275,12 @@ static int twin_more(const struct bit *b)
         m.parted = bad || told || (over && !same_as_one(k, b));
         if (over && !same_as_one(k, b) && in_one_run(k, b) && header_differs(k, b)) {
             m.parted = told;
+            twin_bsd(&m.bsd, b);
             return twin_discard(l, b); /* nobody takes it, but Linux the end */
         }
     }
     why = twin_keep(k, b);
+    twin_bsd(&m.bsd, b);
     m.parted |= why == REASON_FRAG_ECN;
     twin_discard(l, b);
     return why;
@@ -358,9 +378,18 @@ static struct bit any_bit(const uint8_t *truth, uint32_t len)
     return b;
 }
 
-static void compare(struct datagram *g, struct list *l, const char *which)
+/* compare: what has come for hosts of this world. */
+static void compare(const struct frag_note *n, enum frag_world world, struct list *l,
+                    const char *which)
 {
+    struct datagram *g = NULL;
     uint8_t want[LONGEST];
+
+    for (int k = 0; k < FRAG_DATAGRAMS; k++)
+        if (n->dg[k] && (n->dg[k]->world & world)) {
+            CHECK(g == NULL, "two for %s", which);
+            g = n->dg[k];
+        }
 
     CHECK((g != NULL) == (l->on && whole(l)), "%s: %s", which, g ? "complete" : "incomplete");
     if (g == NULL)
@@ -401,20 +430,13 @@ static void step(const struct bit *b)
     CHECK(n->reason == why, "%s, should be %s", reason_name(n->reason),
           reason_name((enum reason)why));
     m.refused += why != REASON_NONE;
-    if (m.v6) {
-        compare(n->dg[0], &m.discard, "IPv6");
-        m.whole[0] += n->dg[0] != NULL;
-    } else if (!m.parted && n->dg[0]) { /* for both */
-        m.whole[0]++;
-        CHECK(n->dg[0]->world == FW_BOTH && !n->dg[1], "one for both");
-        compare(n->dg[0], &m.keep, "both");
-        forget(&m.discard);
-    } else {
-        m.whole[0] += n->dg[0] != NULL;
-        m.whole[1] += n->dg[1] != NULL;
-        compare(n->dg[0], &m.keep, "going on");
-        if (m.parted)
-            compare(n->dg[1], &m.discard, "throwing away");
+    for (int k = 0; k < FRAG_DATAGRAMS; k++)
+        m.whole[k] += n->dg[k] != NULL;
+    CHECK(m.parted || !n->dg[0] || (n->dg[0]->world & FW_DISCARD), "one for both");
+    compare(n, FW_DISCARD, &m.discard, "throwing away");
+    if (!m.v6) {
+        compare(n, FW_RFC, &m.keep, "going on");
+        compare(n, FW_BSD, &m.bsd, "BSD");
         m.parted &= m.keep.on || m.discard.on;
     }
     if (one_in(8))
@@ -430,6 +452,7 @@ static void episode(void)
     m.marks = one_in(2) ? 0 : (uint8_t)rng_below(&m.r, 4);
     m.parted = false;
     forget(&m.keep);
+    forget(&m.bsd);
     forget(&m.discard);
     for (uint32_t i = 0; i < len; i++)
         truth[i] = (uint8_t)rng_next(&m.r);
@@ -473,13 +496,15 @@ static void against_the_twin(void **state)
     defrag_fini(&m.d);
     frag_room_fini(&m.room);
     print_message("%llu thrown away for their ECN fields\n", (unsigned long long)m.mixed);
-    print_message("%llu fragments, %llu datagrams, %llu for Linux alone, %llu with a choice, %llu "
-                  "fragments refused\n",
-                  (unsigned long long)m.step, (unsigned long long)m.whole[0],
-                  (unsigned long long)m.whole[1], (unsigned long long)m.choices,
-                  (unsigned long long)m.refused);
+    print_message(
+        "%llu fragments, %llu datagrams, %llu for Linux alone, %llu for the BSDs, %llu with a "
+        "choice, %llu fragments refused\n",
+        (unsigned long long)m.step, (unsigned long long)m.whole[0], (unsigned long long)m.whole[1],
+        (unsigned long long)m.whole[2], (unsigned long long)m.choices,
+        (unsigned long long)m.refused);
     assert_true(m.mixed > steps / 10000);
     assert_true(m.whole[0] > steps / 100 && m.whole[1] > steps / 1000 && m.choices > steps / 1000);
+    assert_true(m.whole[2] > steps / 10000);
 }
 
 int main(void)

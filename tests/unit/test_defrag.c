@@ -540,7 +540,7 @@ static void end_of_a_repetition(void **state)
     taken(text(1, 24, "aaaaaaaa", true));
     taken(text(1, 24, "aaaaaaaa", false));
     assert_text(text(1, 0, HEAD, true)->dg[1], OVERLAP_LINUX, HEAD "aaaaaaaa");
-    assert_int_equal(d.entry.used, 0);
+    defrag_end(&d);
     taken(text(1, 24, "aaaaaaaa", true));
     taken(text(1, 24, "XXXXXXXX", false)); /* the same with other bytes */
     n = text(1, 0, HEAD, true);
@@ -555,9 +555,46 @@ static void end_of_a_repetition(void **state)
     taken(text(1, 24, "aaaaaaaa", true));
     n = text(1, 24, "aaaaaaaa", false);
     assert_text(n->dg[0], OVERLAP_LAST, HEAD "aaaaaaaa");
-    assert_int_equal(n->dg[0]->world, FW_KEEP);
+    assert_int_equal(n->dg[0]->world, FW_RFC);
     assert_null(n->dg[1]);
+    assert_int_equal(d.entry.used, 2);
+}
+
+/* The BSDs take the end from the last piece that they have (4.4BSD, ip_reass), the others as RFC 791 has it. */
+static void end_of_the_bsds(void **state)
+{
+    struct frag_note *n;
+
+    taken(text(1, 24, "aaaaaaaa", true));
+    taken(text(1, 24, "XXXXXXXX", false)); /* covered: goes with its end */
+    n = text(1, 0, HEAD, true);
+    assert_text(n->dg[0], OVERLAP_LAST, HEAD "XXXXXXXX");
+    assert_int_equal(n->dg[0]->world, FW_RFC);
+    assert_int_equal(n->dg[1]->world, FW_DISCARD);
+    assert_null(n->dg[2]);
     assert_int_equal(d.entry.used, 1);
+    n = text(1, 32, "end", false); /* the BSDs' end; the others begin with it */
+    assert_null(n->dg[0]);
+    assert_int_equal(n->dg[2]->world, FW_BSD);
+    assert_text(n->dg[2], OVERLAP_BSD, HEAD "aaaaaaaaend");
+    assert_int_equal(n->dg[2]->pb.nfrags, 4);
+    assert_int_equal(d.entry.used, 1);
+    defrag_end(&d);
+
+    taken(text(1, 32, "bbbbbbbb", false));
+    taken(text(1, 24, "AAAAAAAABBBBBBBB", true)); /* takes the place of the last one */
+    n = text(1, 0, HEAD, true);
+    assert_text(n->dg[0], OVERLAP_FIRST, HEAD "AAAAAAAAbbbbbbbb");
+    assert_null(n->dg[2]);
+    n = text(1, 40, "end", false);
+    assert_text(n->dg[2], OVERLAP_BSD, HEAD "AAAAAAAABBBBBBBBend");
+    defrag_end(&d);
+
+    taken(text(1, 0, HEAD, true)); /* nothing but a repetition */
+    taken(text(1, 24, "aaaaaaaa", true));
+    n = text(1, 24, "aaaaaaaa", false);
+    assert_int_equal(n->dg[0]->world, FW_RFC);
+    assert_text(text(1, 32, "end", false)->dg[2], OVERLAP_BSD, HEAD "aaaaaaaaend");
 }
 
 /* The same for one that rewrites TCP's header; in strict tracking its host does not get it. */
@@ -946,6 +983,7 @@ int main(void)
         t(repeated_with_other_bytes),
         t(runs),
         t(end_of_a_repetition),
+        t(end_of_the_bsds),
         t(end_of_a_refused_one),
         t(ipv6_end_of_a_repetition),
         t(ipv6_overlaps),
