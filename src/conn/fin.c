@@ -3,7 +3,8 @@
  * fin.c: where a receive stream ends. A FIN in order ends it. One that came out of order waits with
  * its segment, like any bytes, and as in Linux (tcp_data_queue_ofo, tcp_ofo_queue) it may never come
  * to its turn: a segment that brings nothing new is dropped with its FIN, one that another covers goes
- * with its FIN, and of two FINs the one counts whose segment begins first. Until then it cuts nothing.
+ * with its FIN, and of the FINs that wait the one counts whose segment begins first; once it has gone
+ * that way, the next. Until then it cuts nothing.
  */
 #include <mos_api.h>
 
@@ -40,17 +41,63 @@ static uint32_t held_from(const struct conn_env *env, const struct flow *f, int 
 }
 
 /*
- * hold_fin: the FIN waits with its segment, which begins at `seq`; or where the bytes begin that it is
- * appended to (Linux: tcp_ooo_try_coalesce).
+ * fin_begins: where the segment begins with which the FIN waits; or the bytes that it is appended to
+ * (Linux: tcp_ooo_try_coalesce).
  */
-static void hold_fin(struct conn_env *env, struct conn_pkt *cp, uint32_t seq)
+static uint32_t fin_begins(const struct conn_env *env, const struct conn_pkt *cp, uint32_t seq)
 {
-    struct flow_side *rcv = &cp->f->side[cp->to];
-    struct flow_ext *x = conn_ext(env, cp->f);
     uint64_t off = (uint64_t)cp->off;
 
-    if (x)
-        x->dir[cp->from].fin_seg = seq - (uint32_t)(off - strm_ooo_begin(&env->se, rcv, off));
+    return seq - (uint32_t)(off - strm_ooo_begin(&env->se, &cp->f->side[cp->to], off));
+}
+
+/* covers: has the segment of the one all numbers of the other's? */
+static bool covers(struct flow_fin one, struct flow_fin other)
+{
+    return seq_leq(one.seg, other.seg) && seq_leq(other.fin, one.fin);
+}
+
+/* covered: does a FIN that waits behind the one that counts have all of this one's segment? */
+static bool covered(const struct flow_ext *x, int from, struct flow_fin fin)
+{
+    for (int i = 0; i < x->dir[from].nmore; i++)
+        if (covers(x->dir[from].more[i], fin))
+            return true;
+    return false;
+}
+
+/* void_more: a segment has come, up to one.fin: FINs that it covers are gone. */
+static void void_more(struct flow_ext *x, int from, struct flow_fin one)
+{
+    uint8_t n = 0;
+
+    for (int i = 0; i < x->dir[from].nmore; i++)
+        if (!covers(one, x->dir[from].more[i]))
+            x->dir[from].more[n++] = x->dir[from].more[i];
+    x->dir[from].nmore = n;
+}
+
+/* add_more: another FIN waits, behind the one that counts. */
+static void add_more(struct flow_ext *x, int from, struct flow_fin fin)
+{
+    if (x->dir[from].nmore < FLOW_FINS)
+        x->dir[from].more[x->dir[from].nmore++] = fin;
+}
+
+/* next_more: of those the one whose segment begins first counts now. => false: there is none. */
+static bool next_more(struct flow *f, struct flow_ext *x, int from)
+{
+    int first = 0;
+
+    if (x == NULL || x->dir[from].nmore == 0)
+        return false;
+    for (int i = 1; i < x->dir[from].nmore; i++)
+        if (seq_lt(x->dir[from].more[i].seg, x->dir[from].more[first].seg))
+            first = i;
+    x->dir[from].fin_seg = x->dir[from].more[first].seg;
+    f->ctr[from].fin = x->dir[from].more[first].fin;
+    x->dir[from].more[first] = x->dir[from].more[--x->dir[from].nmore];
+    return true;
 }
 
 /* nothing_new: are all its numbers, the FIN's too, those of bytes that wait already? */
@@ -73,28 +120,42 @@ static void note_fin(struct flow *f, int from, uint32_t fin)
     f->side[from].flags |= SIDE_FIN_SENT;
 }
 
+/* take_ooo: a FIN out of order, beside one that waits or as the first. */
+static bool take_ooo(struct conn_env *env, struct conn_pkt *cp, uint32_t seq)
+{
+    struct flow *f = cp->f;
+    bool first = !(f->side[cp->from].flags & SIDE_FIN_SENT);
+    struct flow_fin fin = {.seg = fin_begins(env, cp, seq), .fin = seq + cp->s->plen},
+                    old = {.seg = held_from(env, f, cp->from), .fin = f->ctr[cp->from].fin};
+    struct flow_ext *x = conn_ext(env, f);
+
+    if (x == NULL || nothing_new(env, cp) || covered(x, cp->from, fin) ||
+        (!first && covers(old, fin)))
+        return !first && old.fin == fin.fin;
+    void_more(x, cp->from, fin);
+    if (!first && !seq_lt(fin.seg, old.seg)) {
+        add_more(x, cp->from, fin);
+        return false;
+    }
+    if (!first && !covers(fin, old))
+        add_more(x, cp->from, old);
+    x->dir[cp->from].fin_seg = fin.seg;
+    note_fin(f, cp->from, fin.fin);
+    return !first && old.fin == fin.fin;
+}
+
 bool fin_take(struct conn_env *env, struct conn_pkt *cp, uint32_t seq)
 {
     struct flow *f = cp->f;
     uint32_t fin = seq + cp->s->plen;
-    bool ooo = base_known(f, cp->to) && cp->off > (int64_t)f->side[cp->to].next;
+    bool again = (f->side[cp->from].flags & SIDE_FIN_SENT) && f->ctr[cp->from].fin == fin;
 
-    if (f->side[cp->from].flags & SIDE_FIN_SENT) {
-        bool again = f->ctr[cp->from].fin == fin;
-
-        if (fin_firm(f, cp->to) || (ooo && !seq_lt(seq, held_from(env, f, cp->from))))
-            return again;
-        if (ooo)
-            hold_fin(env, cp, seq);
-        note_fin(f, cp->from, fin);
+    if ((f->side[cp->from].flags & SIDE_FIN_SENT) && fin_firm(f, cp->to))
         return again;
-    }
-    if (ooo && nothing_new(env, cp))
-        return false;
-    if (ooo)
-        hold_fin(env, cp, seq);
+    if (base_known(f, cp->to) && cp->off > (int64_t)f->side[cp->to].next)
+        return take_ooo(env, cp, seq);
     note_fin(f, cp->from, fin);
-    return false;
+    return again;
 }
 
 /*
@@ -125,13 +186,15 @@ void fin_of_syn(const struct conn_env *env, const struct conn_pkt *cp)
 void fin_void(const struct conn_env *env, const struct conn_pkt *cp)
 {
     struct flow *f = cp->f;
-    const struct flow_side *rcv = &f->side[cp->to];
-    uint32_t seq = cp->s->seq, seg = held_from(env, f, cp->from), fin = f->ctr[cp->from].fin;
+    struct flow_ext *x = f->ext ? pool_at(&env->ft.exts, f->ext) : NULL;
+    struct flow_fin seg = {.seg = cp->s->seq, .fin = cp->s->seq + cp->s->plen - 1},
+                    old = {.seg = held_from(env, f, cp->from), .fin = f->ctr[cp->from].fin};
 
-    if (cp->s->plen == 0 || (cp->s->tflags & (TH_SYN_ | TH_RST_)) || fin_firm(f, cp->to) ||
-        !seq_lt(fin, seq + cp->s->plen))
+    if (cp->s->plen == 0 || (cp->s->tflags & (TH_SYN_ | TH_RST_)) || fin_firm(f, cp->to))
         return;
-    if (cp->off > (int64_t)rcv->next && seq_lt(seg, seq))
+    if (x)
+        void_more(x, cp->from, seg);
+    if (!covers(seg, old) || next_more(f, x, cp->from))
         return;
     f->side[cp->from].flags &= (uint16_t)~SIDE_FIN_SENT;
     f->ctr[cp->from].echoed = f->ctr[cp->from].tsval;

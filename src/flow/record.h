@@ -175,6 +175,13 @@ struct flow_syn {
     uint64_t f_last, f_behind; /* what the old flow had for its last packet before */
 };
 
+#define FLOW_FINS 3
+
+/* A FIN out of order: where its segment begins, and its own number. */
+struct flow_fin {
+    uint32_t seg, fin;
+};
+
 /* What few flows have: allocated when first needed. */
 struct flow_ext {
     struct {
@@ -193,7 +200,9 @@ struct flow_ext {
         struct {
             uint32_t start, end;
         } sack[SEG_MAX_SACK];
-        uint32_t fin_seg;          /* its FIN came out of order: where that segment begins */
+        uint32_t fin_seg;                /* its FIN came out of order: where that segment begins */
+        struct flow_fin more[FLOW_FINS]; /* FINs that wait behind that one */
+        uint8_t nmore;
         uint32_t syn_fin;          /* number of the FIN on its SYN, not acknowledged yet: */
         bool fin_on_syn;           /* there is one */
         uint32_t again, again_end; /* its last repetition that was counted as lost */
