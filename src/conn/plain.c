@@ -60,7 +60,7 @@ static inline bool plain_place(const struct flow *f, const struct seg *s, int fr
 
     return s->seq == rcv->base + (uint32_t)rcv->next && s->seq == snd->snd_max &&
            seq_leq(rcv->ack, s->seq) && seq_leq(s->seq + s->plen, f->ctr[!from].edge) &&
-           seq_leq(snd->ack, s->ack) && seq_leq(s->ack, rcv->snd_max) &&
+           seq_leq(snd->ack, s->ack) && seq_diff(rcv->snd_max, s->ack) >= 0 &&
            seq_leq(s->ack, snd->base + (uint32_t)snd->next);
 }
 
