@@ -144,8 +144,13 @@ static bool look_at_hole(struct conn_env *env, uint32_t idx, int side, uint8_t *
 
     if (likely(sd->strm == 0 && upto <= sd->next))
         return false;
-    if (!strm_hole(&env->se, sd, upto, &off, &len) || (s = strm_get(&env->se, sd)) == NULL)
+    if (!strm_hole(&env->se, sd, upto, &off, &len))
         return false;
+    s = strm_get(&env->se, sd);
+    if (s == NULL) {
+        env->reasons[REASON_NO_STREAM_MEM]++;
+        return false;
+    }
     acked = conn_acked(f, side);
     if (s->hole_off != off || s->hole_since == 0) {
         s->hole_off = off;
