@@ -89,13 +89,14 @@ int appconf_file(const struct appopt *opt, uint64_t rmem)
     char *text = NULL;
     size_t len;
     FILE *fp;
-    int fd;
+    int fd, bad;
 
     fp = open_memstream(&text, &len);
     if (!fp)
         return -1;
     put_conf(fp, opt, rmem);
-    if (fclose(fp) != 0) {
+    bad = ferror(fp);
+    if (fclose(fp) != 0 || bad || !text) {
         free(text);
         return -1;
     }

@@ -93,7 +93,7 @@ const char *state_name(int state)
     return state >= TCP_CLOSED && state <= TCP_TIME_WAIT ? names[state] : "?";
 }
 
-const char *reason_name(uint32_t reason)
+const char *end_name(uint32_t reason)
 {
     static const char *const names[] = {
         [MOS_END_FIN] = "fin",         [MOS_END_RST] = "rst",

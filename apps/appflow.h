@@ -40,8 +40,8 @@ const char *addr_text(const struct endpoint *e, char *out);
 /* endpoint_text: "10.0.0.1:80", "[2001:db8::1]:80"; out has ENDPOINT_TEXT bytes. => out. */
 const char *endpoint_text(const struct endpoint *e, char *out);
 
-/* state_name: "ESTABLISHED"; reason_name: "fin". => "?" for what nobody knows. */
+/* state_name: "ESTABLISHED"; end_name: "fin". => "?" for what nobody knows. */
 const char *state_name(int state);
-const char *reason_name(uint32_t reason);
+const char *end_name(uint32_t reason);
 
 #endif

@@ -160,6 +160,32 @@ static int worse(int a, int b)
     return a > b ? a : b;
 }
 
+/*
+ * Has the library given up anything for want of memory? What is shown is not all then.
+ * => an exit status.
+ */
+static int memory_status(const struct app *app)
+{
+    static const char *const lacks[] = {"no-flow-mem", "no-sock", "no-stream-mem", "stream_failed"};
+    struct appstat stats = {0};
+    uint64_t frags = 0;
+    bool known = true, all = true;
+
+    for (int i = 0; known && i < app->nctx; i++) {
+        known = appstat_read(&stats, app->ctx[i].mctx, app->ctx[i].listener);
+        for (size_t k = 0; k < sizeof(lacks) / sizeof(lacks[0]); k++)
+            all = all && appstat_value(&stats, lacks[k]) == 0;
+        frags += appstat_value(&stats, "frag-limit");
+    }
+    appstat_free(&stats);
+    if (!known || !all)
+        return complain(APP_BROKEN, "out of memory: this is not all");
+    if (frags)
+        return complain(APP_BROKEN, "no room for %llu IP fragments: what they carried is missing",
+                        (unsigned long long)frags);
+    return APP_OK;
+}
+
 /* All between mtcp_init and mtcp_destroy. */
 static int run_contexts(struct app *app)
 {
@@ -168,8 +194,10 @@ static int run_contexts(struct app *app)
     if (status != APP_OK)
         return status;
     status = open_contexts(app);
-    if (status == APP_OK)
+    if (status == APP_OK) {
         join_contexts(app);
+        status = memory_status(app);
+    }
     if (app->hooks->end)
         status = worse(status, app->hooks->end(app));
     return worse(worse(status, input_status(app)), app->status);

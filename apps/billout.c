@@ -225,20 +225,22 @@ static void sub_row(struct table *t, const struct appopt *opt, const struct bill
 }
 
 /* At most `most` subscribers; how many are left out is said. */
-static void sub_table(struct out *out, const struct appopt *opt, const struct bill_report *r,
+static bool sub_table(struct out *out, const struct appopt *opt, const struct bill_report *r,
                       struct subscriber *const *v, size_t most)
 {
     struct table t;
     char line[64];
+    bool good;
 
     table_init(&t, out, sub_columns, NCOL(sub_columns));
     for (size_t i = 0; i < r->subs->n && i < most; i++)
         sub_row(&t, opt, r, v[i]);
-    table_end(&t);
+    good = table_end(&t);
     if (r->subs->n > most) {
         snprintf(line, sizeof(line), "and %zu more\n", r->subs->n - most);
         text_line(out, line);
     }
+    return good;
 }
 
 static void change_row(struct table *t, const struct bill_report *r, const struct subscriber *s,
@@ -255,11 +257,12 @@ static void change_row(struct table *t, const struct bill_report *r, const struc
         c->differ, c->sampled ? "*" : "", hex_text(c, 0, first), hex_text(c, 1, again));
 }
 
-static void change_table(struct out *out, const struct bill_report *r, struct subscriber *const *v)
+static bool change_table(struct out *out, const struct bill_report *r, struct subscriber *const *v)
 {
     uint64_t all = 0, shown = 0;
     struct table t;
     char line[128];
+    bool good;
 
     table_init(&t, out, change_columns, NCOL(change_columns));
     for (size_t i = 0; i < r->subs->n; i++) {
@@ -270,15 +273,16 @@ static void change_table(struct out *out, const struct bill_report *r, struct su
     }
     if (all)
         text_line(out, "\n");
-    table_end(&t);
+    good = table_end(&t);
     if (all > shown) {
         snprintf(line, sizeof(line), "and %" PRIu64 " more; %d are kept of each subscriber\n",
                  all - shown, EVIDENCE_MAX);
         text_line(out, line);
     }
+    return good;
 }
 
-static void total_table(struct out *out, const struct pair *sum)
+static bool total_table(struct out *out, const struct pair *sum)
 {
     struct table t;
 
@@ -287,7 +291,7 @@ static void total_table(struct out *out, const struct pair *sum)
     for (int i = 0; i < NTOTALS; i++)
         if (sum[i].packets || i == ACCOUNTED || i == CAPTURE)
             row(&t, "%s\t%" PRIu64 "\t%" PRIu64, total_words[i], sum[i].packets, sum[i].bytes);
-    table_end(&t);
+    return table_end(&t);
 }
 
 /* Rows of subscribers that fit on the screen beside everything else of a report. */
@@ -300,11 +304,12 @@ static size_t screen_rows(const struct out *out)
     return size.ws_row - 12U;
 }
 
-static void all_tables(struct out *out, const struct appopt *opt, const struct bill_report *r,
+static bool all_tables(struct out *out, const struct appopt *opt, const struct bill_report *r,
                        struct subscriber *const *v, const struct pair *sum)
 {
     bool live = opt->interval_ms > 0;
     char time[TIME_TEXT], line[TIME_TEXT + 8];
+    bool good;
 
     if (live && out->tty)
         text_line(out, "\033[H\033[J"); /* home, clear to the end */
@@ -314,10 +319,10 @@ static void all_tables(struct out *out, const struct appopt *opt, const struct b
         snprintf(line, sizeof(line), "%s\n", time_text(r->now_ns, time));
         text_line(out, line);
     }
-    sub_table(out, opt, r, v, live && out->tty && !r->final ? screen_rows(out) : SIZE_MAX);
+    good = sub_table(out, opt, r, v, live && out->tty && !r->final ? screen_rows(out) : SIZE_MAX);
     if (r->final)
-        change_table(out, r, v);
-    total_table(out, sum);
+        good = change_table(out, r, v) && good;
+    return total_table(out, sum) && good;
 }
 
 bool bill_report(struct out *out, const struct appopt *opt, const struct bill_report *r)
@@ -332,7 +337,7 @@ bool bill_report(struct out *out, const struct appopt *opt, const struct bill_re
     if (opt->json)
         good = all_json(out, opt, r, v, sum);
     else
-        all_tables(out, opt, r, v, sum);
+        good = all_tables(out, opt, r, v, sum);
     fflush(out->file);
     free(v);
     return good;

@@ -22,6 +22,7 @@
  */
 #include "commands.h"
 #include "apprun.h"
+#include "appstat.h"
 #include "billout.h"
 #include "sample.h"
 #include "subscribers.h"
@@ -342,43 +343,30 @@ static void on_raw(mctx_t mctx, int sock, int side, event_t event, filter_arg_t 
 
 /* ---- reports ---- */
 
-/* Frames the library has read, what carries no IP included. */
-static uint64_t frames_of(const struct app_ctx *c)
-{
-    struct mos_stat *v = NULL;
-    uint64_t frames = 0;
-    socklen_t len = 0;
-
-    if (mtcp_getsockopt(c->mctx, c->listener, SOL_MONSOCKET, MOS_STATS, NULL, &len) == 0)
-        v = malloc(len);
-    if (v && mtcp_getsockopt(c->mctx, c->listener, SOL_MONSOCKET, MOS_STATS, v, &len) == 0)
-        for (size_t i = 0; i < len / sizeof(*v); i++)
-            if (strcmp(v[i].name, "packets") == 0)
-                frames = v[i].value;
-    free(v);
-    return frames;
-}
-
 /* All contexts into one account, the first, and the report of it. */
 static void report(struct app *app, bool final)
 {
     struct abacus *a = app->data;
     struct account *all = &a->account[0];
     struct bill_report r = {.subs = &all->subs, .list = &a->list, .final = final};
+    struct appstat stats = {0};
+    bool good = true;
 
     for (int i = 0; i < app->nctx; i++) {
         const struct account *one = &a->account[i];
 
-        r.frames += frames_of(&app->ctx[i]);
+        good = good && appstat_read(&stats, app->ctx[i].mctx, app->ctx[i].listener);
+        r.frames += appstat_value(&stats, "packets"); /* read, what carries no IP included */
         r.tcp.packets += one->tcp.packets;
         r.tcp.bytes += one->tcp.bytes;
         r.other.packets += one->other.packets;
         r.other.bytes += one->other.bytes;
         r.now_ns = one->now_ns > r.now_ns ? one->now_ns : r.now_ns;
-        if (i > 0 && !subscribers_merge(&all->subs, &a->account[i].subs))
-            app_failed(app, "out of memory");
+        if (i > 0)
+            good = subscribers_merge(&all->subs, &a->account[i].subs) && good;
     }
-    if (!bill_report(&app->out, app->opt, &r))
+    appstat_free(&stats);
+    if (!good || !bill_report(&app->out, app->opt, &r))
         app_failed(app, "out of memory");
 }
 

@@ -174,7 +174,7 @@ static void tell_end(struct event_line *e, mctx_t mctx, int sock)
     struct mos_flow_info info;
 
     if (flow_info(mctx, sock, &info) == 0)
-        event_line_word(e, "reason", reason_name(info.reason));
+        event_line_word(e, "reason", end_name(info.reason));
 }
 
 static void tell_more(struct event_line *e, mctx_t mctx, int sock, int side, event_t event)

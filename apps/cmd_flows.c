@@ -84,7 +84,7 @@ static void put_json(struct json *j, const struct ends *ends, const struct mos_f
     json_close(j, ']');
     json_time(j, "start", info->start_ns);
     json_time(j, "end", info->last_ns);
-    json_str(j, "reason", reason_name(info->reason));
+    json_str(j, "reason", end_name(info->reason));
     if (info->flags & MOS_FLOWF_MIDSTREAM)
         json_bool(j, "midstream", true);
     json_str(j, "state_client", state_name(info->state[MOS_SIDE_CLI]));
@@ -140,7 +140,7 @@ static size_t put_row(const struct ends *ends, const struct mos_flow_info *info,
                  time_text(info->start_ns, start), (double)(info->last_ns - info->start_ns) / 1e9,
                  endpoint_text(&ends->side[MOS_SIDE_CLI], cli),
                  endpoint_text(&ends->side[MOS_SIDE_SVR], svr), reason_colour(info->reason),
-                 reason_name(info->reason), c2s->packets, s2c->packets,
+                 end_name(info->reason), c2s->packets, s2c->packets,
                  size_text(c2s->stream_bytes, up), size_text(s2c->stream_bytes, down),
                  lost ? TABLE_RED : TABLE_DIM, size_text(lost, gap),
                  again ? TABLE_YELLOW : TABLE_DIM, again, note);
@@ -217,9 +217,10 @@ static int end(struct app *app)
     int status = APP_OK;
     char line[64];
 
-    if (!records_finish(&f->records))
+    bool all = records_finish(&f->records);
+
+    if (!table_end(&f->table) || !all)
         status = complain(APP_BROKEN, "out of memory: not all connections are shown");
-    table_end(&f->table);
     for (int i = 0; i < APP_MAX_CORES; i++)
         json_free(&f->json[i]);
     if (!app->opt->json && (f->records.count > 0 || !app->broken)) {

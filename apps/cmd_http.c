@@ -76,18 +76,22 @@ static char done;
 
 /* ---- marks ---- */
 
-static void add_mark(struct marks *k, const struct pkt_info *p)
+/* => false: no memory. */
+static bool add_mark(struct marks *k, const struct pkt_info *p)
 {
+    if (k->n == MARKS_MAX)
+        return true;
     if (k->n == k->cap) {
         size_t cap = k->cap ? 2 * k->cap : 16;
-        struct mark *more = cap <= MARKS_MAX ? realloc(k->mark, cap * sizeof(*more)) : NULL;
+        struct mark *more = realloc(k->mark, cap * sizeof(*more));
 
         if (!more)
-            return;
+            return false;
         k->mark = more;
         k->cap = cap;
     }
     k->mark[k->n++] = (struct mark){p->offset, p->offset + p->payloadlen, p->ts_ns};
+    return true;
 }
 
 /* Everything below off was read. */
@@ -332,8 +336,9 @@ static void on_packet(mctx_t mctx, int sock, int side, event_t event, filter_arg
         return;
     if (p.ts_ns > w->marks[dir_of(side)].newest)
         w->marks[dir_of(side)].newest = p.ts_ns;
-    if (p.payloadlen > 0 && w->http.dir[dir_of(side)].state != HTTP_OFF)
-        add_mark(&w->marks[dir_of(side)], &p);
+    if (p.payloadlen > 0 && w->http.dir[dir_of(side)].state != HTTP_OFF &&
+        !add_mark(&w->marks[dir_of(side)], &p))
+        app_failed(app_ctx_of(mctx)->app, "out of memory");
 }
 
 /* Raised for each side; both streams can still be read at the first, and nothing is left then. */
@@ -401,9 +406,10 @@ static int end(struct app *app)
     struct http *h = app->data;
     int status = APP_OK;
 
-    if (!records_finish(&h->records))
+    bool all = records_finish(&h->records);
+
+    if (!table_end(&h->table) || !all)
         status = complain(APP_BROKEN, "out of memory: not all messages are shown");
-    table_end(&h->table);
     for (int i = 0; i < APP_MAX_CORES; i++)
         json_free(&h->json[i]);
     return status;

@@ -441,7 +441,8 @@ static int end(struct app *app)
         free(all->ctx[i].seen.slot);
         json_free(&all->ctx[i].json);
     }
-    table_end(&all->table);
+    if (!table_end(&all->table))
+        app_failed(app, "out of memory: not all streams are shown");
     if (!app->opt->json && (all->records.count > 0 || !app->broken))
         print_sum(app, all->records.count);
     return APP_OK;

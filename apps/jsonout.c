@@ -33,7 +33,7 @@ static bool reserve(struct json *j, size_t n)
 
 void json_raw(struct json *j, const char *s, size_t n)
 {
-    if (!reserve(j, n))
+    if (n == 0 || !reserve(j, n))
         return;
     memcpy(j->text + j->len, s, n);
     j->len += n;

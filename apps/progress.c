@@ -9,7 +9,6 @@
 #include "tableout.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -39,15 +38,6 @@ static bool is_large(const struct appopt *opt)
     return size >= LARGE_FILE;
 }
 
-/* The counter of that name among n; 0 if there is none. */
-static uint64_t counter(const struct mos_stat *s, size_t n, const char *name)
-{
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(s[i].name, name) == 0)
-            return s[i].value;
-    return 0;
-}
-
 static void draw(struct progress *p, uint64_t now, uint64_t done, uint64_t all)
 {
     double part = done < all ? (double)done / (double)all : 1;
@@ -65,32 +55,20 @@ static void draw(struct progress *p, uint64_t now, uint64_t done, uint64_t all)
     pthread_mutex_unlock(&p->lock);
 }
 
-static void look(struct progress *p, mctx_t mctx)
+/* => false: no memory. */
+static bool look(struct progress *p, mctx_t mctx)
 {
-    uint64_t now = wall_ns();
-    socklen_t len = p->room;
-    uint64_t all;
-    size_t n;
+    uint64_t now = wall_ns(), all;
 
     if (now - p->drawn < DRAW_NS)
-        return;
-    p->drawn = now;
-    if (mtcp_getsockopt(mctx, p->listener, SOL_MONSOCKET, MOS_STATS, p->stats, &len) < 0)
-        return;
-    n = len / sizeof(p->stats[0]);
-    all = counter(p->stats, n, "input_size_now");
-    if (all > 0)
-        draw(p, now, counter(p->stats, n, "input_position_now"), all);
-}
-
-static bool make_room(struct progress *p, mctx_t mctx)
-{
-    if (p->stats)
         return true;
-    if (mtcp_getsockopt(mctx, p->listener, SOL_MONSOCKET, MOS_STATS, NULL, &p->room) < 0)
+    p->drawn = now;
+    if (!appstat_read(&p->stats, mctx, p->listener))
         return false;
-    p->stats = malloc(p->room);
-    return p->stats != NULL;
+    all = appstat_value(&p->stats, "input_size_now");
+    if (all > 0)
+        draw(p, now, appstat_value(&p->stats, "input_position_now"), all);
+    return true;
 }
 
 static void on_timer(mctx_t mctx, int id, int side, event_t event, filter_arg_t *arg)
@@ -98,10 +76,8 @@ static void on_timer(mctx_t mctx, int id, int side, event_t event, filter_arg_t 
     struct progress *p = &app_ctx_of(mctx)->app->progress;
     struct timeval tv = {0};
 
-    if (!make_room(p, mctx))
-        return;
-    look(p, mctx);
-    mtcp_settimer(mctx, id, &tv, on_timer);
+    if (look(p, mctx))
+        mtcp_settimer(mctx, id, &tv, on_timer);
 }
 
 void progress_start(struct progress *p, const struct appopt *opt, mctx_t mctx, int listener)
@@ -135,6 +111,6 @@ void progress_stop(struct progress *p)
         return;
     progress_hide(p);
     pthread_mutex_destroy(&p->lock);
-    free(p->stats);
+    appstat_free(&p->stats);
     *p = (struct progress){0};
 }

@@ -14,16 +14,17 @@
 
 #include <mos_api.h>
 
+#include "appstat.h"
+
 struct appopt;
 
 struct progress {
     bool on;
-    int listener;           /* where the counters are asked */
-    uint64_t begun, drawn;  /* wall time in ns */
-    pthread_mutex_t lock;   /* of shown */
-    bool shown;             /* the bar is on the screen now */
-    struct mos_stat *stats; /* room for all counters of the context */
-    socklen_t room;
+    int listener;          /* where the counters are asked */
+    uint64_t begun, drawn; /* wall time in ns */
+    pthread_mutex_t lock;  /* of shown */
+    bool shown;            /* the bar is on the screen now */
+    struct appstat stats;
 };
 
 /* progress_start: draw from now on, if anybody sees it and it takes long enough. */

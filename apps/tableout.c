@@ -37,10 +37,20 @@ static void measure(struct table *t, const char *row, const char *end)
     }
 }
 
-/* One finished line into fp. */
-static void format_row(const struct table *t, FILE *fp, const char *row, const char *end)
+static void put(struct table *t, const char *s)
 {
-    bool colourful = t->out->colour;
+    json_raw(&t->line, s, strlen(s));
+}
+
+static void put_blanks(struct table *t, int n)
+{
+    for (; n > 0; n--)
+        json_raw(&t->line, " ", 1);
+}
+
+/* One finished line. */
+static void format_row(struct table *t, const char *row, const char *end)
+{
     const char *cell;
     int len, colour;
 
@@ -48,35 +58,30 @@ static void format_row(const struct table *t, FILE *fp, const char *row, const c
         int pad;
 
         row = next_cell(row, end, &cell, &len, &colour);
+        colour = t->out->colour ? colour : 0;
         pad = t->width[i] > len ? t->width[i] - len : 0;
-        if (t->col[i].right)
-            fprintf(fp, "%*s", pad, "");
-        if (colour && colourful)
-            fputs(colours[colour], fp);
-        fwrite(cell, 1, (size_t)len, fp);
-        if (colour && colourful)
-            fputs("\033[0m", fp);
+        put_blanks(t, t->col[i].right ? pad : 0);
+        put(t, colours[colour]);
+        json_raw(&t->line, cell, (size_t)len);
+        put(t, colour ? "\033[0m" : "");
         if (i < t->ncol - 1)
-            fprintf(fp, "%*s  ", t->col[i].right ? 0 : pad, "");
+            put_blanks(t, (t->col[i].right ? 0 : pad) + 2);
     }
-    putc('\n', fp);
+    put(t, "\n");
 }
 
 static void print_row(struct table *t, const char *row, const char *end)
 {
-    char *line = NULL;
-    size_t len;
-    FILE *fp = open_memstream(&line, &len);
+    char *line;
 
-    if (!fp)
+    t->line.len = 0;
+    format_row(t, row, end);
+    if (t->line.failed)
         return;
-    format_row(t, fp, row, end);
-    if (fclose(fp) == 0) {
-        while (len > 1 && line[len - 2] == ' ') /* an empty last column leaves none behind */
-            line[--len - 1] = '\n';
-        out_write(t->out, line, len);
-    }
-    free(line);
+    line = t->line.text;
+    while (t->line.len > 1 && line[t->line.len - 2] == ' ') /* an empty last column leaves none */
+        line[--t->line.len - 1] = '\n';
+    out_write(t->out, line, t->line.len);
 }
 
 static void print_title(struct table *t)
@@ -96,8 +101,6 @@ static void start(struct table *t)
     if (t->started)
         return;
     t->started = true;
-    if (t->nheld == 0)
-        return;
     print_title(t);
     for (const char *row = t->held, *end; row < t->held + t->held_len; row = end + 1) {
         end = memchr(row, '\n', (size_t)(t->held + t->held_len - row));
@@ -137,16 +140,23 @@ void table_row(struct table *t, const char *text, size_t len)
         measure(t, text, text + len);
         if (t->nheld < HELD_ROWS && hold(t, text, len))
             return;
+        t->lost = t->nheld < HELD_ROWS; /* it is shown, but not in its place */
         start(t);
     }
     print_row(t, text, text + len);
 }
 
-void table_end(struct table *t)
+bool table_end(struct table *t)
 {
-    start(t);
+    bool good;
+
+    if (t->nheld > 0)
+        start(t);
+    good = !t->line.failed && !t->lost;
     free(t->held);
     t->held = NULL;
+    json_free(&t->line);
+    return good;
 }
 
 const char *size_text(uint64_t n, char *out)

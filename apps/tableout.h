@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "jsonout.h"
+
 struct out;
 
 #define TABLE_RED    "\1"
@@ -35,14 +37,16 @@ struct table {
     size_t held_len, held_cap;
     int nheld;
     bool started; /* the title was printed */
+    bool lost;    /* no memory to hold back enough */
+    struct json line;
 };
 
 /* table_init: => out and col belong to the caller and stay; at most TABLE_COLUMNS of them. */
 void table_init(struct table *t, struct out *out, const struct column *col, int ncol);
 /* table_row: one row, without a newline. */
 void table_row(struct table *t, const char *text, size_t len);
-/* table_end: print what is held back, free everything. */
-void table_end(struct table *t);
+/* table_end: print what is held back, free everything. => false: no memory, it is not as it should be. */
+bool table_end(struct table *t);
 
 #define SIZE_TEXT 16
 /* size_text: bytes for people, "512", "1.4K", "20M"; out has SIZE_TEXT bytes. => out. */
