@@ -470,7 +470,7 @@ static void syn_that_was_noted(void **state)
     struct frame syn = {.flags = "S", .seq = CLI_ISN, .ts = {1001000, 0}};
     struct synnote *n;
 
-    assert_true(synnotes_init(&x.env.notes, 4, &x.env.acct));
+    assert_true(synnotes_made(&x.env.notes, &x.env.acct));
     x.env.cfg.strict = true;
     feed(&x, syn);
     n = synnote_at(&x.env.notes, fix_flow(&x)->hash);

@@ -1,52 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Fragments put together: the policies, whole datagrams, every refusal, every limit. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "fragfix.h"
 
-#include <cmocka.h>
-#include <string.h>
-
-#include "frames.h"
 #include "wire/csum.h"
-#include "wire/decode.h"
-#include "wire/defrag.h"
-
-#define SEC UINT64_C(1000000000)
-
-static struct defrag d;
-static struct frag_room room;
-static uint64_t now;
-
-static const struct defrag_conf usual = {.datagrams = 8,
-                                         .memory = 1 << 20,
-                                         .pieces = 16,
-                                         .min_tcp = 8,
-                                         .timeout_ns = 30 * SEC,
-                                         .timeout6_ns = 60 * SEC,
-                                         .vlan_in_key = true};
-
-static int up(void **state)
-{
-    memset(&room, 0, sizeof(room));
-    defrag_init(&d, &usual, 1);
-    now = 100 * SEC;
-    return 0;
-}
-
-static int down(void **state)
-{
-    defrag_end(&d);
-    assert_int_equal(d.entry.used, 0);
-    assert_int_equal(d.block.used, 0);
-    defrag_fini(&d);
-    frag_room_fini(&room);
-    return 0;
-}
 
 /* A whole segment, and pieces of it. */
-static struct frame_buf whole, part;
+static struct frame_buf whole;
 static struct seg of_whole;
 
 static void make_whole(struct frame f)
@@ -54,15 +13,6 @@ static void make_whole(struct frame f)
     if (f.plen == 0 && f.payload == NULL)
         f.plen = 200;
     assert_int_equal(decode(&of_whole, frame_tcp(&whole, f)), REASON_NONE);
-}
-
-static struct frag_note *input(struct pktbuf *pb)
-{
-    struct seg s;
-
-    pb->clock_ns = pb->ts_ns = now;
-    assert_int_equal(decode(&s, pb), REASON_IP_FRAGMENT);
-    return defrag_input(&d, &s, &room);
 }
 
 /* give: bytes [off, off + len) of the whole, by a template that says all but that. */
@@ -75,29 +25,6 @@ static struct frag_note *give(struct frame f, uint32_t off, uint32_t len)
     f.frag_more |= of_whole.l4_off + off + len < whole.pb.len;
     return input(frame_ip(&part, f));
 }
-
-/* text: a fragment of letters. */
-static struct frag_note *text(uint32_t id, uint32_t off, const char *s, bool more)
-{
-    return input(frame_ip(
-        &part,
-        (struct frame){
-            .id = id, .proto = 6, .frag_off = (uint16_t)off, .frag_more = more, .payload = s}));
-}
-
-static void assert_text(struct datagram *g, enum overlap_policy p, const char *want)
-{
-    char got[4096] = "";
-
-    assert_non_null(g);
-    defrag_assemble(g, p);
-    assert_true(g->len < sizeof(got));
-    memcpy(got, g->payload, g->len);
-    assert_string_equal(got, want);
-}
-
-#define taken(note)        assert_int_equal((note)->reason, REASON_NONE)
-#define refused(why, note) assert_int_equal((note)->reason, REASON_##why)
 
 /* ---- policies ---- */
 
@@ -293,8 +220,6 @@ static void refusals(void **state)
     assert_int_equal(d.entry.used, 2);
 }
 
-#define HEAD "HEADHEADHEADHEADHEADHEAD" /* 24 bytes: TCP's header is not touched below */
-
 static void lengths(void **state)
 {
     refused(FRAG_LEN, text(1, 65528, "12345678", false));
@@ -345,17 +270,6 @@ static void lengths_of_linux(void **state)
     n = text(1, 24, "END", false);
     assert_text(n->dg[0], OVERLAP_LINUX, HEAD "END");
     assert_int_equal(n->dg[0]->world, FW_BOTH);
-}
-
-static struct frag_note *marked(uint32_t off, const char *s, bool more, bool v6, uint8_t ecn)
-{
-    return input(frame_ip(&part, (struct frame){.v6 = v6,
-                                                .id = 1,
-                                                .proto = 6,
-                                                .frag_off = (uint16_t)off,
-                                                .frag_more = more,
-                                                .payload = s,
-                                                .tos = ecn}));
 }
 
 /* RFC 3168 5.3, for each two ECN fields: is there a datagram, for whom, and what does it say? */
@@ -450,199 +364,7 @@ static void changes_among_many(void **state)
     defrag_end(&d);
 }
 
-/* ---- overlaps ---- */
-
-static void header_rewritten(void **state)
-{
-    taken(text(1, 0, "0123456701234567012345670123456701234567", true));
-    refused(FRAG_HEADER, text(1, 16, "XXXXXXXX", true)); /* byte 16 to 19 are TCP's */
-    taken(text(1, 24, "XXXXXXXX", true));
-    taken(text(1, 8, "01234567", true)); /* the same bytes */
-}
-
-static void header_rewritten_first(void **state)
-{
-    struct frag_note *n;
-
-    taken(text(1, 16, "XXXXXXXXYYYYYYYY", true));
-    refused(FRAG_HEADER, text(1, 0, "0123456701234567ZZZZZZZZ", true));
-    taken(text(1, 0, "0123456701234567", true));
-    n = text(1, 32, "end", false);
-    assert_text(n->dg[0], OVERLAP_FIRST, "0123456701234567XXXXXXXXYYYYYYYYend");
-    assert_int_equal(n->dg[0]->world, FW_KEEP);
-}
-
-/* Where a Linux host threw the datagram away it can be completed anew; others have gone on. */
-static void two_worlds(void **state)
-{
-    struct frag_note *n;
-
-    taken(text(1, 0, HEAD "aaaaaaaabbbbbbbb", true)); /* to 40 */
-    taken(text(1, 32, "XXXXXXXXcccccccc", true));     /* overlaps: Linux throws away */
-    n = text(1, 48, "end", false);
-    taken(n);
-    assert_non_null(n->dg[0]);
-    assert_null(n->dg[1]);
-    assert_int_equal(n->dg[0]->world, FW_KEEP);
-    assert_true(n->dg[0]->overlap);
-    assert_int_equal(n->dg[0]->pb.nfrags, 3);
-    assert_text(n->dg[0], OVERLAP_FIRST, HEAD "aaaaaaaabbbbbbbbccccccccend");
-    assert_text(n->dg[0], OVERLAP_LAST, HEAD "aaaaaaaaXXXXXXXXccccccccend");
-    assert_text(n->dg[0], OVERLAP_BSD, HEAD "aaaaaaaabbbbbbbbccccccccend");
-    assert_text(n->dg[0], OVERLAP_BSD_RIGHT, HEAD "aaaaaaaaXXXXXXXXccccccccend");
-    assert_int_equal(d.entry.used, 1); /* "end", in the world of Linux */
-    n = text(1, 0, HEAD "AAAAAAAABBBBBBBBCCCCCCCC", true);
-    taken(n);
-    assert_null(n->dg[0]); /* a new datagram for the others */
-    assert_non_null(n->dg[1]);
-    assert_int_equal(n->dg[1]->world, FW_DISCARD);
-    assert_text(n->dg[1], OVERLAP_LINUX, HEAD "AAAAAAAABBBBBBBBCCCCCCCCend");
-}
-
-/* A repetition with other bytes: Linux ignores it, others have a choice. */
-static void repeated_with_other_bytes(void **state)
-{
-    struct frag_note *n;
-
-    taken(text(1, 0, HEAD, true));
-    taken(text(1, 24, "aaaaaaaa", true));
-    taken(text(1, 24, "XXXXXXXX", true));
-    n = text(1, 32, "end", false);
-    taken(n);
-    assert_text(n->dg[0], OVERLAP_FIRST, HEAD "aaaaaaaaend");
-    assert_text(n->dg[0], OVERLAP_LAST, HEAD "XXXXXXXXend");
-    assert_text(n->dg[0], OVERLAP_OLD_LINUX, HEAD "XXXXXXXXend");
-    assert_text(n->dg[0], OVERLAP_BSD, HEAD "aaaaaaaaend");
-    assert_text(n->dg[1], OVERLAP_LINUX, HEAD "aaaaaaaaend");
-    assert_int_equal(n->dg[1]->pb.nfrags, 4);
-    assert_int_equal(n->dg[1]->pb.frag_bytes, n->dg[0]->pb.frag_bytes);
-    assert_int_equal(d.entry.used, 0);
-}
-
-/* Linux's runs: within one that grew at its end a fragment is a repetition, over two it is not. */
-static void runs(void **state)
-{
-    taken(text(1, 0, HEAD, true));
-    taken(text(1, 24, "aaaaaaaa", true));
-    taken(text(1, 16, "HEADHEADaaaaaaaa", true)); /* within: the worlds part, Linux goes on */
-    assert_int_equal(d.entry.used, 2);
-    taken(text(2, 24, "aaaaaaaa", true));
-    taken(text(2, 0, HEAD, true));                /* a run of its own: it came later */
-    taken(text(2, 16, "HEADHEADaaaaaaaa", true)); /* over both: Linux throws away */
-    assert_int_equal(d.entry.used, 3);
-}
-
-/* The end that a repetition tells: Linux ignores its bytes alone, and does not look whether all is there. */
-static void end_of_a_repetition(void **state)
-{
-    struct frag_note *n;
-
-    taken(text(1, 24, "aaaaaaaa", true));
-    taken(text(1, 24, "aaaaaaaa", false));
-    assert_text(text(1, 0, HEAD, true)->dg[1], OVERLAP_LINUX, HEAD "aaaaaaaa");
-    defrag_end(&d);
-    taken(text(1, 24, "aaaaaaaa", true));
-    taken(text(1, 24, "XXXXXXXX", false)); /* the same with other bytes */
-    n = text(1, 0, HEAD, true);
-    assert_text(n->dg[1], OVERLAP_LINUX, HEAD "aaaaaaaa");
-    assert_text(n->dg[0], OVERLAP_LAST, HEAD "XXXXXXXX");
-    taken(text(1, 24, "aaaaaaaa", true));
-    taken(text(1, 24, "aaaaaaaa", false));
-    refused(FRAG_LEN, text(1, 32, "end", false)); /* another end */
-    assert_null(text(1, 0, HEAD, true)->dg[1]);
-    defrag_end(&d);
-    taken(text(1, 0, HEAD, true));
-    taken(text(1, 24, "aaaaaaaa", true));
-    n = text(1, 24, "aaaaaaaa", false);
-    assert_text(n->dg[0], OVERLAP_LAST, HEAD "aaaaaaaa");
-    assert_int_equal(n->dg[0]->world, FW_RFC);
-    assert_null(n->dg[1]);
-    assert_int_equal(d.entry.used, 2);
-}
-
-/* The BSDs take the end from the last piece that they have (4.4BSD, ip_reass), the others as RFC 791 has it. */
-static void end_of_the_bsds(void **state)
-{
-    struct frag_note *n;
-
-    taken(text(1, 24, "aaaaaaaa", true));
-    taken(text(1, 24, "XXXXXXXX", false)); /* covered: goes with its end */
-    n = text(1, 0, HEAD, true);
-    assert_text(n->dg[0], OVERLAP_LAST, HEAD "XXXXXXXX");
-    assert_int_equal(n->dg[0]->world, FW_RFC);
-    assert_int_equal(n->dg[1]->world, FW_DISCARD);
-    assert_null(n->dg[2]);
-    assert_int_equal(d.entry.used, 1);
-    n = text(1, 32, "end", false); /* the BSDs' end; the others begin with it */
-    assert_null(n->dg[0]);
-    assert_int_equal(n->dg[2]->world, FW_BSD);
-    assert_text(n->dg[2], OVERLAP_BSD, HEAD "aaaaaaaaend");
-    assert_int_equal(n->dg[2]->pb.nfrags, 4);
-    assert_int_equal(d.entry.used, 1);
-    defrag_end(&d);
-
-    taken(text(1, 32, "bbbbbbbb", false));
-    taken(text(1, 24, "AAAAAAAABBBBBBBB", true)); /* takes the place of the last one */
-    n = text(1, 0, HEAD, true);
-    assert_text(n->dg[0], OVERLAP_FIRST, HEAD "AAAAAAAAbbbbbbbb");
-    assert_null(n->dg[2]);
-    n = text(1, 40, "end", false);
-    assert_text(n->dg[2], OVERLAP_BSD, HEAD "AAAAAAAABBBBBBBBend");
-    defrag_end(&d);
-
-    taken(text(1, 0, HEAD, true)); /* nothing but a repetition */
-    taken(text(1, 24, "aaaaaaaa", true));
-    n = text(1, 24, "aaaaaaaa", false);
-    assert_int_equal(n->dg[0]->world, FW_RFC);
-    assert_text(text(1, 32, "end", false)->dg[2], OVERLAP_BSD, HEAD "aaaaaaaaend");
-}
-
-/* The same for one that rewrites TCP's header; in strict tracking its host does not get it. */
-static void end_of_a_refused_one(void **state)
-{
-    for (int strict = 0; strict < 2; strict++) {
-        d.conf.strict = strict;
-        taken(text(1, 16, "HEADHEADaaaaaaaa", true));
-        refused(FRAG_HEADER, text(1, 16, "XXXXXXXXaaaaaaaa", false));
-        assert_null(text(1, 0, "HEADHEADHEADHEAD", true)->dg[0]);
-        assert_int_equal(d.entry.used, 1);
-        defrag_end(&d);
-    }
-    d.conf.strict = false;
-    taken(text(1, 16, "HEADHEADaaaaaaaa", true));
-    refused(FRAG_HEADER, text(1, 16, "XXXXXXXXaaaaaaaa", false));
-    assert_text(text(1, 0, "HEADHEADHEADHEAD", true)->dg[1], OVERLAP_LINUX, HEAD "aaaaaaaa");
-}
-
 /* ---- IPv6 ---- */
-
-static void ipv6_end_of_a_repetition(void **state)
-{
-    struct frag_note *n;
-
-    taken(marked(24, "aaaaaaaa", true, true, 0));
-    taken(marked(24, "XXXXXXXX", false, true, 0));
-    assert_text(marked(0, HEAD, true, true, 0)->dg[0], OVERLAP_LAST, HEAD "aaaaaaaa");
-    taken(marked(24, "aaaaaaaa", true, true, 0));
-    taken(marked(24, "aaaaaaaa", false, true, 0));
-    n = marked(32, "end", false, true, 0); /* another end */
-    refused(FRAG_LEN, n);
-    assert_int_equal(n->overlap, 2);
-    taken(marked(0, HEAD, true, true, 0));
-    taken(marked(24, "aaaaaaaa", true, true, 0));
-    assert_null(marked(24, "aaaaaaaa", false, true, 0)->dg[0]);
-    assert_int_equal(defrag_end(&d), 3);
-}
-
-static struct frag_note *text6(uint32_t off, const char *s, bool more, uint8_t proto)
-{
-    return input(frame_ip(&part, (struct frame){.v6 = true,
-                                                .id = 70000,
-                                                .proto = proto,
-                                                .frag_off = (uint16_t)off,
-                                                .frag_more = more,
-                                                .payload = s}));
-}
 
 static void ipv6_overlaps(void **state)
 {
@@ -906,100 +628,31 @@ static void too_many_bytes(void **state)
     assert_true(d.block.used * 256 <= 16384 + 256);
 }
 
-/* Strict: nothing goes for others, whose receivers have it, nor is a stone forgotten. The new one is refused. */
-static void strict_and_full(void **state)
-{
-    struct frag_note *n;
-
-    d.conf.strict = true;
-    for (uint32_t i = 1; i <= 8; i++)
-        taken(text(i, 0, HEAD, true));
-    for (uint32_t i = 9; i <= 40; i++) {
-        n = text(i, 0, HEAD, true);
-        refused(FRAG_LIMIT, n);
-        assert_int_equal(n->limit + n->evicted[0], 0);
-    }
-    refused(FRAG_LIMIT, text6(0, HEAD, true, 17)); /* whatever it is */
-    assert_non_null(text(8, 24, "end", false)->dg[0]);
-    taken(text(9, 24, "aaaaaaaa", true)); /* what was refused nobody has */
-    taken(text(9, 0, HEAD, true));
-    assert_int_equal(defrag_expire(&d, now + 30 * SEC), 7 + 2);
-    now += 31 * SEC;
-    for (uint32_t i = 10; i <= 40; i++) /* eight stones */
-        refused(FRAG_LIMIT, text(i, 0, HEAD, true));
-    refused(FRAG_TIMEOUT, text(1, 24, "end", false));
-    now += 30 * SEC;
-    taken(text(1, 24, "end", false));
-}
-
-/* Strict, and no room for the second world, or for a piece in one of them: the datagram goes in both. */
-static void strict_and_full_in_one_world(void **state)
-{
-    static char big[1025];
-    struct frag_note *n;
-
-    memset(big, 'x', 1024);
-    d.conf.strict = true;
-    d.conf.datagrams = 1;
-    taken(text(1, 0, HEAD, true));
-    taken(text(1, 24, "aaaaaaaa", true));
-    n = text(1, 24, "XXXXXXXX", true);
-    refused(FRAG_LIMIT, n);
-    assert_int_equal(n->limit, 2);
-    refused(FRAG_LIMIT, text(1, 32, "end", false));
-    assert_int_equal(d.entry.used, 0);
-    defrag_end(&d);
-    d.conf.datagrams = 8;
-    d.conf.pieces = 4;
-    taken(text(2, 0, HEAD, true));
-    taken(text(2, 24, "aaaaaaaa", true));
-    taken(text(2, 24, "XXXXXXXX", true)); /* two worlds */
-    taken(text(2, 40, "aaaaaaaa", true));
-    n = text(2, 32, "aaaaaaaa", true);
-    refused(FRAG_LIMIT, n);
-    assert_int_equal(n->limit, 4);
-    assert_int_equal(d.entry.used, 0);
-    refused(FRAG_LIMIT, text(2, 48, "end", false));
-}
-
-#define t(name) cmocka_unit_test_setup_teardown(name, up, down)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        t(published_pattern),
-        t(whole_datagrams),
-        t(keys),
-        t(long_ones),
-        t(refusals),
-        t(lengths),
-        t(lengths_of_linux),
-        t(ecn),
-        t(changes),
-        t(changes_among_many),
-        t(header_rewritten),
-        t(header_rewritten_first),
-        t(two_worlds),
-        t(repeated_with_other_bytes),
-        t(runs),
-        t(end_of_a_repetition),
-        t(end_of_the_bsds),
-        t(end_of_a_refused_one),
-        t(ipv6_end_of_a_repetition),
-        t(ipv6_overlaps),
-        t(ipv6_protocols),
-        t(ipv6_overlaps_of_others),
-        t(ipv6_time),
-        t(ipv6_header_chain),
-        t(ipv6_long_header_chain),
-        t(dropped_for_options),
-        t(time_is_up),
-        t(too_many_datagrams),
-        t(too_many_pieces),
-        t(too_many_repeated),
-        t(too_many_bytes),
-        t(strict_and_full),
-        t(strict_and_full_in_one_world),
+        frag_test(published_pattern),
+        frag_test(whole_datagrams),
+        frag_test(keys),
+        frag_test(long_ones),
+        frag_test(refusals),
+        frag_test(lengths),
+        frag_test(lengths_of_linux),
+        frag_test(ecn),
+        frag_test(changes),
+        frag_test(changes_among_many),
+        frag_test(ipv6_overlaps),
+        frag_test(ipv6_protocols),
+        frag_test(ipv6_overlaps_of_others),
+        frag_test(ipv6_time),
+        frag_test(ipv6_header_chain),
+        frag_test(ipv6_long_header_chain),
+        frag_test(dropped_for_options),
+        frag_test(time_is_up),
+        frag_test(too_many_datagrams),
+        frag_test(too_many_pieces),
+        frag_test(too_many_repeated),
+        frag_test(too_many_bytes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
