@@ -7,10 +7,14 @@
  * host that is in a connection answers it with a challenge ACK at most (RFC 5961 4). So it is kept,
  * and the flow goes on, until somebody shows that he believed it: a SYN/ACK of exactly this SYN comes
  * from no end of the old connection. Then the old flow ends (MOS_END_REUSE), and the new one begins
- * with its SYN known. Strict does so only where the old connection was never answered or both ends
- * have sent FIN: as long as it lives, no end of it can answer another SYN, and all passes us.
+ * with its SYN known. Strict does so only where the old connection was never answered, both ends
+ * have sent FIN, or neither has said anything for long, to the SYN neither: as long as it lives, no end
+ * of it can answer another SYN but with a challenge ACK, and all passes us.
  */
 #include "conn/conn_int.h"
+
+/* An end may have forgotten a connection that is silent for so long (Linux: tcp_fin_timeout). */
+#define FORGOTTEN_NS (60 * NSEC_PER_SEC)
 
 /* in_window: is the SYN's number one that the receiver could take for data? */
 static bool in_window(const struct flow *f, int side, uint32_t seq)
@@ -60,7 +64,17 @@ static struct flow_syn *kept_as(struct flow_ext *x, const struct seg *s, int fro
     return k;
 }
 
-static void keep(struct conn_env *env, struct flow *f, const struct seg *s, int from)
+/*
+ * silent: may an end have forgotten the connection, or closed it on a RST? What is refused, the SYN
+ * itself, does not break the silence.
+ */
+static bool silent(const struct conn_env *env, const struct flow *f)
+{
+    return env->now - f->last >=
+           (conn_rst_due(env, f) ? env->cfg.gap_timeout_ns : (uint64_t)FORGOTTEN_NS);
+}
+
+static void keep(struct conn_env *env, struct flow *f, const struct seg *s, int from, bool quiet)
 {
     struct flow_ext *x = conn_ext(env, f);
     struct flow_syn *k;
@@ -71,6 +85,7 @@ static void keep(struct conn_env *env, struct flow *f, const struct seg *s, int 
     k->len = s->plen;
     k->ip_len = s->ip_len;
     k->tsval = s->flags & SEG_TS ? s->tsval : 0;
+    k->quiet = quiet;
     k->wnd = s->win;
     k->wscale = s->flags & SEG_WSCALE ? s->wscale : 0;
     k->flags = (uint16_t)((s->flags & SEG_TS ? SIDE_TS_OK : 0) |
@@ -129,7 +144,7 @@ static bool both_closed(const struct flow *f)
 
 static bool syn_reuses(struct conn_env *env, struct flow *f, const struct seg *s, int from)
 {
-    bool strict = env->cfg.strict || (f->flags & FLOW_STRICT), gives_up, over;
+    bool strict = env->cfg.strict || (f->flags & FLOW_STRICT), gives_up, over, sure;
 
     if ((s->tflags & TH_FIN_) || (base_known(f, !from) && s->seq + 1 == f->side[!from].base))
         return false; /* no SYN that a host takes; the SYN we know, once more */
@@ -144,9 +159,10 @@ static bool syn_reuses(struct conn_env *env, struct flow *f, const struct seg *s
     gives_up = unanswered(f) && from == CLI;
     if (f->flags & FLOW_NAT) /* the answer will come under the other key: no waiting for it */
         return gives_up || both_closed(f);
-    if (gives_up || over || both_closed(f) || embryo(f, s, from) ||
-        (!strict && (conn_rst_due(env, f) || !in_window(f, !from, s->seq))))
-        keep(env, f, s, from);
+    sure = gives_up || over || both_closed(f) || embryo(f, s, from);
+    if (sure ||
+        ((conn_rst_due(env, f) || !in_window(f, !from, s->seq)) && (!strict || silent(env, f))))
+        keep(env, f, s, from, strict && !sure);
     return false;
 }
 
@@ -167,11 +183,14 @@ static bool of_the_old(const struct flow *f, const struct seg *s, int from)
  * it; a reset of it, if nothing else was answered and acknowledged; tolerant, where the SYN/ACK may have passed unseen:
  * an ACK of what its sender has sent since, or its sender going on behind it.
  */
-static bool answers(const struct flow *f, const struct flow_syn *k, const struct seg *s, int from)
+static bool answers(const struct conn_env *env, const struct flow *f, const struct flow_syn *k,
+                    const struct seg *s, int from)
 {
     uint32_t first = k->isn + 1;
     bool of_it = (s->tflags & TH_ACK_) && s->ack - first <= k->len;
 
+    if (k->quiet && !silent(env, f))
+        return false;
     if (from == k->from)
         return !(f->flags & FLOW_STRICT) && unanswered(f) && s->seq == first &&
                (s->tflags & (TH_SYN_ | TH_RST_ | TH_ACK_)) == TH_ACK_;
@@ -193,7 +212,7 @@ bool conn_reuse(struct conn_env *env, struct flow *f, const struct seg *s, int f
         return syn_reuses(env, f, s, from);
     x = f->ext ? conn_ext(env, f) : NULL;
     for (int i = 0; x && i < x->nsyn; i++)
-        if (answers(f, &x->syn[i], s, from)) {
+        if (answers(env, f, &x->syn[i], s, from)) {
             env->kept = x->syn[i];
             disown(env, f, x, &env->kept);
             env->kept.from = x->syn[i].from == from; /* from here on: does the client answer? */

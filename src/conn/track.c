@@ -320,8 +320,7 @@ void conn_send(struct conn_env *env, struct conn_pkt *cp)
         return;
     }
     cp->idle = env->now - f->last;
-    note_time(env, cp);
-    f->flags &= (uint16_t) ~(FLOW_IDLE_TOLD | FLOW_LAST_SVR);
+    f->flags &= (uint16_t)~FLOW_LAST_SVR;
     if (cp->to == SVR)
         f->flags |= FLOW_LAST_SVR;
     count(env, cp);
@@ -331,7 +330,11 @@ void conn_send(struct conn_env *env, struct conn_pkt *cp)
         forget_stamps(f);
     conn_judge(env, cp);
     if (cp->ignored)
-        return;
+        return;                                    /* nor does it keep the flow from being idle */
+    if (!cp->stale || !(f->flags & FLOW_STRICT)) { /* an end that lives answers it, which counts */
+        note_time(env, cp);
+        f->flags &= (uint16_t)~FLOW_IDLE_TOLD;
+    }
     if (unlikely(f->ext) && !cp->stale)
         go_on(env, cp);
     if (s->tflags & TH_SYN_) {

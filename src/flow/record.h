@@ -171,6 +171,7 @@ struct flow_syn {
     uint16_t flags;            /* SIDE_TS_OK, SIDE_SACK_OK, SIDE_WSCALE_OK */
     uint16_t times;            /* how often it came */
     uint32_t ip_len;           /* of each */
+    bool quiet;                /* it counts only if the old connection stays silent */
     uint64_t first, last;      /* ns when */
     uint64_t f_last, f_behind; /* what the old flow had for its last packet before */
 };
