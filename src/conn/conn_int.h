@@ -109,6 +109,12 @@ void conn_note_sack(struct conn_env *env, const struct conn_pkt *cp);
  */
 void far_ack(struct conn_env *env, const struct conn_pkt *cp, bool in_place);
 bool far_segment(struct conn_env *env, struct conn_pkt *cp);
+/*
+ * Strict. far_refused: this segment is refused, rightly or not. far_taken: is this ACK, of more than was
+ * taken here, one of what was refused, and not the first? => the receiver has it; we have a hole.
+ */
+void far_refused(struct conn_env *env, const struct conn_pkt *cp);
+bool far_taken(struct conn_env *env, const struct conn_pkt *cp);
 
 /*
  * fin_firm: has the FIN on side's receive stream come to its turn (or is there none)? Not as long as it

@@ -5,6 +5,9 @@
  * the connection is; so both ends have to speak of one place more than once, and none of them may go on
  * at the old one meanwhile. The ACK of a segment that is itself out of place counts little: it takes
  * many of them to say that both directions were lost.
+ *
+ * Strict has lost nothing, but it may have refused what the receiver took. If that acknowledges it, twice
+ * and without going back, it has it: what an end that refuses a segment sends is the ACK of before.
  */
 #include "conn/conn_int.h"
 
@@ -62,5 +65,30 @@ bool far_segment(struct conn_env *env, struct conn_pkt *cp)
     if (x->dir[cp->from].far_acks < FAR_ACKS || x->dir[cp->from].far_segs < FAR_SEGS)
         return false;
     believe(cp->f, x, cp->from);
+    return true;
+}
+
+void far_refused(struct conn_env *env, const struct conn_pkt *cp)
+{
+    uint32_t end = cp->s->seq + seg_slen(cp->s);
+    struct flow_ext *x = conn_ext(env, cp->f);
+
+    if (x == NULL)
+        return;
+    if (!x->dir[cp->from].refused || seq_lt(x->dir[cp->from].refused_max, end))
+        x->dir[cp->from].refused_max = end;
+    x->dir[cp->from].refused = true;
+}
+
+bool far_taken(struct conn_env *env, const struct conn_pkt *cp)
+{
+    struct flow_ext *x = cp->f->ext ? conn_ext(env, cp->f) : NULL;
+
+    if (x == NULL || !x->dir[cp->to].refused || seq_lt(x->dir[cp->to].refused_max, cp->s->ack))
+        return false;
+    far_ack(env, cp, true);
+    if (x->dir[cp->to].far_acks < FAR_ACKS)
+        return false;
+    cp->f->side[cp->to].snd_max = cp->s->ack;
     return true;
 }

@@ -267,7 +267,7 @@ static uint32_t least_una(const struct flow_side *snd, const struct flow_side *r
  * SND.NXT, else the segment is dropped with all its bytes (Linux: tcp_ack). An ACK of what was never
  * sent may at a tap be one of what passed unseen (note_ack).
  */
-static enum reason judge_ack(struct conn_pkt *cp)
+static enum reason judge_ack(struct conn_env *env, struct conn_pkt *cp)
 {
     const struct flow *f = cp->f;
     const struct seg *s = cp->s;
@@ -278,7 +278,8 @@ static enum reason judge_ack(struct conn_pkt *cp)
 
     if (!(s->tflags & TH_ACK_))
         return REASON_NONE;
-    if (all_seen(f) && (rcv->flags & SIDE_SPOKE) && seq_lt(rcv->snd_max, s->ack))
+    if (all_seen(f) && (rcv->flags & SIDE_SPOKE) && seq_lt(rcv->snd_max, s->ack) &&
+        !far_taken(env, cp))
         return REASON_ACK_INVALID;
     if ((snd->flags & SIDE_ACKED) && syn_seen(f, cp->to) &&
         ack_too_old(s->ack, least_una(snd, rcv, window), window, first)) {
@@ -361,7 +362,7 @@ static enum reason verdict(struct conn_env *env, struct conn_pkt *cp)
     if (why == REASON_NONE)
         why = judge_place(env, cp);
     if (why == REASON_NONE && !cp->stale && rcv->state > FS_SYN_RCVD)
-        why = judge_ack(cp);
+        why = judge_ack(env, cp);
     return why;
 }
 
@@ -373,6 +374,9 @@ void conn_judge(struct conn_env *env, struct conn_pkt *cp)
         return;
     cp->ignored = true;
     env->reasons[why]++;
+    if (all_seen(cp->f) && cp->f->side[cp->to].state > FS_SYN_RCVD && cp->s->plen &&
+        (why == REASON_SEG_ABOVE || why == REASON_ACK_INVALID || why == REASON_PAWS))
+        far_refused(env, cp);
     if (why == REASON_SEG_ABOVE && cp->s->plen && !(cp->f->flags & FLOW_LINGER))
         cp->rcv |= CR_ERROR;
 }

@@ -302,8 +302,10 @@ static void go_on(struct conn_env *env, struct conn_pkt *cp)
 
     if (!(cp->s->tflags & TH_RST_))
         x->dir[CLI].rst = x->dir[SVR].rst = false;
-    if (cp->s->plen)
-        x->dir[cp->from].far_acks = 0; /* see far.c */
+    if (cp->s->plen) { /* see far.c */
+        x->dir[cp->from].far_acks = 0;
+        x->dir[cp->from].refused = false;
+    }
 }
 
 void conn_send(struct conn_env *env, struct conn_pkt *cp)

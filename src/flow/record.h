@@ -193,9 +193,11 @@ struct flow_ext {
         uint16_t far_wnd; /* its window */
         uint8_t far_acks; /* how much ACKs there count so far, 0: there are none (conn/far.c) */
         uint8_t far_segs; /* segments there since */
-        bool rst;         /* it sent a RST that its receiver may have believed */
-        bool reset;       /* it sent the RST that ended the flow */
-        bool probe;       /* it sent one byte into a closed window: */
+        bool refused;     /* strict: segments of it were refused, up to refused_max */
+        uint32_t refused_max;
+        bool rst;   /* it sent a RST that its receiver may have believed */
+        bool reset; /* it sent the RST that ended the flow */
+        bool probe; /* it sent one byte into a closed window: */
         uint8_t probe_byte;
         uint8_t nsack; /* SACK blocks of its last segment that had any */
         struct {
