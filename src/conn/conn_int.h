@@ -110,6 +110,11 @@ void conn_note_sack(struct conn_env *env, const struct conn_pkt *cp);
 void far_ack(struct conn_env *env, const struct conn_pkt *cp, bool in_place);
 bool far_segment(struct conn_env *env, struct conn_pkt *cp);
 /*
+ * far_unheard: this segment reaches beyond the window, or is even to be refused for that. => it is to be
+ * taken: its receiver has long said nothing, and its window is not known any more.
+ */
+bool far_unheard(struct conn_env *env, const struct conn_pkt *cp, bool refused);
+/*
  * Strict. far_refused: this segment is refused, rightly or not. far_taken: is this ACK, of more than was
  * taken here, one of what was refused, and not the first? => the receiver has it; we have a hole.
  */

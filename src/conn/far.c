@@ -6,6 +6,9 @@
  * at the old one meanwhile. The ACK of a segment that is itself out of place counts little: it takes
  * many of them to say that both directions were lost.
  *
+ * Or it sees one direction only, from some time on. Then a sender goes on beyond the window and nobody
+ * says a word, or ACKs go on and nobody sends: what was known of the silent end holds no longer.
+ *
  * Strict has lost nothing, but it may have refused what the receiver took. If that acknowledges it, twice
  * and without going back, it has it: what an end that refuses a segment sends is the ACK of before.
  */
@@ -35,6 +38,31 @@ void far_ack(struct conn_env *env, const struct conn_pkt *cp, bool in_place)
     }
     if (x->dir[cp->to].far_acks < FAR_ACKS)
         x->dir[cp->to].far_acks += in_place ? ACK_IN_PLACE : 1;
+    if (in_place && x->dir[cp->to].far_acks >= FAR_ACKS && !(cp->f->flags & FLOW_STRICT))
+        cp->f->side[cp->from].flags &= (uint16_t)~SIDE_ACKED; /* it would be too old one day */
+}
+
+bool far_unheard(struct conn_env *env, const struct conn_pkt *cp, bool refused)
+{
+    struct flow_side *snd = &cp->f->side[cp->from], *rcv = &cp->f->side[cp->to];
+    struct flow_ext *x = conn_ext(env, cp->f);
+    uint32_t heard = cp->f->ctr[cp->to].packets;
+
+    if (x == NULL)
+        return false;
+    if (!x->dir[cp->from].unheard || x->dir[cp->from].unheard_packets != heard) {
+        if (refused)
+            return false;
+        x->dir[cp->from].unheard = true;
+        x->dir[cp->from].unheard_packets = heard;
+        x->dir[cp->from].unheard_seq = cp->s->seq;
+        return false;
+    }
+    if (!refused || !seq_in(cp->s->seq, snd->snd_max - UNSEEN_SLACK, 2 * UNSEEN_SLACK) ||
+        seq_lt(cp->s->seq, x->dir[cp->from].unheard_seq + UNSEEN_SLACK / 2))
+        return false;
+    rcv->flags &= (uint16_t) ~(SIDE_EDGE | SIDE_ACKED);
+    return true;
 }
 
 /* believe: the receiver of what this side sends is where it says. */

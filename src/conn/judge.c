@@ -57,9 +57,9 @@ bool new_isn(const struct conn_pkt *cp)
 {
     const struct flow_side *rcv = &cp->f->side[cp->to];
 
-    return cp->from == SVR && (cp->s->tflags & TH_ACK_) && base_known(cp->f, cp->to) &&
-           cp->s->seq + 1 != rcv->base && !(rcv->flags & SIDE_ACKED) && rcv->next == 0 &&
-           rcv->strm == 0 && ack_of_syn(cp);
+    return cp->from == SVR && cp->f->side[SVR].state <= FS_SYN_RCVD && (cp->s->tflags & TH_ACK_) &&
+           base_known(cp->f, cp->to) && cp->s->seq + 1 != rcv->base && !(rcv->flags & SIDE_ACKED) &&
+           rcv->next == 0 && rcv->strm == 0 && ack_of_syn(cp);
 }
 
 /* ---- RST ---- */
@@ -197,6 +197,20 @@ static void note_beyond(struct conn_env *env, const struct conn_pkt *cp)
         far_ack(env, cp, false);
 }
 
+/* beyond: is it where no window reaches, and does nothing say that this is no longer so (far.c)? */
+static bool beyond(struct conn_env *env, struct conn_pkt *cp)
+{
+    uint32_t limit = cp->f->ctr[cp->to].edge, seq = cp->s->seq, end = seq + cp->s->plen;
+    bool refused;
+
+    if (cp->f->flags & FLOW_STRICT)
+        return seq_lt(limit, seq);
+    if (likely(seq_leq(end, limit)))
+        return false;
+    refused = seq_lt(limit + UNSEEN_SLACK, end);
+    return !far_unheard(env, cp, refused) && refused && !far_segment(env, cp);
+}
+
 /*
  * judge_place: RFC 9293 3.10.7.4, step 1. A segment with nothing but what the receiver has
  * acknowledged is dropped, with its ACK (Linux: tcp_sequence, end_seq before rcv_wup); here it still
@@ -208,16 +222,13 @@ static enum reason judge_place(struct conn_env *env, struct conn_pkt *cp)
     const struct flow *f = cp->f;
     const struct seg *s = cp->s;
     const struct flow_side *rcv = &f->side[cp->to];
-    uint32_t end = s->seq + seg_slen(s), limit = f->ctr[cp->to].edge;
-    bool strict = f->flags & FLOW_STRICT;
+    uint32_t end = s->seq + seg_slen(s);
 
     if (!base_known(f, cp->to) || ((s->tflags & TH_SYN_) && new_isn(cp)))
         return REASON_NONE;
     if ((rcv->flags & SIDE_ACKED) && seq_lt(end, rcv->ack) && seq_leq(end, next_seq(f, cp->to)))
         cp->stale = true;
-    if ((rcv->flags & SIDE_EDGE) &&
-        (strict ? seq_lt(limit, s->seq) : seq_lt(limit + UNSEEN_SLACK, s->seq + s->plen)) &&
-        !far_segment(env, cp)) {
+    if ((rcv->flags & SIDE_EDGE) && beyond(env, cp)) {
         note_beyond(env, cp);
         return REASON_SEG_ABOVE;
     }

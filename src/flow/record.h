@@ -193,7 +193,9 @@ struct flow_ext {
         uint16_t far_wnd; /* its window */
         uint8_t far_acks; /* how much ACKs there count so far, 0: there are none (conn/far.c) */
         uint8_t far_segs; /* segments there since */
-        bool refused;     /* strict: segments of it were refused, up to refused_max */
+        bool unheard;     /* it went beyond the window at unheard_seq; the peer had sent so much: */
+        uint32_t unheard_seq, unheard_packets;
+        bool refused; /* strict: segments of it were refused, up to refused_max */
         uint32_t refused_max;
         bool rst;   /* it sent a RST that its receiver may have believed */
         bool reset; /* it sent the RST that ended the flow */
