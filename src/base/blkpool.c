@@ -33,14 +33,31 @@ static uint32_t class_of(uint32_t len)
     return 32 - BLK_MIN_SHIFT - (uint32_t)__builtin_clz(len - 1);
 }
 
+static blk_t alloc_of(struct blkpool *b, uint32_t c)
+{
+    uint32_t idx = pool_alloc(&b->cls[c]);
+
+    return idx ? c << IDX_BITS | idx : 0;
+}
+
 blk_t blk_alloc(struct blkpool *b, uint32_t len)
 {
-    uint32_t c, idx;
-
     assert(len > 0 && len <= BLK_MAX);
-    c = class_of(len);
-    idx = pool_alloc(&b->cls[c]);
-    return idx ? c << IDX_BITS | idx : 0;
+    return alloc_of(b, class_of(len));
+}
+
+blk_t blk_alloc_any(struct blkpool *b, uint32_t len)
+{
+    uint32_t c = class_of(len);
+    blk_t blk = blk_alloc(b, len);
+
+    for (uint32_t k = c + 1; unlikely(!blk) && k < BLK_CLASSES; k++)
+        if (pool_spare(&b->cls[k]))
+            return alloc_of(b, k);
+    for (uint32_t k = c; unlikely(!blk) && k-- > 0;)
+        if (pool_spare(&b->cls[k]))
+            return alloc_of(b, k);
+    return blk;
 }
 
 void blk_free(struct blkpool *b, blk_t blk)
@@ -56,6 +73,15 @@ uint8_t *blk_ptr(const struct blkpool *b, blk_t blk)
 uint32_t blk_size(blk_t blk)
 {
     return 1u << (BLK_MIN_SHIFT + (blk >> IDX_BITS));
+}
+
+uint64_t blkpool_spare(const struct blkpool *b)
+{
+    uint64_t n = 0;
+
+    for (uint32_t c = 0; c < BLK_CLASSES; c++)
+        n += (uint64_t)pool_spare(&b->cls[c]) << (BLK_MIN_SHIFT + c);
+    return n;
 }
 
 uint32_t blkpool_used(const struct blkpool *b)

@@ -25,10 +25,17 @@ void blkpool_fini(struct blkpool *b);
 
 /* blk_alloc: a block of at least `len` bytes (1 .. BLK_MAX). => 0 when the account is exhausted. */
 blk_t blk_alloc(struct blkpool *b, uint32_t len);
+/*
+ * blk_alloc_any: the same; when the account is exhausted a free block of a larger class, else of the
+ * largest smaller one: slabs stay in the class they were taken for. => may be smaller than len.
+ */
+blk_t blk_alloc_any(struct blkpool *b, uint32_t len);
 void blk_free(struct blkpool *b, blk_t blk);
 uint8_t *blk_ptr(const struct blkpool *b, blk_t blk);
 /* blk_size: usable bytes of the block. */
 uint32_t blk_size(blk_t blk);
+/* blkpool_spare: bytes in blocks that can be handed out without more memory. */
+uint64_t blkpool_spare(const struct blkpool *b);
 /* blkpool_used: blocks handed out, over all classes (tests want 0 at the end). */
 uint32_t blkpool_used(const struct blkpool *b);
 

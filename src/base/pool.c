@@ -160,6 +160,14 @@ static bool add_slab(struct pool *p)
     return true;
 }
 
+bool pool_keep(struct pool *p, uint32_t n)
+{
+    while (pool_spare(p) < n)
+        if (!add_slab(p))
+            return false;
+    return true;
+}
+
 /* An index never used yet; 0 when a limit is reached. */
 static uint32_t take_fresh(struct pool *p)
 {

@@ -64,6 +64,15 @@ bool pool_live(const struct pool *p, uint32_t idx);
 /* pool_bytes: bytes held from the system. */
 uint64_t pool_bytes(const struct pool *p);
 
+/* pool_spare: objects that can be handed out without another slab. */
+static inline uint32_t pool_spare(const struct pool *p)
+{
+    return p->nslabs ? (p->nslabs << p->shift) - 1 - p->used : 0;
+}
+
+/* pool_keep: see that n can be. => false: no memory for the slabs. */
+bool pool_keep(struct pool *p, uint32_t n);
+
 /* pool_at: the object with this index. => idx must be 1 .. fresh-1. */
 static inline void *pool_at(const struct pool *p, uint32_t idx)
 {

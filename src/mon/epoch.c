@@ -4,7 +4,7 @@
  *
  *   GAP and NEW_DATA in the order first raised -> CONN_END of finished flows (each after its own
  *   last data) -> what must stay is copied, the rest let go -> application timers -> flow timers
- *   (and what they raise) -> tombstones -> sets freed
+ *   (and what they raise) -> room for the next batch (evict.c) -> tombstones -> sets freed
  *
  * A flow's record lives until its last CONN_END callback has returned; only then is anything of it
  * freed.
@@ -208,6 +208,18 @@ static void settle_side(struct mon *m, uint32_t idx, int side)
     strm_put(&m->env.se, sd);
 }
 
+void mon_forget(struct mon *m, uint32_t idx)
+{
+    struct flow *f = flow_at(&m->env.ft, idx);
+
+    for (int side = 0; side < 2; side++) {
+        if (f->side[side].strm == 0)
+            continue;
+        strm_release(&m->env.se, &f->side[side], slowest(m, f, side));
+        strm_put(&m->env.se, &f->side[side]);
+    }
+}
+
 static void settle(struct mon *m)
 {
     while (m->env.touched) {
@@ -311,6 +323,8 @@ void mon_epoch(struct mon *m, uint64_t now)
     settle(m);
     mon_timers(m);
     flow_timers(m);
+    if (unlikely(strm_tight(&m->env.se)))
+        mon_make_room(m);
     tell_raises(m, 0);
     end_finished(m);
     settle(m);

@@ -19,10 +19,12 @@
 
 #include "flow/queue.h"
 
-#define SAMPLE   16
-#define IDLE_NS  NSEC_PER_SEC
-#define HALF_OLD NSEC_PER_SEC  /* a half-open flow that makes way for a SYN */
-#define HALF_GAP NSEC_PER_MSEC /* between two that do */
+#define SAMPLE    16
+#define ASKED     256 /* flows that are asked for bytes at the end of a batch */
+#define ROOM_WAIT 16  /* batches without asking, when nobody had any */
+#define IDLE_NS   NSEC_PER_SEC
+#define HALF_OLD  NSEC_PER_SEC  /* a half-open flow that makes way for a SYN */
+#define HALF_GAP  NSEC_PER_MSEC /* between two that do */
 
 /* busy: its callbacks run: nobody may take it from under them. */
 static bool busy(const struct mon *m, uint32_t idx)
@@ -81,6 +83,8 @@ static bool evict(struct mon *m, uint32_t idx, enum reason class)
         return false;
     m->env.reasons[REASON_EVICTED]++;
     m->env.reasons[class]++;
+    if (class == REASON_EVICTED_HALF)
+        conn_leave_note(&m->env, flow_at(&m->env.ft, idx));
     flow_at(&m->env.ft, idx)->flags &= (uint16_t)~FLOW_LINGER;
     mon_end(m, idx, MOS_END_EVICTED);
     return true;
@@ -88,11 +92,7 @@ static bool evict(struct mon *m, uint32_t idx, enum reason class)
 
 bool mon_evict_half(struct mon *m)
 {
-    uint32_t idx = first_of(m, &m->env.ft.half);
-
-    if (idx)
-        conn_leave_note(&m->env, flow_at(&m->env.ft, idx));
-    return evict(m, idx, REASON_EVICTED_HALF);
+    return evict(m, first_of(m, &m->env.ft.half), REASON_EVICTED_HALF);
 }
 
 /* silent: for so long? */
@@ -122,6 +122,42 @@ uint64_t mon_half_due(const struct mon *m)
     uint64_t gap = m->half_evicted + HALF_GAP;
 
     return old > gap ? old : gap;
+}
+
+/* cede: one that has yet to show that two take part, or closes, goes for the bytes that it holds. */
+static void cede(struct mon *m, uint32_t idx)
+{
+    static const enum reason class[] = {[CLASS_HALF] = REASON_EVICTED_HALF,
+                                        [CLASS_ONE] = REASON_EVICTED_ONE,
+                                        [CLASS_CLOSING] = REASON_EVICTED_CLOSING};
+    const struct flow *f = flow_at(&m->env.ft, idx);
+
+    if (f->queue != CLASS_NONE && (f->side[CLI].strm || f->side[SVR].strm))
+        evict(m, idx, class[f->queue]);
+}
+
+/*
+ * mon_make_room: before the bytes come that need it: afterwards their frames are gone. Slabs are not
+ * given back, a record's cannot hold bytes: so who holds none is not asked.
+ */
+void mon_make_room(struct mon *m)
+{
+    static void (*const step[])(struct mon *, uint32_t) = {mon_forget, cede};
+    struct strm_env *se = &m->env.se;
+    const uint32_t held = se->chunks.used + se->strms.used;
+
+    if (m->room_wait && m->room_wait--)
+        return;
+    for (int k = 0; k < 2; k++)
+        for (uint32_t i = 0, idx; i < ASKED && strm_tight(se); i++) {
+            idx = ftable_sample(&m->env.ft);
+            if (idx == 0)
+                return;
+            if (!busy(m, idx))
+                step[k](m, idx);
+        }
+    if (se->chunks.used + se->strms.used == held)
+        m->room_wait = ROOM_WAIT;
 }
 
 void mon_relieve(struct mon *m)

@@ -126,6 +126,7 @@ struct mon {
     uint32_t max_half;
     uint64_t half_evicted;
     uint64_t from_notes; /* flows opened from the note of a SYN */
+    uint32_t room_wait;  /* batches until room is looked for again, where there was none */
 
     enum mon_state state; /* changes only in its own thread or before it runs */
     pthread_t owner;      /* valid while MON_RUNNING */
@@ -271,6 +272,8 @@ void mon_end(struct mon *m, uint32_t idx, int reason);
 bool mon_idle(struct mon *m, uint32_t idx);
 /* mon_burst: the frames go back: borrowed bytes are copied. */
 void mon_burst(struct mon *m);
+/* mon_forget: bytes of a flow that everybody has read are no longer retained. */
+void mon_forget(struct mon *m, uint32_t idx);
 /* mon_epoch: the end of a batch at time `now`: contract 3's order. mon_burst is part of it. */
 void mon_epoch(struct mon *m, uint64_t now);
 /* mon_eof: the input ended: every live flow ends with MOS_END_EOF, oldest first. */
@@ -290,6 +293,11 @@ bool mon_evict_half(struct mon *m);
  * a packet; one eviction a millisecond).
  */
 uint64_t mon_half_due(const struct mon *m);
+/*
+ * mon_make_room: at the end of a batch: when memory is short for the bytes of the next one, retained
+ * bytes go, then half-open, one-sided and closing flows that hold bytes: of 256 flows a batch.
+ */
+void mon_make_room(struct mon *m);
 /* mon_relieve: more bytes out of order than all flows together may have: holes are given up. */
 void mon_relieve(struct mon *m);
 /* mon_entered: a new flow is half open, or one-sided if it was picked up behind its handshake. */

@@ -165,24 +165,25 @@ static uint32_t room_behind(const struct strm_env *e, const struct chunk *c)
 }
 
 /*
- * shorten: a borrowed payload longer than any block: the rest becomes a chunk of its own. => bytes
- * lost.
+ * shorten: a borrowed payload longer than its block can be: the rest becomes a chunk of its own.
+ * => bytes lost.
  */
-static uint32_t shorten(struct strm_env *e, struct strm *s, struct chunk *c)
+static uint32_t shorten(struct strm_env *e, struct strm *s, struct chunk *c, uint32_t max)
 {
-    uint32_t rest = c->len > BLK_MAX ? c->len - BLK_MAX : 0;
+    uint32_t rest = c->len > max ? c->len - max : 0;
 
     c->len -= rest;
-    return rest && chunk_add(e, s, c->off + BLK_MAX, c->ptr + BLK_MAX, rest) < 0 ? rest : 0;
+    return rest && chunk_add(e, s, c->off + max, c->ptr + max, rest) < 0 ? rest : 0;
 }
 
-/* own_one: give c bytes of its own. => false: no memory. */
-static bool own_one(struct strm_env *e, struct chunk *c)
+/* own_one: give c, or its beginning, bytes of its own. => false: no memory. *lost as by shorten. */
+static bool own_one(struct strm_env *e, struct strm *s, struct chunk *c, uint32_t *lost)
 {
-    blk_t blk = blk_alloc(&e->blks, c->len < OWN_MIN ? OWN_MIN : c->len);
+    blk_t blk = blk_alloc_any(&e->blks, c->len < OWN_MIN ? OWN_MIN : c->len);
 
     if (blk == 0)
         return false;
+    *lost += shorten(e, s, c, blk_size(blk));
     memcpy(blk_ptr(&e->blks, blk), c->ptr, c->len);
     c->ptr = blk_ptr(&e->blks, blk);
     c->blk = blk;
@@ -209,18 +210,16 @@ uint32_t chunk_own_all(struct strm_env *e, struct strm *s)
         bool gone = false;
 
         if (c->blk == 0) {
-            uint32_t n;
-
-            lost += shorten(e, s, c);
-            n = c->len;
+            lost += shorten(e, s, c, BLK_MAX);
             if (before && append_to(e, chunk_at(e, before), c)) {
+                e->copied += c->len;
                 gone = true;
-            } else if (!own_one(e, c)) {
-                lost += n;
-                n = 0;
+            } else if (own_one(e, s, c, &lost)) {
+                e->copied += c->len;
+            } else {
+                lost += c->len;
                 gone = true;
             }
-            e->copied += n;
         }
         if (gone) {
             unlink_after(e, s, before);

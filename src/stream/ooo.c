@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * ooo.c: bytes out of order over all streams of a context: their sum, and the streams that have any,
- * in the order in which they began to; and where a stream ends.
+ * ooo.c: what all streams of a context take: their bytes out of order, the sum and the streams that
+ * have any, in the order in which they began to; is memory short? And where a stream ends.
  */
 #include "stream/chunk.h"
+
+#define RESERVE_MAX (4u << 20) /* 64 frames of 64 KB */
 
 static void enter(struct strm_env *e, struct strm *s, uint32_t idx)
 {
@@ -52,6 +54,23 @@ uint32_t strm_ooo_most(const struct strm_env *e)
         if (strm_at(e, i)->ooo_bytes > strm_at(e, best)->ooo_bytes)
             best = i;
     return best;
+}
+
+/* lacks: are these in use but for fewer than n? */
+static bool lacks(struct pool *p, uint32_t n)
+{
+    return !pool_keep(p, n) && p->used > n;
+}
+
+bool strm_tight(struct strm_env *e)
+{
+    const uint64_t limit = e->acct->limit, part = limit / 32;
+    const uint64_t reserve = part < RESERVE_MAX ? part : RESERVE_MAX;
+
+    if (limit == 0 || e->acct->used + 2 * reserve <= limit)
+        return false;
+    return lacks(&e->strms, 64) || lacks(&e->chunks, 128) || lacks(&e->ivals, 128) ||
+           (blkpool_spare(&e->blks) < reserve && blkpool_used(&e->blks));
 }
 
 uint64_t strm_ooo_begin(const struct strm_env *e, const struct flow_side *sd, uint64_t off)

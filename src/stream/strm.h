@@ -272,6 +272,13 @@ uint64_t strm_oldest(const struct strm_env *e, const struct flow_side *sd);
 
 /* strm_own: copy every borrowed chunk. => bytes that were lost because memory ran out. */
 uint32_t strm_own(struct strm_env *e, struct flow_side *sd);
+/*
+ * strm_tight: is memory short for what another batch may bring? That is a reserve of blocks, a 32nd of
+ * the account's limit and 4 MB at most, and the objects for 64 frames: while memory lasts for their
+ * slabs it takes them.
+ * => true: they are in use, and whoever lets go of some helps.
+ */
+bool strm_tight(struct strm_env *e);
 /* strm_release: let go of what lies below `keep` (and below next). */
 void strm_release(struct strm_env *e, struct flow_side *sd, uint64_t keep);
 /* strm_clear: let go of all held bytes (a buffer was switched off); intervals and gaps stay. */

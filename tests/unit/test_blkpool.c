@@ -70,12 +70,44 @@ static void limit_of_the_account(void **state)
     assert_int_equal(acct.used, 0);
 }
 
+/* No memory for a slab: a free block of another class will do, a larger one first. */
+static void any_block_that_is_free(void **state)
+{
+    struct memacct acct = {.limit = 192 << 10};
+    struct blkpool b;
+    blk_t k[3], any;
+
+    blkpool_init(&b, &acct);
+    assert_int_equal(blkpool_spare(&b), 0);
+    k[0] = blk_alloc(&b, 64);
+    k[1] = blk_alloc(&b, 256);
+    k[2] = blk_alloc(&b, 2048);
+    assert_int_equal(acct.used, acct.limit);
+    /* a slab each, without slot 0 and what is out */
+    assert_int_equal(blkpool_spare(&b), 3 * (64 << 10) - 2 * (64 + 256 + 2048));
+    assert_int_equal(blk_alloc(&b, 1000), 0);
+    assert_int_equal(blk_size(blk_alloc_any(&b, 200)), 256);
+    for (int i = 0; i < 30; i++)
+        assert_int_equal(blk_size(blk_alloc_any(&b, 1000)), 2048);
+    any = blk_alloc_any(&b, 1000);
+    assert_int_equal(blk_size(any), 256);
+    blk_free(&b, k[2]);
+    assert_int_equal(blk_alloc_any(&b, 1000), k[2]);
+    while (blk_alloc_any(&b, 1000))
+        ;
+    assert_int_equal(blkpool_spare(&b), 0);
+    blk_free(&b, k[0]);
+    assert_int_equal(blk_alloc_any(&b, 1000), k[0]);
+    blkpool_fini(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_length_gets_its_class),
         cmocka_unit_test(blocks_do_not_overlap),
         cmocka_unit_test(limit_of_the_account),
+        cmocka_unit_test(any_block_that_is_free),
     };
     return cmocka_run_group_tests_name("blkpool", tests, NULL, NULL);
 }

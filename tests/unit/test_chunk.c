@@ -299,6 +299,24 @@ static void own_without_memory_loses_and_says_so(void **state)
 }
 
 /* A payload may be longer than the largest block (jumbo frames, offloaded reassembly). */
+/* Only small blocks are free: the bytes are kept in several. */
+static void own_in_small_blocks(void **state)
+{
+    struct fix f;
+    blk_t small;
+
+    setup(&f);
+    small = blk_alloc(&f.e.blks, 64);
+    add(&f, 0, 200);
+    f.acct.limit = 1;
+    assert_int_equal(chunk_own_all(&f.e, &f.s), 0);
+    IS(&f, {0, 64}, {64, 128}, {128, 192}, {192, 200});
+    assert_int_equal(f.e.copied, 200);
+    assert_int_equal(f.e.failed, 0);
+    blk_free(&f.e.blks, small);
+    teardown(&f);
+}
+
 static void own_longer_than_a_block(void **state)
 {
     const uint32_t len = 2 * BLK_MAX + 1000;
@@ -362,6 +380,7 @@ int main(void)
         cmocka_unit_test(own_starts_a_block_when_one_is_full),
         cmocka_unit_test(own_after_cut_appends_at_the_right_place),
         cmocka_unit_test(own_without_memory_loses_and_says_so),
+        cmocka_unit_test(own_in_small_blocks),
         cmocka_unit_test(own_longer_than_a_block),
         cmocka_unit_test(sum_of_a_range),
     };
