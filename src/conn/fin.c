@@ -129,6 +129,8 @@ static bool take_ooo(struct conn_env *env, struct conn_pkt *cp, uint32_t seq)
                     old = {.seg = held_from(env, f, cp->from), .fin = f->ctr[cp->from].fin};
     struct flow_ext *x = conn_ext(env, f);
 
+    if (x == NULL && first && !nothing_new(env, cp))
+        note_fin(f, cp->from, fin.fin); /* no memory for where its segment begins */
     if (x == NULL || nothing_new(env, cp) || covered(x, cp->from, fin) ||
         (!first && covers(old, fin)))
         return !first && old.fin == fin.fin;

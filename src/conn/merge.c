@@ -280,10 +280,10 @@ static bool keep_probe(struct conn_env *env, const struct conn_pkt *cp, const st
 static void insert(struct conn_env *env, struct flow_side *sd, const struct strm_in *in,
                    uint32_t *cut)
 {
-    uint64_t failed = env->se.failed;
+    uint64_t failed = env->se.failed + env->se.unnoted;
 
     strm_insert(&env->se, sd, in, cut);
-    env->reasons[REASON_NO_STREAM_MEM] += env->se.failed != failed;
+    env->reasons[REASON_NO_STREAM_MEM] += env->se.failed + env->se.unnoted != failed;
 }
 
 /* take_probe: the receiver has acknowledged, and the probe's byte has come in no other way. */

@@ -297,12 +297,12 @@ static uint32_t insert_bare(struct strm_env *e, struct flow_side *sd, const stru
 
     if (mid < from)
         mid = from;
-    if (from > sd->next) {
-        e->failed += end - from; /* not even kept track of */
-        return 0;
-    }
     if (in->store)
         e->failed += mid - from;
+    if (from > sd->next) {
+        e->unnoted++;
+        return 0;
+    }
     *cut = (uint32_t)(end - mid);
     sd->next = end;
     return (uint32_t)(end - from);
@@ -333,7 +333,8 @@ static uint32_t insert_slow(struct strm_env *e, struct flow_side *sd, const stru
               end)) { /* the interval is taken first: without it nothing may have changed */
         room = pool_alloc(&e->ivals);
         if (room == 0) {
-            e->failed += in->wire_len; /* not even kept track of */
+            e->failed += in->store ? in->len : 0;
+            e->unnoted++;
             return 0;
         }
     }

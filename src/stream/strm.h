@@ -91,7 +91,8 @@ struct strm_env {
     uint64_t ooo_bytes;              /* seen out of order, over all streams */
     uint32_t ooo_oldest, ooo_newest; /* streams that have such bytes, oldest first */
     uint64_t copied;                 /* bytes copied into own blocks, ever */
-    uint64_t failed; /* bytes not held, or not noted, because memory ran out, ever */
+    uint64_t failed;                 /* bytes not held because memory ran out, ever */
+    uint64_t unnoted;                /* segments of which not even the place was noted, ever */
 };
 
 void strm_env_init(struct strm_env *e, struct memacct *acct, uint32_t limit, uint32_t ooo_limit);
