@@ -514,7 +514,6 @@ uint32_t mtcp_cb_get_ts(mctx_t mctx);
  *      MOS_TCP_STATE_CLI, _SVR        C  int, enum tcpstate; ENODATA if it does not exist yet (the
  *                                        server's, at MOS_HK_SND of the first SYN)
  *      MOS_TIMESTAMP                  C  uint64_t (or uint32_t): us, last packet of the connection
- *                                        that was taken
  *      MOS_FLOW_INFO                  C  struct mos_flow_info
  *      MOS_REXMIT_INFO                C  struct mos_rexmit_info; ENODATA outside of MOS_ON_REXMIT
  *      MOS_GAP_INFO                   C  struct mos_gap_info; ENODATA outside of MOS_ON_GAP
@@ -663,7 +662,7 @@ struct mos_flow_dir {
  */
 struct mos_flow_info {
     uint64_t start_ns;          /* first packet, ns since 1970 */
-    uint64_t last_ns;           /* newest packet that was taken */
+    uint64_t last_ns;           /* newest packet */
     uint32_t reason;            /* MOS_END_ */
     uint32_t flags;             /* MOS_FLOWF_ */
     struct mos_flow_dir dir[2]; /* [MOS_SIDE_CLI] what the client sent, [MOS_SIDE_SVR] the server */

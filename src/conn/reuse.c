@@ -95,12 +95,11 @@ static void keep(struct conn_env *env, struct flow *f, const struct seg *s, int 
         k->first = s->pb->ts_ns;
         k->tsfirst = k->tsval;
     }
-    if (k->times == 0 || f->last != k->last) {
+    if (k->times == 0 || f->last != k->f_last) {
         k->f_last = f->last;
         k->f_behind = x->behind;
     }
     k->times += k->times < UINT16_MAX;
-    k->last = env->now;
 }
 
 /* disown: the SYN was counted for the old flow, which it does not belong to. */
@@ -115,10 +114,8 @@ static void disown(const struct conn_env *env, struct flow *f, struct flow_ext *
         c->ip_bytes -= (uint64_t)k->times * k->ip_len;
         c->payload -= (uint64_t)k->times * k->len;
     }
-    if (f->last == k->last) {
-        f->last = k->f_last;
+    if (f->last == k->f_last)
         x->behind = k->f_behind;
-    }
 }
 
 /* unanswered: has nobody answered the SYN that opened the flow? */

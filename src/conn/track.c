@@ -276,20 +276,27 @@ static bool acks_fin(const struct conn_pkt *cp, int of)
            seq_lt(f->ctr[of].fin, s->ack);
 }
 
-/* note_time: the clock never goes back; the times of frames may. */
+/*
+ * note_time: the clock never goes back; the times of frames may. For what is refused the flow is no less
+ * idle, nor, strict, for what is old: an end that lives answers it. The newest packet then is newer than
+ * `last`, and `behind` below 0.
+ */
 static void note_time(struct conn_env *env, struct conn_pkt *cp)
 {
     struct flow *f = cp->f;
-    uint64_t ts = cp->s->pb->ts_ns, newest;
+    bool idle = cp->ignored || (cp->stale && (f->flags & FLOW_STRICT));
+    uint64_t ts = cp->s->pb->ts_ns, last = idle ? f->last : env->now, newest;
     struct flow_ext *x = NULL;
 
-    if (unlikely(f->ext || ts < env->now))
+    if (unlikely(f->ext || idle || ts < last))
         x = conn_ext(env, f);
-    if (unlikely(x && (x->behind || ts < env->now))) {
+    if (unlikely(x && (x->behind || idle || ts < last))) {
         newest = cp->opened ? 0 : f->last - x->behind;
-        x->behind = env->now - (ts > newest ? ts : newest);
+        x->behind = last - (ts > newest ? ts : newest);
     }
-    f->last = env->now;
+    f->last = last;
+    if (!idle)
+        f->flags &= (uint16_t)~FLOW_IDLE_TOLD;
 }
 
 /*
@@ -331,12 +338,9 @@ void conn_send(struct conn_env *env, struct conn_pkt *cp)
     if (unlikely(stamp_expired(cp->idle)))
         forget_stamps(f);
     conn_judge(env, cp);
+    note_time(env, cp);
     if (cp->ignored)
-        return;                                    /* nor does it keep the flow from being idle */
-    if (!cp->stale || !(f->flags & FLOW_STRICT)) { /* an end that lives answers it, which counts */
-        note_time(env, cp);
-        f->flags &= (uint16_t)~FLOW_IDLE_TOLD;
-    }
+        return;
     if (unlikely(f->ext) && !cp->stale)
         go_on(env, cp);
     if (s->tflags & TH_SYN_) {

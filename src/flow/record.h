@@ -172,7 +172,7 @@ struct flow_syn {
     uint16_t times;            /* how often it came */
     uint32_t ip_len;           /* of each */
     bool quiet;                /* it counts only if the old connection stays silent */
-    uint64_t first, last;      /* ns when */
+    uint64_t first;            /* ns when */
     uint64_t f_last, f_behind; /* what the old flow had for its last packet before */
 };
 
@@ -217,8 +217,9 @@ struct flow_ext {
     } dir[2];                                    /* by sender */
     struct flow_syn syn[FLOW_SYNS];              /* SYNs that may begin another connection */
     uint8_t nsyn, next_syn;
-    bool auth;       /* a SYN was signed (TCP-AO or MD5) */
-    uint64_t behind; /* `last` minus the newest packet's time, where times run backwards */
+    bool auth; /* a SYN was signed (TCP-AO or MD5) */
+    uint64_t
+        behind; /* `last` minus the newest packet's time, where times run backwards; < 0: refused */
     uint16_t vlan[SEG_MAX_VLANS];
     uint8_t nvlan;
     uint8_t zero;

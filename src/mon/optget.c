@@ -175,7 +175,9 @@ static int get_state(const struct get *g)
 
 static int get_timestamp(const struct get *g)
 {
-    uint64_t us = g->f->last / NSEC_PER_USEC;
+    const struct flow_ext *x = g->f->ext ? pool_at(&g->m->env.ft.exts, g->f->ext) : NULL;
+    bool newer = x && (int64_t)x->behind < 0; /* it was refused */
+    uint64_t us = (g->f->last - (newer ? x->behind : 0)) / NSEC_PER_USEC;
     uint32_t low = (uint32_t)us;
 
     return *g->len >= sizeof(us) ? answer(g, &us, sizeof(us)) : answer(g, &low, sizeof(low));

@@ -77,6 +77,25 @@ static int reader_of(mctx_t m, int sock)
     return engine.ctx[m->cpu].m->lst[c->listener].sock == lst[m->cpu][1];
 }
 
+/*
+ * second_life: the connection begins. If it was evicted in its handshake, its SYN's note has brought it
+ * back: what it told before counts no longer.
+ */
+static void second_life(mctx_t m, int sock)
+{
+    struct scene_line *v = out->line[m->cpu];
+    uint16_t flow = flow_of(m, sock);
+    int reader = reader_of(m, sock);
+    uint32_t n = 0;
+
+    if (engine.ctx[m->cpu].m->env.reasons[REASON_EVICTED_HALF] == 0)
+        return;
+    for (uint32_t i = 0; i < out->n[m->cpu]; i++)
+        if (v[i].flow != flow || v[i].reader != reader)
+            v[n++] = v[i];
+    out->n[m->cpu] = n;
+}
+
 static void put(mctx_t m, int sock, enum scene_what what, int side, int hook, uint32_t v)
 {
     uint32_t n = out->n[m->cpu]++;
@@ -203,6 +222,7 @@ static void on_start(mctx_t m, int sock, int side, event_t ev, filter_arg_t *arg
     int both = MOS_SIDE_BOTH, size = 1 << 20;
     uint16_t flow = flow_of(m, sock);
 
+    second_life(m, sock);
     put(m, sock, SCENE_START, side, 0, 0);
     (void)MAY(== 0, mtcp_settimer(m, flow, &wait, on_timer));
     if (flow % 4 == 1)
