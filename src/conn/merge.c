@@ -209,6 +209,17 @@ static void take_syn_data(struct conn_env *env, struct conn_pkt *cp, int side, u
         data_ready(env, cp->idx, side, &cp->data);
 }
 
+/* set_aside: bytes that the receiver takes or not: its ACK tells. ahead: they may lie behind a hole. */
+static void set_aside(struct conn_env *env, struct conn_pkt *cp, uint64_t off, const uint8_t *data,
+                      uint32_t len, bool ahead)
+{
+    if (!strm_doubt(&env->se, &cp->f->side[cp->to], off, data, len, ahead))
+        return;
+    cp->s->pb->flags |= PB_BORROWED;
+    cp->s->pb->borrow_flow = cp->idx;
+    conn_touch(env, cp->idx);
+}
+
 /*
  * hold_doubt: in order, but with an ACK that is far too old. RFC 5961 5.2 drops it, with its bytes;
  * Linux' header prediction does not look at it, if the memory that the socket has charged suffices,
@@ -218,13 +229,31 @@ static void hold_doubt(struct conn_env *env, struct conn_pkt *cp)
 {
     struct strm_in in;
 
-    if (!conn_payload(cp, &in) || in.len < in.wire_len || cp->off < 0 ||
-        !conn_fits(cp->f, cp->to, &in) ||
-        !strm_doubt(&env->se, &cp->f->side[cp->to], in.off, in.data, in.len))
+    if (conn_payload(cp, &in) && in.len == in.wire_len && cp->off >= 0 &&
+        conn_fits(cp->f, cp->to, &in))
+        set_aside(env, cp, in.off, in.data, in.len, false);
+}
+
+/*
+ * hold_beyond: strict: it begins inside the window and reaches beyond. RFC 9293 3.10.7.4 and BSD cut it
+ * off there; Linux takes all of it, since 6.17 only if nothing waits for the program to read it, else
+ * nothing (tcp_sequence). The receiver's ACK tells here, too. Of what was seen before nothing is said.
+ */
+static void hold_beyond(struct conn_env *env, struct conn_pkt *cp, const struct strm_in *in)
+{
+    const struct flow *f = cp->f;
+    const struct flow_side *rcv = &f->side[cp->to];
+    uint64_t end = in->off + in->wire_len, limit = conn_limit(f, cp->to), from = in->off, to = end;
+
+    if (!(f->flags & FLOW_STRICT) || end <= limit || from >= limit || rcv->next >= limit ||
+        in->len < in->wire_len)
         return;
-    cp->s->pb->flags |= PB_BORROWED;
-    cp->s->pb->borrow_flow = cp->idx;
-    conn_touch(env, cp->idx);
+    while (strm_fresh(&env->se, rcv, &from, &to) && to < end) {
+        from = to;
+        to = end;
+    }
+    if (from < end)
+        set_aside(env, cp, from, in->data + (from - in->off), (uint32_t)(end - from), true);
 }
 
 /* take_doubted: the receiver has acknowledged. */
@@ -347,6 +376,7 @@ void conn_insert(struct conn_env *env, struct conn_pkt *cp)
     if (!conn_fits(f, cp->to, &in)) {
         env->reasons[REASON_SEG_ABOVE]++;
         cp->rcv |= CR_ERROR;
+        hold_beyond(env, cp, &in);
         return;
     }
     if (in.off > next) {

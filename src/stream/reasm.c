@@ -143,18 +143,17 @@ struct strm_overlap strm_overlap(const struct strm_env *e, const struct flow_sid
 }
 
 /*
- * set_aside_forget: bytes that wait at `next` come as ordinary data, from `off` on, or are given up: the
- * copy set aside was not taken.
+ * set_aside_forget: bytes that wait aside come as ordinary data, in [off, to), or are given up: the
+ * copy set aside was not taken, from there on.
  */
-static void set_aside_forget(struct strm_env *e, const struct flow_side *sd, struct strm *s,
-                             uint64_t off)
+static void set_aside_forget(struct strm_env *e, struct strm *s, uint64_t off, uint64_t to)
 {
-    uint64_t end = sd->next + s->syn_len, from = off > sd->next && s->doubted ? off : sd->next;
+    uint64_t end = s->aside + s->syn_len, from = off > s->aside && s->doubted ? off : s->aside;
 
-    if (s->syn_len == 0)
+    if (s->syn_len == 0 || off >= end || to <= s->aside)
         return;
     chunk_cut(e, s, from, end);
-    s->syn_len = (uint32_t)(from - sd->next);
+    s->syn_len = (uint32_t)(from - s->aside);
     s->doubted = s->doubted && s->syn_len;
 }
 
@@ -338,8 +337,7 @@ static uint32_t insert_slow(struct strm_env *e, struct flow_side *sd, const stru
             return 0;
         }
     }
-    if (in->off < sd->next + s->syn_len)
-        set_aside_forget(e, sd, s, in->off);
+    set_aside_forget(e, s, in->off, end);
     replace(e, sd, s, in);
     if (from >= end)
         return 0;
@@ -431,7 +429,7 @@ uint64_t strm_skip(struct strm_env *e, struct flow_side *sd, uint64_t upto)
         return 0;
     s = strm_get(e, sd);
     if (s)
-        set_aside_forget(e, sd, s, from);
+        set_aside_forget(e, s, from, end);
     sd->next = end;
     if (s) {
         remember_gap(e, s, from, end);
@@ -472,21 +470,28 @@ bool strm_syn_hold(struct strm_env *e, struct flow_side *sd, const uint8_t *data
     held = s && chunk_add(e, s, 0, data, len) == 0;
     if (!held)
         e->failed += len;
-    if (s)
+    if (s) {
         s->syn_len = len;
+        s->aside = 0;
+    }
     return held;
 }
 
 bool strm_doubt(struct strm_env *e, struct flow_side *sd, uint64_t off, const uint8_t *data,
-                uint32_t len)
+                uint32_t len, bool ahead)
 {
     struct strm *s = strm_get(e, sd);
+    uint64_t aside;
 
-    if (s == NULL || off != sd->next + s->syn_len || (s->syn_len && !s->doubted) ||
+    if (s == NULL || (s->syn_len && !s->doubted))
+        return false;
+    aside = s->syn_len ? s->aside : ahead ? off : sd->next;
+    if (off != aside + s->syn_len || aside < sd->next || (aside > sd->next && !ahead) ||
         s->syn_len + len > UINT16_MAX || ival_cover(e, s->ooo, off, off + len))
         return false;
     if (chunk_add(e, s, off, data, len) < 0)
         return false;
+    s->aside = aside;
     s->syn_len += len;
     s->doubted = true;
     return true;
@@ -497,7 +502,7 @@ uint32_t strm_doubt_take(struct strm_env *e, struct flow_side *sd, uint64_t upto
     struct strm *s = sd->strm ? strm_at(e, sd->strm) : NULL;
     uint64_t n = upto > sd->next ? upto - sd->next : 0;
 
-    if (s == NULL || !s->doubted || n == 0)
+    if (s == NULL || !s->doubted || s->aside != sd->next || n == 0)
         return 0;
     if (n > s->syn_len)
         n = s->syn_len;
@@ -506,6 +511,7 @@ uint32_t strm_doubt_take(struct strm_env *e, struct flow_side *sd, uint64_t upto
     s->syn_len -= (uint32_t)n;
     s->doubted = s->syn_len > 0;
     sd->next += n;
+    s->aside = sd->next;
     absorb(e, sd, s);
     if (sd->flags & SIDE_LAST)
         strm_ack(e, sd, s->acked);
@@ -525,7 +531,7 @@ uint32_t strm_syn_take(struct strm_env *e, struct flow_side *sd, uint32_t n, boo
         n = held;
     s->syn_len = 0;
     s->doubted = false;
-    chunk_cut(e, s, sd->next + (store ? n : 0), sd->next + held);
+    chunk_cut(e, s, s->aside + (store ? n : 0), s->aside + held);
     sd->next += n;
     absorb(e, sd, s);
     if (sd->flags & SIDE_LAST)
@@ -533,11 +539,19 @@ uint32_t strm_syn_take(struct strm_env *e, struct flow_side *sd, uint32_t n, boo
     return n;
 }
 
+/* common: bytes of the chunk in [from, to). */
+static uint64_t common(const struct chunk *c, uint64_t from, uint64_t to)
+{
+    uint64_t a = c->off > from ? c->off : from, b = chunk_end(c) < to ? chunk_end(c) : to;
+
+    return b > a ? b - a : 0;
+}
+
 static bool check_chunks(const struct strm_env *e, const struct strm *s, uint64_t next,
                          bool after_own)
 {
-    uint64_t last = 0, seen = next + s->syn_len;
-    uint32_t tail = 0, v = s->ooo;
+    uint64_t last = 0;
+    uint32_t tail = 0;
 
     for (uint32_t i = s->head; i; i = chunk_at(e, i)->next) {
         const struct chunk *c = chunk_at(e, i);
@@ -549,9 +563,9 @@ static bool check_chunks(const struct strm_env *e, const struct strm *s, uint64_
             return err_set(EINVAL, "chunk at %llu still borrowed", (unsigned long long)c->off) == 0;
         last = chunk_end(c);
         tail = i;
-        while (v && ival_at(e, v)->end < last)
-            v = ival_at(e, v)->next;
-        if (last > seen && (!v || (c->off > seen ? c->off : seen) < ival_at(e, v)->start))
+        if (ival_cover(e, s->ooo, c->off, last) + common(c, 0, next) +
+                common(c, s->aside, s->aside + s->syn_len) <
+            c->len)
             return err_set(EINVAL, "chunk at %llu holds bytes never seen",
                            (unsigned long long)c->off) == 0;
     }

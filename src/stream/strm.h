@@ -77,10 +77,11 @@ struct strm {
     uint64_t hole_since;   /* ns of that moment; 0: no hole noticed */
     uint64_t hole_acked;   /* ns when an ACK beyond its start was first seen; 0: not yet */
     uint32_t hole_pkts;    /* segments of the flow since then */
-    uint32_t syn_len;      /* bytes set aside at `next`: on the SYN, till the SYN/ACK; or doubted */
+    uint32_t syn_len;      /* bytes set aside: on the SYN, till the SYN/ACK; or doubted */
     blk_t host;            /* the host's queue (policy.c), 0: none, or to be made from `ooo` */
     uint16_t host_n, host_root;
-    bool doubted; /* syn_len: they were not on the SYN */
+    bool doubted;   /* syn_len: they were not on the SYN */
+    uint64_t aside; /* ... where they begin: at `next`, or behind a hole */
 };
 
 struct strm_env {
@@ -241,12 +242,13 @@ bool strm_syn_hold(struct strm_env *e, struct flow_side *sd, const uint8_t *data
 uint32_t strm_syn_take(struct strm_env *e, struct flow_side *sd, uint32_t n, bool store);
 
 /*
- * Bytes in order that the receiver may take or not, nobody can tell, are set aside in the same way until
- * it acknowledges them. strm_doubt: => false: not where in order data would be, or no room.
+ * Bytes that the receiver may take or not, nobody can tell, are set aside in the same way until they are
+ * in order and it acknowledges them; others that come to the same place count instead. strm_doubt: =>
+ * false: not where in order data would be (ahead: nor behind a hole, alone), seen already, or no room.
  * strm_doubt_take: those below `upto` are taken; the rest waits on. => bytes taken.
  */
 bool strm_doubt(struct strm_env *e, struct flow_side *sd, uint64_t off, const uint8_t *data,
-                uint32_t len);
+                uint32_t len, bool ahead);
 uint32_t strm_doubt_take(struct strm_env *e, struct flow_side *sd, uint64_t upto, bool store);
 
 /* ---- reading (reader.c) ---- */

@@ -153,7 +153,12 @@ static void syn_cleared(void **state)
 
 static bool doubt(struct fix *f, uint64_t off, const char *text)
 {
-    return strm_doubt(&f->e, &f->sd, off, (const uint8_t *)text, (uint32_t)strlen(text));
+    return strm_doubt(&f->e, &f->sd, off, (const uint8_t *)text, (uint32_t)strlen(text), false);
+}
+
+static bool doubt_ahead(struct fix *f, uint64_t off, const char *text)
+{
+    return strm_doubt(&f->e, &f->sd, off, (const uint8_t *)text, (uint32_t)strlen(text), true);
 }
 
 static void doubted_taken_bit_by_bit(void **state)
@@ -197,6 +202,40 @@ static void doubted_and_others_come(void **state)
     assert_int_equal(strm_skip(&f.e, &f.sd, 10), 2);
     check(&f);
     assert_int_equal(strm_doubt_take(&f.e, &f.sd, 12, true), 0);
+    teardown(&f);
+}
+
+static void doubted_behind_a_hole(void **state)
+{
+    struct fix f;
+
+    setup(&f, 0);
+    put(&f, 0, "ab");
+    assert_false(doubt_ahead(&f, 1, "B"));
+    assert_true(doubt_ahead(&f, 4, "efgh"));
+    assert_false(doubt_ahead(&f, 9, "j"));
+    assert_false(doubt(&f, 8, "i"));
+    assert_true(doubt_ahead(&f, 8, "i"));
+    put(&f, 11, "l");
+    check(&f);
+    assert_int_equal(strm_doubt_take(&f.e, &f.sd, 9, true), 0); /* not in order */
+    put(&f, 2, "cd");
+    check(&f);
+    reads(&f, 0, "abcd");
+    assert_int_equal(strm_doubt_take(&f.e, &f.sd, 7, true), 3);
+    put(&f, 8, "I"); /* others come: from there on it is not taken */
+    check(&f);
+    assert_int_equal(strm_doubt_take(&f.e, &f.sd, 9, true), 1);
+    reads(&f, 4, "efghI");
+    assert_true(doubt_ahead(&f, 10, "k"));
+    assert_int_equal(strm_skip(&f.e, &f.sd, 10), 1);
+    assert_int_equal(strm_doubt_take(&f.e, &f.sd, 12, true), 1);
+    check(&f);
+    reads(&f, 10, "kl");
+    assert_true(doubt_ahead(&f, 14, "evil"));
+    assert_int_equal(strm_skip(&f.e, &f.sd, 15), 3);
+    check(&f);
+    assert_int_equal(strm_doubt_take(&f.e, &f.sd, 18, true), 0);
     teardown(&f);
 }
 
@@ -335,6 +374,7 @@ int main(void)
         cmocka_unit_test(syn_cleared),
         cmocka_unit_test(doubted_taken_bit_by_bit),
         cmocka_unit_test(doubted_and_others_come),
+        cmocka_unit_test(doubted_behind_a_hole),
         cmocka_unit_test(no_memory_for_a_stream),
         cmocka_unit_test(no_memory_for_chunks),
         cmocka_unit_test(no_memory_for_intervals),
