@@ -78,6 +78,7 @@ static enum rst_verdict rst_verdict(const struct conn_env *env, const struct con
         .ack = s->ack,
         .rcv_nxt = nxt,
         .rcv_ack = rcv->flags & SIDE_ACKED ? rcv->ack : nxt,
+        .snd_first = base_known(f, cp->from) ? snd->base : rcv->snd_max,
         .snd_max = rcv->snd_max,
         .peer_max = snd->flags & SIDE_SPOKE ? snd->snd_max : nxt,
         .held_max = rcv->base + (uint32_t)strm_ooo_end(&env->se, rcv),

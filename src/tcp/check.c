@@ -28,11 +28,12 @@ bool ts_echo_sent(uint32_t tsecr, uint32_t first, uint32_t last, bool strict)
     return tsecr == 0 || seq_in(tsecr, low, last - low + 1);
 }
 
-/* RFC 9293 3.10.7.3: in SYN_SENT a RST counts if its ACK is acceptable, that is, of the SYN (and of
- * the bytes on it: a closed port acknowledges all of them). */
+/* RFC 9293 3.10.7.3: in SYN_SENT a RST counts if its ACK is acceptable, ISS < SEG.ACK <= SND.NXT: of
+ * the SYN, or of the bytes on it, too. */
 static bool rst_to_syn_sent(const struct rst_query *q)
 {
-    return q->has_ack && q->ack == q->snd_max &&
+    return q->has_ack &&
+           seq_in(q->ack, q->snd_first, (uint32_t)seq_diff(q->snd_max, q->snd_first) + 1) &&
            (!q->ts_known || ts_echo_sent(q->tsecr, q->rcv_first, q->rcv_tsval, q->strict));
 }
 
@@ -63,7 +64,7 @@ static bool rst_possible(const struct rst_query *q)
     if (seq_lt(q->rcv_ack, lo))
         lo = q->rcv_ack;
     if (q->strict) /* RCV.NXT lies between its ACK and what has passed us */
-        return seq_leq(lo, q->seq) && seq_leq(q->seq, q->rcv_nxt);
+        return seq_leq(lo, q->seq) && seq_diff(q->rcv_nxt, q->seq) >= 0;
     if (seq_lt(q->peer_max, lo))
         lo = q->peer_max;
     return seq_leq(lo - 1, q->seq) && seq_lt(q->seq, seq_max(q->edge, hi + 1));

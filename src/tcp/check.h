@@ -22,6 +22,7 @@ struct rst_query {
     uint32_t seq, ack;  /* the RST's */
     uint32_t rcv_nxt;   /* next number the receiver waits for, if all that we saw has arrived */
     uint32_t rcv_ack;   /* highest ACK the receiver has sent; = rcv_nxt if it sent none */
+    uint32_t snd_first; /* the receiver's own ISN + 1 */
     uint32_t snd_max;   /* highest sequence number the receiver itself has sent + 1 */
     uint32_t peer_max;  /* highest the RST's sender has sent + 1; = rcv_nxt if unknown */
     uint32_t edge;      /* where the receiver's window ends; at least rcv_nxt + 1 */

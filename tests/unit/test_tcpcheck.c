@@ -22,7 +22,7 @@
 #define RST(...)                                                                                   \
     {                                                                                              \
         .rcv_state = FS_ESTABLISHED, .rcv_nxt = 1000, .rcv_ack = 900, .peer_max = 1200,            \
-        .edge = 1300, .snd_max = 5001, __VA_ARGS__                                                 \
+        .edge = 1300, .snd_first = 5001, .snd_max = 5001, __VA_ARGS__                              \
     }
 
 enum { NO = RST_REFUSED, IF = RST_PENDING, YES = RST_BELIEVED };
@@ -54,6 +54,7 @@ static const struct rst_row rst_rows[] = {
     {"tolerant: first beyond the window", RST(.seq = 1300), NO, NO},
     {"blind: seq 0", RST(.seq = 0), NO, NO},
     {"blind: far off", RST(.seq = 0x80000000u), NO, NO},
+    {"half the range away", RST(.rcv_ack = 1000, .seq = 1000 + 0x80000000u), NO, NO},
     {"an edge passed by bytes that we believe", RST(.seq = 1201, .edge = 1100), NO, NO},
     {"ACK beyond RCV.NXT: our tap missed bytes", RST(.rcv_ack = 1100, .seq = 1100), NO, YES},
     {"the lowest may be what the peer sent", RST(.peer_max = 800, .seq = 799), NO, IF},
@@ -71,6 +72,12 @@ static const struct rst_row rst_rows[] = {
     {"SYN_SENT: ACK = ISS", RST(.rcv_state = FS_SYN_SENT, .has_ack = true, .ack = 5000), NO, NO},
     {"SYN_SENT: ACK beyond SND.NXT", RST(.rcv_state = FS_SYN_SENT, .has_ack = true, .ack = 5002),
      NO, NO},
+    {"SYN_SENT: ACK of the SYN without the bytes on it",
+     RST(.rcv_state = FS_SYN_SENT, .has_ack = true, .snd_max = 5011, .ack = 5001), YES, YES},
+    {"SYN_SENT: ACK of some of them",
+     RST(.rcv_state = FS_SYN_SENT, .has_ack = true, .snd_max = 5011, .ack = 5005), YES, YES},
+    {"SYN_SENT: ACK = ISS, bytes on the SYN",
+     RST(.rcv_state = FS_SYN_SENT, .has_ack = true, .snd_max = 5011, .ack = 5000), NO, NO},
     /* RFC 7323 3.2, and what Linux asks: s-rst-evasion-linux.pcap. */
     {"SYN_SENT: echo of the SYN",
      RST(.rcv_state = FS_SYN_SENT, .has_ack = true, .ack = 5001, .ts_known = true,
