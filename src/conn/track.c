@@ -124,6 +124,7 @@ static void note_signed(struct conn_env *env, const struct conn_pkt *cp)
  * note_window: RFC 9293 3.10.7.4, step 5: of two equal ACKs the later counts, which is not the one
  * with older bytes (SND.WL1). The edge never moves back. Linux out of memory does close its window
  * (ICSK_ACK_NOMEM), but takes what is on its way when it has opened it again, before we hear of that.
+ * The window of a SYN/ACK that connects an end in SYN_RCVD Linux scales (tcp_rcv_state_process).
  */
 static void note_window(struct conn_pkt *cp)
 {
@@ -133,8 +134,10 @@ static void note_window(struct conn_pkt *cp)
     if (s->ack == snd->ack && (!(snd->flags & SIDE_SPOKE) || !seq_lt(s->seq, snd->snd_max)))
         snd->wnd = s->win;
     note_max(snd, s);
-    raise_edge(cp->f, cp->from,
-               s->ack + (s->tflags & TH_SYN_ ? s->win : tcp_window(s->win, snd->wscale)));
+    if ((s->tflags & TH_SYN_) && cp->f->side[cp->to].state != FS_SYN_RCVD)
+        raise_edge(cp->f, cp->from, s->ack + s->win);
+    else
+        raise_edge(cp->f, cp->from, s->ack + tcp_window(s->win, snd->wscale));
 }
 
 /* note_ack: the sender's ACK and window. */
