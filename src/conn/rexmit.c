@@ -99,6 +99,22 @@ static bool probed(const struct flow_ext *x, const struct conn_pkt *cp)
            x->dir[cp->from].probe_off == (uint64_t)cp->off;
 }
 
+/*
+ * syn_overlap: bytes on a SYN that came before: those of the first one, which wait for the SYN/ACK or have
+ * been taken (RFC 7413 4.2: the same data goes with it again).
+ */
+static struct strm_overlap syn_overlap(const struct conn_env *env, const struct flow_side *rcv,
+                                       uint32_t len)
+{
+    struct strm_overlap o = strm_overlap(&env->se, rcv, 0, len);
+    uint32_t wait = strm_on_syn(&env->se, rcv);
+
+    o.dup += wait < len ? wait : len;
+    if (wait)
+        o.first = 0;
+    return o;
+}
+
 void conn_classify(struct conn_env *env, struct conn_pkt *cp, bool syn_again, bool fin_again,
                    uint32_t max_before)
 {
@@ -115,6 +131,8 @@ void conn_classify(struct conn_env *env, struct conn_pkt *cp, bool syn_again, bo
         before = (uint64_t)-cp->off < s->plen ? (uint32_t)-cp->off : s->plen;
     if (s->plen > before && !(s->tflags & TH_SYN_))
         o = strm_overlap(&env->se, rcv, off, s->plen - before);
+    else if (s->plen && syn_again)
+        o = syn_overlap(env, rcv, s->plen);
     if (unlikely(probed(x, cp)))
         o.dup = 1;
     q = (struct rexmit_query){

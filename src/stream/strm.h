@@ -137,6 +137,12 @@ struct strm_overlap {
     uint64_t first; /* offset of the first of them (dup > 0) */
 };
 
+/* strm_on_syn: bytes that were on the SYN and wait at offset 0. */
+static inline uint32_t strm_on_syn(const struct strm_env *e, const struct flow_side *sd)
+{
+    return sd->strm && !strm_at(e, sd->strm)->doubted ? strm_at(e, sd->strm)->syn_len : 0;
+}
+
 /* strm_overlap: what of [off, off+len) is not new. Changes nothing. */
 struct strm_overlap strm_overlap(const struct strm_env *e, const struct flow_side *sd, uint64_t off,
                                  uint32_t len);

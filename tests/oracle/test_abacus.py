@@ -236,6 +236,26 @@ def test_changed_whole_partial_and_with_new_bytes(v6, acked, side, tmp_path):
     assert bill.only[('down', 'up')[side]]['changed_packets'] == 0
 
 
+@pytest.mark.parametrize('taken', [False, True], ids=['waiting', 'taken'])
+def test_changed_on_a_syn(taken, tmp_path):
+    """Fast open: a SYN again with its bytes is free, with others it is charged."""
+    net = gen.Net()
+    c = net.conn().syn(data=b'hello')
+    c.nxt[C] = 6
+    if taken:
+        c.synack()
+    for data in (b'hello', b'heLLo'):
+        c.wait(1000).packet(C, gen.SYN, 0, None, data, take=False)
+    if not taken:
+        c.synack()
+    c.ack(C).data(C, b'more').ack(S).close()
+    bill = abacus(net.write(tmp_path / 'x.pcap'))
+    up = bill.only['up']
+    assert (up['rexmit_packets'], up['rexmit_bytes'], up['changed_packets'], up['changed_bytes']) == (2, 10, 1, 2)
+    assert up['bytes'] - up['charged_bytes'] == ip_len(5) and up['unknown_bytes'] == 0
+    assert [(r['offset'], r['first'], r['again']) for r in bill.changed] == [(2, b'll'.hex(), b'LL'.hex())]
+
+
 def test_changed_out_of_order(tmp_path):
     """Two copies above a hole, which is filled in the end."""
     net, data = gen.Net(), text(3000)
