@@ -42,7 +42,7 @@ static uint32_t wire_payload(const struct pkt_info *p)
     const uint8_t *tcp = (const uint8_t *)p->tcph;
     ptrdiff_t headers;
 
-    if (!ip || tcp < ip)
+    if (!ip || tcp < ip || p->frag == 3) /* put together: all of it is there */
         return p->payloadlen;
     headers = tcp - ip + (tcp[12] >> 4) * 4;
     if (headers > 65535 || p->len32 < (size_t)headers || p->len32 - headers < p->payloadlen)

@@ -385,7 +385,7 @@ struct pkt_info {
     uint64_t ts_ns;       /* capture time, ns since 1970 */
     uint8_t l4proto;      /* IPPROTO_ of what follows the IP header and its extensions */
     uint8_t frag;         /* 0 whole, 1 first fragment, 2 later one, 3 put together from them */
-    uint32_t len32;       /* bytes of the IP datagram, all of them, captured or not */
+    uint32_t len32;       /* bytes of the IP datagram, captured or not; frag 3: of its fragments */
 };
 #define PKT_INFO_LEN                  (offsetof(struct pkt_info, ethh))
 #define MTCP_CB_GETCURPKT_CREATE_COPY /* mtcp_getlastpkt copies the numbers, as it always did */

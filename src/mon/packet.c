@@ -104,7 +104,7 @@ int mtcp_getlastpkt(mctx_t mctx, int sock, int side, struct pkt_info *pinfo)
         pinfo->ethh = (struct ethhdr *)s->pb->data;
     if (s->level >= SEG_IP) {
         pinfo->ip_len = cap16(s->ip_len);
-        pinfo->len32 = s->ip_len;
+        pinfo->len32 = s->pb->flags & PB_DATAGRAM ? s->pb->frag_bytes : s->ip_len;
         pinfo->l4proto = s->l4proto;
         pinfo->frag = frag_kind(s);
         if (s->flags & SEG_IP6)

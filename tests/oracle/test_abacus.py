@@ -14,6 +14,7 @@ import tsharktool
 import weirtool
 from gen import C, MS, S
 from test_flows import CAPTURES, CSUM_REFUSED, DEVIATIONS, EITHER, REFUSED
+from test_fragments import cut
 from weirtool import TRACES
 
 PARTS = ('accounted', 'no_subscriber', 'no_connection', 'not_tcp', 'not_ip')
@@ -193,6 +194,22 @@ def test_charge(v6, tmp_path):
     full = abacus(path, '--charge-rexmit').only
     for way in ('up', 'down'):
         assert full[way]['charged_bytes'] == full[way]['bytes'] == abacus(path).only[way]['bytes']
+
+
+@pytest.mark.parametrize('v6', [False, True], ids=['v4', 'v6'])
+def test_charge_fragments(v6, tmp_path):
+    """A repetition in pieces is free with all of them, IP headers included."""
+    net, data = gen.Net(), text(1000)
+    c = net.conn(v6).open().data(C, data).ack(S)
+    c.data(C, data, off=1)
+    when, frame, _ = net.raw.pop()
+    parts = cut(gen.random.Random(3), frame, 77, 14)
+    net.raw += [gen.capfile.frame(when, part, len(part)) for part in parts]
+    c.ack(S).close()
+    up = abacus(net.write(tmp_path / 'x.pcap')).only['up']
+    whole = sum(len(part) - 14 for part in parts)
+    assert len(parts) > 1 and up['rexmit_packets'] == 1 and up['rexmit_bytes'] == 1000
+    assert up['bytes'] - up['charged_bytes'] == whole > ip_len(1000, v6)
 
 
 def test_changed_is_charged(tmp_path):
