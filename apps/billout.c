@@ -35,6 +35,12 @@ static const char *const total_names[] = {"accounted", "no_subscriber", "no_conn
 static const char *const total_words[] = {"accounted", "of no subscriber", "TCP of no connection",
                                           "not TCP",   "not IP",           "capture"};
 
+/* What may be shown: rows of subscribers, columns of the screen (0: any number). */
+struct room {
+    size_t rows;
+    int columns;
+};
+
 static bool is_number(const struct subscriber *s, int number)
 {
     struct endpoint key = subscriber_number(number);
@@ -224,20 +230,21 @@ static void sub_row(struct table *t, const struct appopt *opt, const struct bill
         size_text(unknown, size[4]), changed ? TABLE_RED : TABLE_DIM, size_text(changed, size[5]));
 }
 
-/* At most `most` subscribers; how many are left out is said. */
+/* As many subscribers as there is room for; how many are left out is said. */
 static bool sub_table(struct out *out, const struct appopt *opt, const struct bill_report *r,
-                      struct subscriber *const *v, size_t most)
+                      struct subscriber *const *v, struct room room)
 {
     struct table t;
     char line[64];
     bool good;
 
     table_init(&t, out, sub_columns, NCOL(sub_columns));
-    for (size_t i = 0; i < r->subs->n && i < most; i++)
+    t.most = room.columns;
+    for (size_t i = 0; i < r->subs->n && i < room.rows; i++)
         sub_row(&t, opt, r, v[i]);
     good = table_end(&t);
-    if (r->subs->n > most) {
-        snprintf(line, sizeof(line), "and %zu more\n", r->subs->n - most);
+    if (r->subs->n > room.rows) {
+        snprintf(line, sizeof(line), "and %zu more\n", r->subs->n - room.rows);
         text_line(out, line);
     }
     return good;
@@ -294,14 +301,14 @@ static bool total_table(struct out *out, const struct pair *sum)
     return table_end(&t);
 }
 
-/* Rows of subscribers that fit on the screen beside everything else of a report. */
-static size_t screen_rows(const struct out *out)
+/* How much fits on the screen: rows of subscribers beside everything else of a report, columns. */
+static struct room screen_room(const struct out *out)
 {
     struct winsize size = {0};
 
-    if (ioctl(fileno(out->file), TIOCGWINSZ, &size) < 0 || size.ws_row < 12 + ROWS_MIN)
-        return ROWS_MIN;
-    return size.ws_row - 12U;
+    if (ioctl(fileno(out->file), TIOCGWINSZ, &size) < 0 || size.ws_row == 0)
+        return (struct room){ROWS_MIN, 0};
+    return (struct room){size.ws_row < 12 + ROWS_MIN ? ROWS_MIN : size.ws_row - 12U, size.ws_col};
 }
 
 static bool all_tables(struct out *out, const struct appopt *opt, const struct bill_report *r,
@@ -309,6 +316,7 @@ static bool all_tables(struct out *out, const struct appopt *opt, const struct b
 {
     bool live = opt->interval_ms > 0;
     char time[TIME_TEXT], line[TIME_TEXT + 8];
+    struct room room = {SIZE_MAX, 0};
     bool good;
 
     if (live && out->tty)
@@ -319,7 +327,9 @@ static bool all_tables(struct out *out, const struct appopt *opt, const struct b
         snprintf(line, sizeof(line), "%s\n", time_text(r->now_ns, time));
         text_line(out, line);
     }
-    good = sub_table(out, opt, r, v, live && out->tty && !r->final ? screen_rows(out) : SIZE_MAX);
+    if (live && out->tty && !r->final)
+        room = screen_room(out);
+    good = sub_table(out, opt, r, v, room);
     if (r->final)
         good = change_table(out, r, v) && good;
     return total_table(out, sum) && good;

@@ -8,7 +8,8 @@
 #include <string.h>
 #include <time.h>
 
-#define HELD_ROWS 200
+#define HELD_ROWS  200
+#define NAME_CELLS 8 /* of the first column at least, where the screen is narrow */
 
 static const char *const colours[] = {"", "\033[31m", "\033[33m", "\033[32m", "\033[2m"};
 
@@ -48,6 +49,36 @@ static void put_blanks(struct table *t, int n)
         json_raw(&t->line, " ", 1);
 }
 
+/* Too wide: less between the cells, less of the first column, which has the names. */
+static void fit(struct table *t)
+{
+    int over = -t->most;
+
+    for (int i = 0; i < t->ncol; i++)
+        over += t->width[i] + (i > 0);
+    if (t->most == 0 || over + t->ncol - 1 <= 0)
+        return;
+    t->gap = 1;
+    if (over > 0 && t->width[0] > NAME_CELLS)
+        t->width[0] = t->width[0] - over > NAME_CELLS ? t->width[0] - over : NAME_CELLS;
+}
+
+/* Cut the line where the screen ends. Colours take no room. */
+static void cut(struct table *t)
+{
+    int seen = 0;
+
+    for (size_t i = 0; i < t->line.len; i++) {
+        if (t->line.text[i] == '\033')
+            while (i < t->line.len && t->line.text[i] != 'm')
+                i++;
+        else if (t->line.text[i] != '\n' && ++seen > t->most)
+            t->line.len = i;
+    }
+    if (seen > t->most)
+        put(t, t->out->colour ? "\033[0m\n" : "\n");
+}
+
 /* One finished line. */
 static void format_row(struct table *t, const char *row, const char *end)
 {
@@ -59,13 +90,15 @@ static void format_row(struct table *t, const char *row, const char *end)
 
         row = next_cell(row, end, &cell, &len, &colour);
         colour = t->out->colour ? colour : 0;
+        if (t->most && i == 0 && len > t->width[i])
+            len = t->width[i];
         pad = t->width[i] > len ? t->width[i] - len : 0;
         put_blanks(t, t->col[i].right ? pad : 0);
         put(t, colours[colour]);
         json_raw(&t->line, cell, (size_t)len);
         put(t, colour ? "\033[0m" : "");
         if (i < t->ncol - 1)
-            put_blanks(t, (t->col[i].right ? 0 : pad) + 2);
+            put_blanks(t, (t->col[i].right ? 0 : pad) + t->gap);
     }
     put(t, "\n");
 }
@@ -76,6 +109,8 @@ static void print_row(struct table *t, const char *row, const char *end)
 
     t->line.len = 0;
     format_row(t, row, end);
+    if (t->most && !t->line.failed)
+        cut(t);
     if (t->line.failed)
         return;
     line = t->line.text;
@@ -101,6 +136,7 @@ static void start(struct table *t)
     if (t->started)
         return;
     t->started = true;
+    fit(t);
     print_title(t);
     for (const char *row = t->held, *end; row < t->held + t->held_len; row = end + 1) {
         end = memchr(row, '\n', (size_t)(t->held + t->held_len - row));
@@ -129,7 +165,7 @@ static bool hold(struct table *t, const char *text, size_t len)
 
 void table_init(struct table *t, struct out *out, const struct column *col, int ncol)
 {
-    *t = (struct table){.out = out, .col = col, .ncol = ncol};
+    *t = (struct table){.out = out, .col = col, .ncol = ncol, .gap = 2};
     for (int i = 0; i < ncol; i++)
         t->width[i] = (int)strlen(col[i].title);
 }

@@ -32,6 +32,8 @@ struct table {
     struct out *out;
     const struct column *col;
     int ncol;
+    int most; /* columns of the screen that a line may take; 0, as at first: no limit */
+    int gap;  /* blanks between two cells */
     int width[TABLE_COLUMNS];
     char *held; /* rows not printed yet */
     size_t held_len, held_cap;

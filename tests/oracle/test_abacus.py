@@ -2,10 +2,13 @@
 """`weir abacus`: totals against capinfos and tshark on every capture, made-up free riders, sampling, prefix files,
 reports in pipes and on terminals.
 """
+import fcntl
 import os
 import pty
 import re
+import struct
 import subprocess
+import termios
 from collections import Counter, defaultdict
 
 import gen
@@ -617,9 +620,10 @@ def test_reports_in_a_pipe(tmp_path):
     assert not any(line.endswith(' ') for line in out.splitlines())
 
 
-def on_terminal(*args, env=None):
-    """Standard output of weir when it is a terminal."""
+def on_terminal(*args, env=None, size=(0, 0)):
+    """Standard output of weir when it is a terminal of so many rows and columns."""
     master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack('4H', *size, 0, 0))
     with subprocess.Popen([weirtool.WEIR, *map(str, args)], stdin=subprocess.DEVNULL, stdout=slave,
                           stderr=subprocess.PIPE, env={**os.environ, **(env or {})}) as run:
         os.close(slave)
@@ -645,6 +649,32 @@ def test_reports_on_a_terminal(tmp_path):
     assert '10.9.0.1' in screens[-1] and 'capture' in screens[-1]
     plain = on_terminal('abacus', '-r', slow_talk(tmp_path), env={'NO_COLOR': '1'})
     assert '\x1b' not in plain
+
+
+@pytest.mark.parametrize('columns,whole', [(200, True), (80, True), (60, False), (40, False)])
+@pytest.mark.parametrize('v6', [False, True], ids=['v4', 'v6'])
+def test_live_table_fits_the_screen(columns, whole, v6, tmp_path):
+    """No line is wider than the terminal, no report longer; names are cut before numbers are."""
+    net = gen.Net()
+    for i in range(30):
+        ip = '2001:db8:aaaa:bbbb:cccc:dddd:eeee:%x' % (0xf000 + i) if v6 else '192.168.100.%d' % (100 + i)
+        c = net.conn(client=(ip, 5000), server=('2001:db8::1' if v6 else '10.1.0.1', 80)).open()
+        c.data(C, b'x' * 900).ack(S).wait(1000)
+        net.now = c.now
+    path = net.write(tmp_path / 'x.pcap')
+    out = on_terminal('abacus', '--interval', '5', '-r', path, size=(24, columns))
+    screens = [re.sub('\x1b\\[[0-9]*m', '', s) for s in out.split('\x1b[H\x1b[J')]
+    live = screens[2:-1]
+    assert len(live) >= 3
+    for screen in live:
+        lines = screen.split('\n')
+        assert max(map(len, lines)) <= columns and len(lines) <= 24, screen
+        rows = [line for line in lines if re.match('2001:db8|192.168', line)]
+        assert len(rows) >= 5
+        if whole:
+            assert 'CHANGED' in lines[1] and all(len(row.split()) == 10 for row in rows), screen
+    assert 'and ' in live[-1]
+    assert all(len(line) > 80 for line in screens[-1].split('\n') if re.match('2001:db8|192.168', line))
 
 
 def test_table(tmp_path):
