@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#define NAME_TEXT 128
+#define NAME_TEXT (PREFIX_NAME_MAX + 1)
 #define HEX_TEXT  (2 * EVIDENCE_BYTES + 1)
 #define ROWS_MIN  5
 
@@ -50,18 +50,13 @@ static bool is_number(const struct subscriber *s, int number)
 
 static const char *name_text(const struct bill_report *r, const struct subscriber *s, char *out)
 {
+    static const char *const names[] = SUBSCRIBER_NAMES;
     int number;
 
     if (s->key.family)
         return addr_text(&s->key, out);
     memcpy(&number, s->key.addr, sizeof(number));
-    if (number >= 0)
-        snprintf(out, NAME_TEXT, "%s", r->list->name[number]->text);
-    else
-        snprintf(out, NAME_TEXT, "%s",
-                 number == SUBSCRIBER_ALL    ? "(everyone)"
-                 : number == SUBSCRIBER_NONE ? "(no prefix)"
-                                             : "(all others)");
+    snprintf(out, NAME_TEXT, "%s", number >= 0 ? r->list->name[number]->text : names[-1 - number]);
     return out;
 }
 

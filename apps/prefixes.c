@@ -152,6 +152,19 @@ static void cut_comment(char *s)
         s[--n] = '\0';
 }
 
+/* Is a name fit to be shown, and not one of those that abacus gives itself? */
+static int check_name(const struct reader *r, const char *name)
+{
+    static const char *const taken[] = SUBSCRIBER_NAMES;
+
+    if (strlen(name) > PREFIX_NAME_MAX)
+        return wrong(r, "name longer than %d bytes", PREFIX_NAME_MAX);
+    for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
+        if (strcmp(name, taken[i]) == 0)
+            return wrong(r, "%s is what abacus itself calls something else", name);
+    return 0;
+}
+
 static int read_line(const struct reader *r, char *text)
 {
     char whole[LINE_MAX_BYTES], *name = text;
@@ -167,6 +180,8 @@ static int read_line(const struct reader *r, char *text)
         name++;
     snprintf(whole, sizeof(whole), "%s", text);
     status = parse_prefix(r, text, &e, &len);
+    if (status == 0)
+        status = check_name(r, name);
     if (status)
         return status;
     at = node_of(r->p, &e, len);
@@ -179,17 +194,32 @@ static int read_line(const struct reader *r, char *text)
     return r->p->node[at].name < 0 ? wrong(r, "out of memory") : 0;
 }
 
+/* The next line, without its end. => its length; LINE_MAX_BYTES: it is too long; -1: there is none. */
+static int next_line(FILE *fp, char *text)
+{
+    int n = 0, c;
+
+    while ((c = getc(fp)) != EOF && c != '\n')
+        if (n < LINE_MAX_BYTES)
+            text[n++] = (char)c;
+    if (n < LINE_MAX_BYTES)
+        text[n] = '\0';
+    return c == EOF && n == 0 ? -1 : n;
+}
+
 static int read_all(struct reader *r, FILE *fp)
 {
     char text[LINE_MAX_BYTES];
-    int status = 0;
+    int status = 0, n;
 
-    while (status == 0 && fgets(text, sizeof(text), fp)) {
+    while (status == 0 && (n = next_line(fp, text)) >= 0) {
         const char *s = text;
 
         r->line++;
-        if (!strchr(text, '\n') && !feof(fp))
+        if (n > LINE_MAX_BYTES - 2)
             return wrong(r, "line longer than %d bytes", LINE_MAX_BYTES - 2);
+        if (memchr(text, '\0', (size_t)n))
+            return wrong(r, "there is a byte 0 in this line");
         cut_comment(text);
         while (isspace((unsigned char)*s))
             s++;

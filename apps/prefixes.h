@@ -13,6 +13,14 @@
 
 #include "appflow.h"
 
+#define PREFIX_NAME_MAX 127 /* bytes */
+
+/* What subscribers that are no prefix's are called (SUBSCRIBER_NONE and so on, from -1 down). */
+#define SUBSCRIBER_NAMES                                                                           \
+    {                                                                                              \
+        "(no prefix)", "(everyone)", "(all others)"                                                \
+    }
+
 /* A binary trie for each family: node 0 is IPv4's root, 1 IPv6's. */
 struct prefix_node {
     uint32_t child[2]; /* 0: none */

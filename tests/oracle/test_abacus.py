@@ -3,13 +3,16 @@
 reports in pipes and on terminals.
 """
 import fcntl
+import json
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import termios
 from collections import Counter, defaultdict
+from pathlib import Path
 
 import gen
 import pytest
@@ -559,12 +562,28 @@ def test_prefixes(tmp_path):
     (['2001:db8::1/64'], 1, 'bits'),
     (['10.0.0.0/-1'], 1, '-1'),
     (['10.0.0.0/8x'], 1, '8x'),
-    (['10.0.0.0/8 ' + 'x' * 600], 1, 'longer'),
+    (['10.0.0.0/8 ' + 'x' * 600], 1, 'longer than 510'),
+    (['10.0.0.0/8 ' + 'x' * 400], 1, 'longer than 127'),
+    (['10.0.0.0/8 a', '11.0.0.0/8 ' + 'x' * 128], 2, 'longer than 127'),
+    (['10.0.0.0/8 (no prefix)'], 1, '(no prefix)'),
+    (['10.0.0.0/8 (all others)'], 1, '(all others)'),
+    (['10.0.0.0/8 a', '11.0.0.0/8 b\0c'], 2, 'byte 0'),
+    (['10.0.0.0/8 a', '\0'], 2, 'byte 0'),
 ])
 def test_bad_prefixes(lines, line, word, tmp_path):
     path = prefixes(tmp_path, lines)
     res = weirtool.run('abacus', '--prefixes', path, '-r', TRACES / 'z-wikipedia.pcap', code=2)
     assert '%s:%d:' % (path, line) in res.err and word in res.err and res.out == ''
+
+
+def test_longest_names(tmp_path):
+    """Two that differ in their last byte are two."""
+    net = gen.Net()
+    for ip in ('10.0.0.1', '10.0.0.2'):
+        net.conn(client=(ip, 5000)).open().close()
+    names = [126 * 'x' + end for end in 'ab']
+    path = prefixes(tmp_path, ['10.0.0.%d %s' % (i + 1, name) for i, name in enumerate(names)])
+    assert set(abacus(net.write(tmp_path / 'x.pcap'), '--prefixes', path).subs) == set(names)
 
 
 def test_no_prefixes(tmp_path):
@@ -612,6 +631,24 @@ def test_interval(tmp_path):
         if rec['record'] == 'total':
             assert sum(rec[p]['bytes'] for p in PARTS) == rec['capture']['bytes']
             assert rec['no_connection']['packets'] == 0
+
+
+@pytest.mark.parametrize('sig', [signal.SIGINT, signal.SIGTERM], ids=['INT', 'TERM'])
+def test_a_signal_ends_with_a_report(sig, tmp_path):
+    """Standard input is still open: what was read so far is the bill."""
+    capture = Path(slow_talk(tmp_path)).read_bytes()
+    args = [weirtool.WEIR, 'abacus', '--json', '--interval', '2', '-r', '-']
+    with subprocess.Popen(args, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+        run.stdin.write(capture)
+        run.stdin.flush()
+        seen = b''
+        while b'"total"' not in seen:
+            seen += os.read(run.stdout.fileno(), 65536)
+        run.send_signal(sig)
+        rest, err = run.communicate(timeout=60)
+    assert run.returncode == 0, err
+    bill = Bill([json.loads(line) for line in (seen + rest).splitlines()])
+    assert bill.total['final'] and bill.only['up']['packets'] > 2
 
 
 def test_reports_in_a_pipe(tmp_path):
