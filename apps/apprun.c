@@ -7,6 +7,7 @@
 #include "appconf.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +58,12 @@ bool app_has_failed(struct app *app)
     return failed;
 }
 
+/* SIGTERM is SIGINT: what the library makes of that, an end with everything told, is what is wanted. */
+static void on_term(int sig)
+{
+    raise(SIGINT);
+}
+
 /* Hand the configuration to the library. => an exit status, the complaint made. */
 static int init_library(struct app *app)
 {
@@ -73,6 +80,8 @@ static int init_library(struct app *app)
     rc = mtcp_init(path);
     if (rc < 0)
         complain(APP_MISUSE, "%s", appconf_message(mtcp_errstr(), path));
+    else
+        mtcp_register_signal(SIGTERM, on_term);
     close(fd);
     return rc < 0 ? APP_MISUSE : APP_OK;
 }
