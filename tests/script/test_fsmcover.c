@@ -145,9 +145,9 @@ static void play_random(bool strict, uint32_t first, uint32_t n)
 static const struct {
     bool strict;
     uint32_t flow;
-} rare[] = {{false, 22833},  {false, 22975}, {false, 47394}, {false, 109005},
-            {false, 118218}, {true, 12169},  {true, 21944},  {true, 24041},
-            {true, 24242},   {true, 85310},  {true, 102580}, {true, 292363}};
+} rare[] = {{false, 21288},  {false, 33807}, {false, 57409}, {false, 117745}, {false, 149008},
+            {false, 246938}, {true, 14988},  {true, 18767},  {true, 21288},   {true, 36056},
+            {true, 53140},   {true, 102580}, {true, 198906}};
 
 /* ---- scripts ---- */
 
