@@ -64,6 +64,15 @@ bool new_isn(const struct conn_pkt *cp)
 
 /* ---- RST ---- */
 
+/* held_max: the end of what this side has beyond holes; a FIN that waits counts. */
+static uint32_t held_max(const struct conn_env *env, const struct flow *f, int side)
+{
+    const struct flow_side *rcv = &f->side[side];
+    uint32_t end = rcv->base + (uint32_t)strm_ooo_end(&env->se, rcv), fin = f->ctr[!side].fin;
+
+    return (f->side[!side].flags & SIDE_FIN_SENT) && seq_leq(end, fin) ? fin + 1 : end;
+}
+
 static enum rst_verdict rst_verdict(const struct conn_env *env, const struct conn_pkt *cp)
 {
     const struct flow *f = cp->f;
@@ -81,7 +90,7 @@ static enum rst_verdict rst_verdict(const struct conn_env *env, const struct con
         .snd_first = base_known(f, cp->from) ? snd->base : rcv->snd_max,
         .snd_max = rcv->snd_max,
         .peer_max = snd->flags & SIDE_SPOKE ? snd->snd_max : nxt,
-        .held_max = rcv->base + (uint32_t)strm_ooo_end(&env->se, rcv),
+        .held_max = held_max(env, f, cp->to),
         .edge = rcv->flags & SIDE_EDGE ? f->ctr[cp->to].edge : nxt + (1u << 30),
         .holes = (snd->flags & rcv->flags & SIDE_SACK_OK) && rcv->strm &&
                  strm_at(&env->se, rcv->strm)->ooo,
