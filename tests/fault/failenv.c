@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "../fault/failing.h"
+#include "failing.h"
 
 static uint64_t number(const char *name, uint64_t other)
 {
