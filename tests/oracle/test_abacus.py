@@ -335,6 +335,19 @@ def test_forgotten_bytes_are_unknown(tmp_path):
     assert up['bytes'] == up['charged_bytes']  # new bytes could pass for old ones otherwise
 
 
+def test_unknown_bytes_of_all_cores(tmp_path):
+    """What the contexts have counted is put together."""
+    net = gen.Net()
+    for i in range(6):
+        c = net.conn(client=('10.9.9.9', 6000 + i)).open().data(C, text(500)).skip(C, 500)
+        c.data(C, text(500)).ack(S).wait(500).ack(S).wait(500).ack(S)
+        c.data(C, text(500), off=501, take=False).close()
+        net.now = c.now
+    path = net.write(tmp_path / 'x.pcap')
+    ways = [abacus(path, '--cores', n).only['up'] for n in (1, 2, 3)]
+    assert ways[0]['unknown_bytes'] == 3000 and ways[0] == ways[1] == ways[2]
+
+
 def test_evidence_has_a_limit(tmp_path):
     """Eight pieces of each subscriber, the earliest; the rest is counted."""
     net, data = gen.Net(), text(20000)

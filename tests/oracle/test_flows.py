@@ -10,9 +10,11 @@ to the end of its batch. They must not begin another flow.
 """
 from collections import Counter
 
+import gen
 import pytest
 import tsharktool
 import weirtool
+from gen import C, S
 from weirtool import SIDES, TRACES
 
 CAPTURES = sorted(p.name for p in TRACES.iterdir() if p.suffix in ('.pcap', '.pcapng'))
@@ -159,6 +161,26 @@ def test_all_captures_in_one_run():
     recs = weirtool.flows([TRACES / n for n in names])
     parts = Counter(weirtool.key(r) for n in names for r in weir_flows(n))
     assert Counter(map(weirtool.key, recs)).keys() == parts.keys()
+
+
+@pytest.mark.parametrize('block,kinds', [
+    ((1, 9), {'spurious': 1}),      # the bytes came twice: counted as lost before
+    ((1, 11), {'spurious': 1}),
+    ((1, 5), {'lost': 1}),          # only some of them did
+    ((5, 9), {'lost': 1}),
+])
+def test_dsack_counts_whole_repetitions(block, kinds, tmp_path):
+    """RFC 2883: the receiver says what came twice; a repetition was spurious if all of it did."""
+    net = gen.Net()
+    c = net.conn()
+    c.packet(C, gen.SYN, 0, None, opts=[('MSS', 1460), ('SAckOK', b'')])
+    c.packet(S, gen.SYN, 0, 1, opts=[('MSS', 1460), ('SAckOK', b'')])
+    c.nxt, c.seen = [1, 1], [1, 1]
+    c.ack(C).data(C, b'12345678').data(C, b'12345678', off=1).data(C, b'90')
+    edges = tuple(c.isn[C] + at & 0xffffffff for at in block)
+    c.ack(S, opts=[('SAck', edges)]).close()
+    (rec,) = weirtool.flows(net.write(tmp_path / 'x.pcap'))
+    assert rec['c2s']['rexmit_kinds'] == kinds
 
 
 def test_table_for_people():
