@@ -12,7 +12,7 @@ _weir()
     fi
     case $prev in
     --csum) COMPREPLY=($(compgen -W 'auto on off' -- "$cur")) && return ;;
-    --overlap) COMPREPLY=($(compgen -W 'first last' -- "$cur")) && return ;;
+    --overlap) COMPREPLY=($(compgen -W 'first last bsd bsd-right linux old-linux windows solaris' -- "$cur")) && return ;;
     --by) COMPREPLY=($(compgen -W 'address' -- "$cur")) && return ;;
     --sample) COMPREPLY=($(compgen -W '1/4 1/16 1/64' -- "$cur")) && return ;;
     --prefixes) COMPREPLY=($(compgen -f -- "$cur")) && return ;;

@@ -4,6 +4,7 @@ on how the input is cut into batches, epochs and cores.
 """
 import json
 import re
+import subprocess
 from collections import Counter
 
 import capfile
@@ -392,7 +393,17 @@ def test_json_survives_odd_bytes(tmp_path):
 @pytest.mark.parametrize('command', ['flows', 'events', 'http'])
 def test_closed_pipe(command):
     """`weir ... | head -1` ends quietly."""
-    import subprocess
     done = subprocess.run('"%s" %s --json -r "%s" | head -1' % (weirtool.WEIR, command, HTTP49), shell=True,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, check=False)
     assert len(done.stdout.splitlines()) == 1 and b'Sanitizer' not in done.stderr
+
+
+def test_completion_knows_the_policies():
+    """What bash offers behind --overlap is what the manual page lists, and all of it is taken."""
+    script = 'source "$0"; COMP_WORDS=(weir streams --overlap ""); COMP_CWORD=3; _weir; printf "%s\\n" "${COMPREPLY[@]}"'
+    done = subprocess.run(['bash', '-c', script, str(weirtool.ROOT / 'apps' / 'weir.bash')], stdout=subprocess.PIPE,
+                          timeout=60, check=True)
+    names = done.stdout.decode().split()
+    assert names == ['first', 'last', 'bsd', 'bsd-right', 'linux', 'old-linux', 'windows', 'solaris']
+    for name in names:
+        weirtool.run('events', '--overlap', name, '-r', TRACES / 's-overlap-exact.pcap', code=0)
