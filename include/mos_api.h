@@ -468,7 +468,8 @@ int mtcp_sendpkt(mctx_t mctx, int sock, const struct pkt_info *pkt);
  * => The RSTs take the sequence numbers each end expects and leave by the device's output. The
  *    connection ends as if they had passed by: reason MOS_END_RST, CONN_END at the end of the
  *    batch.
- * => 0; -1 with EBADF, ENOTCONN (not a child), ENOBUFS. (contract 2)
+ * => 0; -1 with EBADF, ENOTCONN (not a child), ENOBUFS. If only one RST could not leave, the
+ *    connection ends all the same. (contract 2)
  */
 int mtcp_reset_conn(mctx_t mctx, int sock);
 
@@ -784,7 +785,7 @@ struct mtcp_frame {
  *    output.
  * => v NULL and n 0: the end of the input; every live connection ends with reason MOS_END_EOF.
  *    Frames after that are refused.
- * => n; -1 with EINVAL (v NULL, n negative, a linktype nobody knows: nothing was worked off),
+ * => n; -1 with EINVAL (v NULL, n negative, a linktype nobody knows, data NULL: nothing was worked off),
  *    EBUSY (the context has a device of its own), EDEADLK (in a callback), EPIPE (after the end,
  *    or interrupted by SIGINT), EPERM (destroyed in a callback), ENOMEM (nothing was worked off).
  * => A changed frame that there is no memory for is dropped, and counted as no-frame-mem.

@@ -245,6 +245,7 @@ int mtcp_reset_conn(mctx_t mctx, int sock)
     struct mon *m = mon_enter(mctx);
     struct flow *f;
     uint32_t idx;
+    int cli, svr;
 
     if (m == NULL)
         return -1;
@@ -255,10 +256,12 @@ int mtcp_reset_conn(mctx_t mctx, int sock)
     f = flow_at(&m->env.ft, idx);
     if (f->flags & FLOW_ENDED)
         return 0;
-    if (reset(m, f, CLI) < 0 || reset(m, f, SVR) < 0)
+    cli = reset(m, f, CLI);
+    svr = reset(m, f, SVR);
+    if (cli < 0 && svr < 0)
         return -1;
     f->flags |= FLOW_RST;
     f->side[CLI].state = f->side[SVR].state = FS_CLOSED;
     conn_kill(&m->env, idx, MOS_END_RST);
-    return 0;
+    return cli < 0 ? cli : svr; /* one end that is reset is enough: the other finds out */
 }

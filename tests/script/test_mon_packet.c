@@ -420,12 +420,12 @@ static void test_no_room(void **state)
 
 static uint8_t sent[8][70000];
 static uint32_t sent_len[8];
-static int nsent, send_rc;
+static int nsent, send_rc, send_most;
 static uint16_t sent_link;
 
 static int catch_frame(struct mon *m, const struct pktbuf *like, const uint8_t *frame, uint32_t len)
 {
-    if (send_rc < 0) {
+    if (send_rc < 0 || nsent == send_most) {
         errno = send_rc == -2 ? EIO : ENOBUFS;
         return -1;
     }
@@ -438,6 +438,7 @@ static int catch_frame(struct mon *m, const struct pktbuf *like, const uint8_t *
 static void catch_all(void)
 {
     nsent = send_rc = 0;
+    send_most = 8;
     mon_of(fix.ctx)->send = catch_frame;
 }
 
@@ -680,6 +681,37 @@ static void test_reset_errors(void **state)
     assert_int_equal(fix.calls, 1);
 }
 
+/* One RST leaves, the other cannot: said, and a connection with one dead end does not live on. */
+static void reset_half(int sock, int side, event_t ev)
+{
+    struct mos_flow_info v;
+    socklen_t len = sizeof(v);
+
+    if (ev == MOS_ON_CONN_NEW_DATA) {
+        assert_fails(ENOBUFS, mtcp_reset_conn(fix.ctx, sock));
+        assert_int_equal(mtcp_reset_conn(fix.ctx, sock), 0); /* it is over */
+        return;
+    }
+    assert_int_equal(mtcp_getsockopt(fix.ctx, sock, SOL_MONSOCKET, MOS_FLOW_INFO, &v, &len), 0);
+    end_reason = (int)v.reason;
+    ends++;
+}
+
+static void test_reset_half(void **state)
+{
+    catch_all();
+    ends = 0;
+    send_most = 1;
+    fix_on(fix.lst, MOS_ON_CONN_NEW_DATA, MOS_NULL);
+    fix_on(fix.lst, MOS_ON_CONN_END, MOS_HK_SND);
+    fix.act = reset_half;
+    fix_shake();
+    fix_push(fix_cli(0, "hello"));
+    assert_int_equal(nsent, 1);
+    assert_int_equal(ends, 2);
+    assert_int_equal(end_reason, MOS_END_RST);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, fix_up, fix_down)
@@ -691,6 +723,7 @@ int main(void)
         TEST(test_no_room),       TEST(test_sendpkt),          TEST(test_sendpkt_timer),
         TEST(test_sendpkt_ts),    TEST(test_sendpkt_errors),   TEST(test_reset),
         TEST(test_reset_syn),     TEST(test_reset_translated), TEST(test_reset_errors),
+        TEST(test_reset_half),
     };
 
     return cmocka_run_group_tests_name("mon_packet", tests, NULL, NULL);
