@@ -120,7 +120,6 @@ struct conn_pkt {
     bool late_syn;  /* the SYN again, where nothing of it is taken */
     bool stale;     /* nothing but what the receiver has: it does not look at the ACK either */
     bool doubt;     /* ignored; but its receiver may take its bytes, and will tell */
-    bool within;    /* its bytes, and the number of a FIN that waits, are there: they are dropped */
     bool opened;    /* it opened the flow */
     bool merged;    /* conn_merge was here */
     bool plain;     /* it goes the short way */

@@ -134,13 +134,8 @@ bool fin_take(struct conn_env *env, struct conn_pkt *cp, uint32_t seq);
  */
 void fin_hold_of_syn(struct conn_env *env, struct conn_pkt *cp, uint32_t seq);
 void fin_of_syn(const struct conn_env *env, const struct conn_pkt *cp);
-/*
- * fin_meets: a FIN of the sender is known: does this segment, which has none, do away with it? Bytes that
- * begin right behind one that waits become part of its buffer, as in Linux (tcp_try_coalesce), which has
- * no room for the FIN's own number between them: they move down by one, the FIN behind them. Sets
- * cp->within.
- */
-void fin_meets(const struct conn_env *env, struct conn_pkt *cp);
+/* fin_void: the sender's FIN is known: does this segment, which has none, do away with it? */
+void fin_void(const struct conn_env *env, const struct conn_pkt *cp);
 /*
  * fin_stop: side's first hole is about to be given up, up to `upto`. If that brings the stream to a
  * FIN that waits it ends there: what is held behind goes.

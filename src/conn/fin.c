@@ -185,46 +185,21 @@ void fin_of_syn(const struct conn_env *env, const struct conn_pkt *cp)
         note_fin(cp->f, cp->to, x->dir[cp->to].syn_fin);
 }
 
-/* fin_void: those that the segment covers. */
-static void fin_void(const struct conn_env *env, const struct conn_pkt *cp)
+void fin_void(const struct conn_env *env, const struct conn_pkt *cp)
 {
     struct flow *f = cp->f;
     struct flow_ext *x = f->ext ? pool_at(&env->ft.exts, f->ext) : NULL;
     struct flow_fin seg = {.seg = cp->s->seq, .fin = cp->s->seq + cp->s->plen - 1},
                     old = {.seg = held_from(env, f, cp->from), .fin = f->ctr[cp->from].fin};
 
+    if (cp->s->plen == 0 || (cp->s->tflags & (TH_SYN_ | TH_RST_)) || fin_firm(f, cp->to))
+        return;
     if (x)
         void_more(x, cp->from, seg);
     if (!covers(seg, old) || next_more(f, x, cp->from))
         return;
     f->side[cp->from].flags &= (uint16_t)~SIDE_FIN_SENT;
     f->ctr[cp->from].echoed = f->ctr[cp->from].tsval;
-}
-
-/* fin_append: where it begins right behind one. */
-static void fin_append(const struct conn_env *env, struct conn_pkt *cp)
-{
-    struct flow *f = cp->f;
-    uint32_t seq = cp->s->seq, last = seq + cp->s->plen - 1, *fin = &f->ctr[cp->from].fin;
-    struct flow_ext *x = f->ext ? pool_at(&env->ft.exts, f->ext) : NULL;
-
-    cp->within = last == *fin && seq_leq(held_from(env, f, cp->from), seq);
-    for (int i = 0; x && i < x->dir[cp->from].nmore && seq != *fin + 1; i++)
-        fin = &x->dir[cp->from].more[i].fin;
-    if (seq != *fin + 1)
-        return;
-    *fin += cp->s->plen;
-    cp->off--;
-}
-
-void fin_meets(const struct conn_env *env, struct conn_pkt *cp)
-{
-    if (cp->s->plen == 0 || (cp->s->tflags & (TH_SYN_ | TH_RST_)) || fin_firm(cp->f, cp->to))
-        return;
-    fin_void(env, cp);
-    if ((cp->f->side[cp->from].flags & SIDE_FIN_SENT) &&
-        cp->off > (int64_t)cp->f->side[cp->to].next)
-        fin_append(env, cp);
 }
 
 uint64_t fin_stop(struct conn_env *env, struct flow *f, int side, uint64_t upto)

@@ -432,7 +432,7 @@ void conn_merge(struct conn_env *env, struct conn_pkt *cp)
             data_ready(env, cp->idx, cp->from, &cp->data);
     }
     /* an RST's payload is a message, no stream data (RFC 9293 3.5.2) */
-    if (s->plen && !(s->tflags & TH_RST_) && !cp->late_syn && !cp->within) {
+    if (s->plen && !(s->tflags & TH_RST_) && !cp->late_syn) {
         if (s->tflags & TH_SYN_) {
             if (!strm_syn_hold(&env->se, rcv, seg_payload(s), s->pcap))
                 env->reasons[REASON_NO_STREAM_MEM]++;

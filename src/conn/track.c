@@ -447,7 +447,7 @@ void conn_recv(struct conn_env *env, struct conn_pkt *cp)
     else if ((s->tflags & TH_FIN_) && !syn)
         fin_again = fin_take(env, cp, seq);
     else if (unlikely(snd->flags & SIDE_FIN_SENT))
-        fin_meets(env, cp);
+        fin_void(env, cp);
     /* the first SYN/ACK of a simultaneous open repeats the ISN and is no repetition */
     syn_again = syn && spoke && s->seq + 1 == rcv->base && !cp->first_ack && !cp->first_syn;
     if (likely(!cp->late_syn))
