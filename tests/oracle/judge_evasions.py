@@ -24,6 +24,7 @@ from scapy.layers.inet import IP, TCP  # noqa: E402
 from scapy.layers.inet6 import IPv6  # noqa: E402
 
 import evade  # noqa: E402
+import evadefrag  # noqa: E402,F401 (its cases)
 import evadeip  # noqa: E402,F401 (its cases)
 
 CLONE_NEWNET, TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x40000000, 0x400454ca, 1, 0x1000

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import capfile
 import evade
+import evadefrag  # noqa: F401 (its cases)
 import evadeip  # noqa: F401 (its cases)
 import pytest
 import weirtool
