@@ -327,6 +327,7 @@ void mon_epoch(struct mon *m, uint64_t now)
         mon_make_room(m);
     tell_raises(m, 0);
     end_finished(m);
+    tell_raises(m, 0);
     settle(m);
     bury_stopped(m);
     evset_gc(m->sets);

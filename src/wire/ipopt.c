@@ -42,7 +42,7 @@ static void pointed(struct seg *s, const uint8_t *p, uint32_t room)
 
 static void timestamps(struct seg *s, const uint8_t *p)
 {
-    uint32_t kind = p[3] & 15;
+    uint32_t kind = p[1] < 4 ? 0 : p[3] & 15;
 
     if (p[1] < 4 || p[2] < 5)
         ip_dropped(s, REASON_IP_OPT_BAD);
