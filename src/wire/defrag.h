@@ -117,7 +117,7 @@ struct defrag_conf {
     uint32_t min_tcp;                 /* bytes of TCP that a first fragment must carry */
     uint64_t timeout_ns, timeout6_ns; /* IPv4, IPv6 */
     bool vlan_in_key;
-    bool strict; /* what was given up is not begun anew, and nothing is given up for others */
+    bool strict; /* what was given up is not begun anew, for as long as fragments are waited for */
 };
 
 struct frag_entry;
@@ -168,7 +168,8 @@ void defrag_assemble(struct datagram *g, enum overlap_policy policy);
 /*
  * A stone stands for a datagram, by its key, for the time that one waits for its fragments: all that
  * comes for it is refused, for the stone's reason. There are at most as many as unfinished datagrams;
- * for one more the oldest goes. In strict tracking both together are not more than that.
+ * for one more the oldest goes. In strict tracking there are eight times as many, none goes, and no
+ * datagram is begun that might need one more.
  */
 
 /* defrag_bury: one is set, unless there is one; no memory: none is. */

@@ -5,7 +5,8 @@
  * receiver, which has the others.
  *
  * In strict tracking a datagram is begun only if there will be room for its stone: no flood of others
- * makes us forget one.
+ * makes us forget one. There is room for several times as many stones as unfinished datagrams: lost
+ * fragments leave some behind on any line, and must not stop what comes.
  *
  * They are kept in the order in which they were set, whatever time they stand for. A look-up goes
  * by the time of its own packet: that of several contexts' output is behind that of the input.
@@ -16,7 +17,7 @@
 #include "base/hash.h"
 #include "wire/fragtab.h"
 
-enum { BUCKETS_LEAST = 16, BUCKETS_MOST = 1 << 20 };
+enum { BUCKETS_LEAST = 16, BUCKETS_MOST = 1 << 20, STONES_STRICT = 8 };
 
 struct frag_stone {
     struct frag_key key;
@@ -35,10 +36,18 @@ static uint32_t hash_of(const struct defrag *d, const struct frag_key *key)
     return (uint32_t)hash_bytes(key, sizeof(*key), d->secret);
 }
 
+/* most: so many stones there may be. */
+static uint64_t most(const struct defrag *d)
+{
+    return (uint64_t)d->conf.datagrams * (d->conf.strict ? STONES_STRICT : 1);
+}
+
 void frag_stones_init(struct defrag *d)
 {
-    pool_init(&d->stone, "dropped datagrams", sizeof(struct frag_stone), 8, 64, d->conf.datagrams,
-              NULL);
+    uint64_t n = most(d);
+
+    pool_init(&d->stone, "dropped datagrams", sizeof(struct frag_stone), 8, 64,
+              n < UINT32_MAX ? (uint32_t)n : 0, NULL);
 }
 
 void frag_stones_fini(struct defrag *d)
@@ -90,7 +99,7 @@ bool frag_stone_left(struct defrag *d, uint64_t now)
 {
     while (d->stone_oldest && !stands(d, stone_at(d, d->stone_oldest), now))
         remove_oldest(d);
-    return (uint64_t)d->entry.used + d->stone.used < d->conf.datagrams;
+    return (uint64_t)d->entry.used + d->stone.used < most(d);
 }
 
 enum reason defrag_buried(const struct defrag *d, const struct frag_key *key, uint64_t now)

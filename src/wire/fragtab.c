@@ -163,15 +163,13 @@ static uint32_t oldest(const struct defrag *d)
     return found[0] ? found[0] : found[1];
 }
 
-/*
- * make_room: the oldest goes. => false: only those being worked on are left. In strict tracking none
- * goes, whose fragments the receiver has: it is the new ones that are refused (Linux: inet_frag_alloc).
- */
+/* make_room: the oldest goes, in strict tracking under a stone. => false: only those being worked on
+ * are left. */
 static bool make_room(struct defrag *d, struct frag *f)
 {
     uint32_t i = oldest(d);
 
-    if (i == 0 || d->conf.strict)
+    if (i == 0)
         return false;
     if (!frag_entry_at(d, i)->dead && (frag_entry_at(d, i)->world & FW_RFC))
         f->note->evicted[frag_entry_at(d, i)->key.v6]++;

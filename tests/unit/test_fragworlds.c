@@ -190,24 +190,32 @@ static void strict_and_full(void **state)
     struct frag_note *n;
 
     d.conf.strict = true;
+    d.stone.max = 64; /* as it is from the start then */
     for (uint32_t i = 1; i <= 8; i++)
         taken(text(i, 0, HEAD, true));
-    for (uint32_t i = 9; i <= 40; i++) {
+    for (uint32_t i = 9; i <= 64; i++) { /* the oldest goes, under a stone */
+        n = text(i, 0, HEAD, true);
+        taken(n);
+        assert_int_equal(n->limit, 1);
+        assert_int_equal(n->evicted[0], 1);
+    }
+    for (uint32_t i = 65; i <= 80; i++) { /* no room for another stone */
         n = text(i, 0, HEAD, true);
         refused(FRAG_LIMIT, n);
         assert_int_equal(n->limit + n->evicted[0], 0);
     }
     refused(FRAG_LIMIT, text6(0, HEAD, true, 17)); /* whatever it is */
-    assert_non_null(text(8, 24, "end", false)->dg[0]);
-    taken(text(9, 24, "aaaaaaaa", true)); /* what was refused nobody has */
-    taken(text(9, 0, HEAD, true));
+    for (uint32_t i = 1; i <= 56; i++)             /* none that was given up becomes whole */
+        refused(FRAG_LIMIT, text(i, 24, "end", false));
+    assert_non_null(text(64, 24, "end", false)->dg[0]);
+    taken(text(65, 24, "aaaaaaaa", true)); /* what was refused nobody has */
+    taken(text(65, 0, HEAD, true));
     assert_int_equal(defrag_expire(&d, now + 30 * SEC), 7 + 2);
     now += 31 * SEC;
-    for (uint32_t i = 10; i <= 40; i++) /* eight stones */
-        refused(FRAG_LIMIT, text(i, 0, HEAD, true));
-    refused(FRAG_TIMEOUT, text(1, 24, "end", false));
+    refused(FRAG_TIMEOUT, text(60, 24, "end", false));
+    taken(text(66, 0, HEAD, true));
     now += 30 * SEC;
-    taken(text(1, 24, "end", false));
+    taken(text(60, 24, "end", false));
 }
 
 /* Strict, and no room for the second world, or for a piece in one of them: the datagram goes in both. */
@@ -218,14 +226,16 @@ static void strict_and_full_in_one_world(void **state)
 
     memset(big, 'x', 1024);
     d.conf.strict = true;
-    d.conf.datagrams = 1;
+    d.conf.datagrams = 1; /* eight stones */
+    for (uint32_t i = 11; i <= 17; i++)
+        taken(text(i, 0, HEAD, true));
     taken(text(1, 0, HEAD, true));
     taken(text(1, 24, "aaaaaaaa", true));
     n = text(1, 24, "XXXXXXXX", true);
     refused(FRAG_LIMIT, n);
     assert_int_equal(n->limit, 2);
     refused(FRAG_LIMIT, text(1, 32, "end", false));
-    assert_int_equal(d.entry.used, 0);
+    assert_int_equal(d.entry.used, 7);
     defrag_end(&d);
     d.conf.datagrams = 8;
     d.conf.pieces = 4;
