@@ -382,6 +382,9 @@ static enum reason verdict(struct conn_env *env, struct conn_pkt *cp)
         why = judge_opening(cp);
     if (why == REASON_NONE)
         why = judge_place(env, cp);
+    /* it connects nobody (Linux: tcp_check_req, tcp_in_window; tcp_sequence) */
+    if (why == REASON_NONE && cp->stale && all_seen(f) && rcv->state == FS_SYN_RCVD)
+        why = REASON_SEG_OLD;
     if (why == REASON_NONE && !cp->stale && rcv->state > FS_SYN_RCVD)
         why = judge_ack(env, cp);
     return why;
