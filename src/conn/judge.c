@@ -73,6 +73,19 @@ static uint32_t held_max(const struct conn_env *env, const struct flow *f, int s
     return (f->side[!side].flags & SIDE_FIN_SENT) && seq_leq(end, fin) ? fin + 1 : end;
 }
 
+/*
+ * doubtful: bytes that the receiver has taken or not are set aside where the next ones are expected, and
+ * the RST is in front of them or right behind: one of the two numbers is the one that it waits for.
+ */
+static bool doubtful(const struct conn_env *env, const struct flow_side *rcv, uint32_t seq,
+                     uint32_t nxt)
+{
+    const struct strm *s = rcv->strm ? strm_at(&env->se, rcv->strm) : NULL;
+
+    return s && s->doubted && s->syn_len && s->aside == rcv->next &&
+           (seq == nxt || seq == nxt + s->syn_len);
+}
+
 static enum rst_verdict rst_verdict(const struct conn_env *env, const struct conn_pkt *cp)
 {
     const struct flow *f = cp->f;
@@ -103,7 +116,7 @@ static enum rst_verdict rst_verdict(const struct conn_env *env, const struct con
 
     if (!base_known(f, cp->to) && rcv->state != FS_SYN_SENT)
         return RST_BELIEVED; /* nothing to compare with */
-    return rst_check(&q);
+    return doubtful(env, rcv, s->seq, nxt) ? RST_PENDING : rst_check(&q);
 }
 
 /*
