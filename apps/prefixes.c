@@ -209,7 +209,7 @@ static int next_line(FILE *fp, char *text)
 
 static int read_all(struct reader *r, FILE *fp)
 {
-    char text[LINE_MAX_BYTES];
+    char text[LINE_MAX_BYTES] = "";
     int status = 0, n;
 
     while (status == 0 && (n = next_line(fp, text)) >= 0) {

@@ -47,7 +47,7 @@ static struct sample_cell *cell_of(struct sample *s, uint64_t group)
 static bool note_gap(struct sample *s, uint64_t from, uint64_t to)
 {
     if (!s->gap)
-        s->gap = malloc(SAMPLE_GAPS * sizeof(*s->gap));
+        s->gap = calloc(SAMPLE_GAPS, sizeof(*s->gap));
     if (!s->gap)
         return false;
     if (s->ngap == SAMPLE_GAPS) {

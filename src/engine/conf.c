@@ -284,7 +284,7 @@ static int read_netdev(struct reading *r, const struct conf_item *block)
         struct engine_dev *d = &r->c->dev[r->c->ndev];
         uint64_t mask = 1;
 
-        if (it->kind != CONF_ROW || it->nwords < 1 || it->nwords > 2)
+        if (it->kind != CONF_ROW || it->nwords < 1 || it->nwords > 2 || it->word[0][0] == '\0')
             return bad(r, it, "netdev: expected a device name and a core mask");
         if (r->c->ndev == ENGINE_DEVS)
             return bad(r, it, "netdev: too many devices (512)");

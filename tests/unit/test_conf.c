@@ -338,6 +338,8 @@ static void devices(void **state)
     refuses("mos {\nnetdev {\nx 10000000000000000\n}\n}\n",
             ":3: netdev: expected a core mask in hexadecimal, not 0, got '10000000000000000'");
     refuses("mos {\nnetdev {\nx 1 2\n}\n}\n", ":3: netdev: expected a device name and a core mask");
+    refuses("mos {\nnetdev {\n\"\" 1\n}\n}\n",
+            ":3: netdev: expected a device name and a core mask");
     refuses("mos {\nnetdev {\nx = 1\n}\n}\n", ":3: netdev: expected a device name and a core mask");
 }
 
