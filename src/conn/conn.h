@@ -10,6 +10,7 @@
  *                  first)
  *     conn_open    make the record
  *     conn_refuse  checksum: is the segment to be ignored altogether?
+ *     conn_begin   most segments are plain and go a short way (plain.c)   -> cp.plain
  *     conn_send    what the segment tells of its sender          -> cp.snd
  *     conn_recv    what it does to its receiver, retransmission?  -> cp.rcv
  *     conn_merge   its payload goes into the stream, gaps         -> cp.rcv, cp.data, env.gaps
