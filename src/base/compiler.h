@@ -10,10 +10,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define likely(x)          __builtin_expect(!!(x), 1)
-#define unlikely(x)        __builtin_expect(!!(x), 0)
-#define prefetch_r(p)      __builtin_prefetch((p), 0, 3)
-#define prefetch_w(p)      __builtin_prefetch((p), 1, 3)
+#define likely(x)   __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+/* The empty asm: else gcc takes a function that does nothing but prefetch for one without effect. */
+#define prefetch_r(p)                                                                              \
+    do {                                                                                           \
+        __builtin_prefetch((p), 0, 3);                                                             \
+        __asm__ volatile("");                                                                      \
+    } while (0)
+#define prefetch_w(p)                                                                              \
+    do {                                                                                           \
+        __builtin_prefetch((p), 1, 3);                                                             \
+        __asm__ volatile("");                                                                      \
+    } while (0)
 #define ARRAY_SIZE(a)      (sizeof(a) / sizeof((a)[0]))
 #define CACHELINE          64
 #define __cacheline        __attribute__((aligned(CACHELINE)))

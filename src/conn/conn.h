@@ -10,7 +10,7 @@
  *                  first)
  *     conn_open    make the record
  *     conn_refuse  checksum: is the segment to be ignored altogether?
- *     conn_begin   most segments are plain and go a short way (plain.c)   -> cp.plain
+ *     conn_begin   most segments are plain and go a short way (plain.h)   -> cp.plain
  *     conn_send    what the segment tells of its sender          -> cp.snd
  *     conn_recv    what it does to its receiver, retransmission?  -> cp.rcv
  *     conn_merge   its payload goes into the stream, gaps         -> cp.rcv, cp.data, env.gaps
@@ -53,7 +53,7 @@ struct conn_cfg {
     uint32_t grace_pkts;
     uint64_t gap_timeout_ns;
     uint64_t ooo_memory; /* bytes out of order over all flows, 0: no limit */
-    bool long_way;       /* tests: no segment is plain (plain.c) */
+    bool long_way;       /* tests: no segment is plain (plain.h) */
 };
 
 /* Causes of gaps: values of the public MOS_GAP_*. */
@@ -204,7 +204,7 @@ enum reason conn_refuse_stray(const struct conn_env *env, const struct seg *s);
 /*
  * conn_begin: fill in cp for a segment of a flow.
  * => cp.plain: the flow is there (it has neither expired nor ended, nor makes way for another), and the
- *    segment goes the short way (plain.c).
+ *    segment goes the short way (plain.h).
  */
 void conn_begin(struct conn_env *env, struct conn_pkt *cp, struct seg *s, uint32_t idx, int from,
                 bool opened);

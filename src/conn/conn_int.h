@@ -145,15 +145,6 @@ uint64_t fin_stop(struct conn_env *env, struct flow *f, int side, uint64_t upto)
 /* fin_reset: this RST is believed: where it leaves both streams. */
 void fin_reset(struct conn_env *env, struct conn_pkt *cp);
 
-/*
- * The short way (plain.c), for a segment that conn_is_plain: what conn_send, conn_recv and conn_merge do
- * to it. plain_recv: => false: not plain any more, callbacks have changed the packet or the flow.
- */
-bool conn_is_plain(const struct conn_env *env, const struct flow *f, const struct seg *s, int from);
-void plain_send(struct conn_env *env, struct conn_pkt *cp);
-bool plain_recv(const struct conn_env *env, struct conn_pkt *cp);
-void plain_merge(struct conn_env *env, struct conn_pkt *cp);
-
 /* conn_insert: the payload into its stream; what is repeated was looked at before. */
 void conn_insert(struct conn_env *env, struct conn_pkt *cp);
 

@@ -9,6 +9,7 @@
  * What a frame was cut off by the snap length is a gap at once: nobody will send it again.
  */
 #include "conn/conn_int.h"
+#include "conn/plain.h"
 
 void conn_touch(struct conn_env *env, uint32_t idx)
 {
@@ -405,6 +406,29 @@ void conn_insert(struct conn_env *env, struct conn_pkt *cp)
         data_ready(env, cp->idx, cp->to, &cp->data);
 }
 
+void plain_streams(struct conn_env *env, struct conn_pkt *cp)
+{
+    struct flow_side *snd = &cp->f->side[cp->from], *rcv = &cp->f->side[cp->to];
+    struct seg *s = cp->s;
+
+    if (snd->strm)
+        strm_ack(&env->se, snd, conn_acked(cp->f, cp->from));
+    if (s->plen) {
+        bool store = (rcv->flags & (SIDE_WANTED | SIDE_RETAIN)) && !(rcv->flags & SIDE_NOBUF);
+        uint64_t failed = env->se.failed;
+
+        strm_append(&env->se, rcv, seg_payload(s), s->plen, store);
+        env->reasons[REASON_NO_STREAM_MEM] += env->se.failed != failed;
+        if (store) {
+            s->pb->flags |= PB_BORROWED;
+            s->pb->borrow_flow = cp->idx;
+        }
+        data_ready(env, cp->idx, cp->to, &cp->data);
+    }
+    age_hole(env, rcv);
+    age_hole(env, snd);
+}
+
 void conn_merge(struct conn_env *env, struct conn_pkt *cp)
 {
     struct flow *f = cp->f;
@@ -413,11 +437,11 @@ void conn_merge(struct conn_env *env, struct conn_pkt *cp)
 
     if (cp->merged)
         return;
-    cp->merged = true;
     if (likely(cp->plain)) {
         plain_merge(env, cp);
         return;
     }
+    cp->merged = true;
     if (unlikely(cp->ignored)) {
         if (cp->doubt)
             hold_doubt(env, cp);

@@ -9,6 +9,7 @@
 #include <mos_api.h>
 
 #include "conn/conn_int.h"
+#include "conn/plain.h"
 #include "wire/csum.h"
 
 int conn_can_open(const struct conn_env *env, const struct seg *s)

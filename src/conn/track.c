@@ -9,6 +9,7 @@
  * the other side's ACK; else by the first segment (contract 4). FLOW_BASE_* says that it is.
  */
 #include "conn/conn_int.h"
+#include "conn/plain.h"
 
 uint64_t conn_limit(const struct flow *f, int side)
 {
@@ -424,8 +425,10 @@ void conn_recv(struct conn_env *env, struct conn_pkt *cp)
     bool spoke = snd->flags & SIDE_SPOKE, syn = s->tflags & TH_SYN_, syn_again, fin_again = false;
     uint32_t max_before = snd->snd_max, seq = s->seq + syn;
 
-    if (likely(cp->plain) && plain_recv(env, cp))
+    if (likely(cp->plain && plain_still(env, cp))) {
+        plain_recv(cp);
         return;
+    }
     cp->plain = false;
     /* its SYN passed unseen, or was only noted, or kept */
     if (cp->opened && !is_syn(s))

@@ -22,6 +22,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conn/plain.h"
+#include "flow/glance.h"
 #include "wire/decode.h"
 
 /* ---- realm: one number for a VLAN stack ---- */
@@ -274,18 +276,24 @@ static bool second_key(struct worker *w, struct conn_pkt *cp, const struct flow_
     return true;
 }
 
-/* track: one segment of a flow; conn_begin was there. */
-static void track(struct worker *w, struct conn_pkt *cp, const struct flow_key *key)
+/* finish: what a segment may have brought to an end, or put into another class. */
+static void finish(struct worker *w, struct conn_pkt *cp)
 {
     struct mon *m = w->m;
-    int reason;
+    int reason = conn_done(&m->env, cp);
 
-    conn_send(&m->env, cp);
-    mon_tell_packet(m, cp, HK_SND, cp->from, ranks_of(cp->snd));
-    if (unlikely(cp->s->level != SEG_TCP)) /* the application made something else of it */
-        return;
-    if (cp->opened && (cp->s->tflags & TH_SYN_) && !second_key(w, cp, key))
-        return;
+    if (reason)
+        conn_kill(&m->env, cp->idx, reason);
+    mon_reclass(m, cp->idx);
+    if (unlikely(m->env.se.ooo_bytes > m->env.cfg.ooo_memory))
+        mon_relieve(m);
+}
+
+/* track_receiver: steps 3 to 5. */
+static void track_receiver(struct worker *w, struct conn_pkt *cp)
+{
+    struct mon *m = w->m;
+
     conn_recv(&m->env, cp);
     if (unlikely(cp->rcv & CR_REXMIT)) {
         mon_tell_packet(m, cp, HK_RCV, cp->to, ranks_of(cp->rcv));
@@ -296,14 +304,47 @@ static void track(struct worker *w, struct conn_pkt *cp, const struct flow_key *
     }
     if ((cp->rcv & CR_ERROR) || cp->data || cp->gap0 < m->env.ngaps)
         mon_tell_merged(m, cp);
-    if (likely(cp->plain && !(cp->f->flags & FLOW_ENDED)))
+    finish(w, cp);
+}
+
+/* track: one segment of a flow; conn_begin was there. */
+static void track(struct worker *w, struct conn_pkt *cp, const struct flow_key *key)
+{
+    struct mon *m = w->m;
+
+    conn_send(&m->env, cp);
+    mon_tell_packet(m, cp, HK_SND, cp->from, ranks_of(cp->snd));
+    if (unlikely(cp->s->level != SEG_TCP)) /* the application made something else of it */
         return;
-    reason = conn_done(&m->env, cp);
-    if (reason)
-        conn_kill(&m->env, cp->idx, reason);
-    mon_reclass(m, cp->idx);
-    if (unlikely(m->env.se.ooo_bytes > m->env.cfg.ooo_memory))
-        mon_relieve(m);
+    if (cp->opened && (cp->s->tflags & TH_SYN_) && !second_key(w, cp, key))
+        return;
+    track_receiver(w, cp);
+}
+
+/* track_plain: the same for a plain segment (conn/plain.h): what it can raise is known. */
+static inline void track_plain(struct worker *w, struct conn_pkt *cp)
+{
+    struct mon *m = w->m;
+
+    plain_send(&m->env, cp);
+    if (mon_hears(m, cp->f, HK_SND, EVB(EV_PKT_IN))) {
+        mon_tell_packet(m, cp, HK_SND, cp->from, EVB(EV_PKT_IN));
+        if (unlikely(cp->s->level != SEG_TCP))
+            return;
+        if (unlikely(!plain_still(&m->env, cp))) {
+            track_receiver(w, cp);
+            return;
+        }
+    }
+    plain_recv(cp);
+    plain_merge(&m->env, cp);
+    if (mon_hears(m, cp->f, HK_RCV, EVB(EV_PKT_IN)))
+        mon_tell_packet(m, cp, HK_RCV, cp->to, EVB(EV_PKT_IN));
+    if (unlikely(cp->gap0 < m->env.ngaps) ||
+        (cp->data && mon_hears(m, cp->f, HK_RCV, EVB(EV_NEW_DATA))))
+        mon_tell_merged(m, cp);
+    if (unlikely(cp->f->flags & FLOW_ENDED))
+        finish(w, cp);
 }
 
 /*
@@ -346,6 +387,33 @@ static inline struct flow_hit find_flow(struct worker *w, const struct seg *s, i
     }
     need_key(w, s, i);
     return ftable_find(ft, &w->key[i], w->hash[i], w->end[i]);
+}
+
+/*
+ * input_plain: most packets: of the flow that was expected, and plain. => false: go the common way;
+ * nothing has been done yet.
+ */
+static inline bool input_plain(struct worker *w, struct seg *s, int i)
+{
+    struct conn_env *env = &w->m->env;
+    const uint32_t idx = w->guess[i];
+    struct conn_pkt cp;
+    struct flow *f;
+    int from;
+
+    if (unlikely(idx == 0 || w->gone != env->ft.gone))
+        return false;
+    f = flow_at(&env->ft, idx);
+    if (unlikely(!flow_is_of(f, s, w->end[i])))
+        return false;
+    from = flow_from(f, w->end[i]);
+    if (!conn_is_plain(env, f, s, from))
+        return false;
+    if (f->csum != CSUM_OFF && refused(w, s, idx, from, false))
+        return true;
+    plain_begin(env, &cp, s, f, idx, from);
+    track_plain(w, &cp);
+    return true;
 }
 
 static void input_tcp(struct worker *w, struct seg *s, int i)
@@ -409,6 +477,8 @@ static void input_segment(struct worker *w, struct seg *s, int i)
         w->m->env.reasons[REASON_TCP_OPT_BAD]++;
     if (unlikely((s->tflags & TH_SYN_) && (s->tflags & (TH_FIN_ | TH_RST_))))
         w->m->env.reasons[REASON_TCP_FLAGS]++;
+    if (likely(input_plain(w, s, i)))
+        return;
     input_tcp(w, s, i);
 }
 

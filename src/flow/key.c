@@ -44,12 +44,6 @@ int key_make(struct flow_key *k, bool v6, const void *src, uint16_t sport, const
     return s;
 }
 
-uint32_t key_glance(const struct seg *s, uint64_t secret, int *end)
-{
-    return key_hash_v4(key_end_v4(s->src.v4, s->sport), key_end_v4(s->dst.v4, s->dport),
-                       s->pb->realm, s->l4proto, secret, end);
-}
-
 /* key_of_v4: key_of_seg of most segments. */
 static inline int key_of_v4(struct flow_key *k, const struct seg *s)
 {

@@ -25,9 +25,6 @@ struct flow_key {
 /* key_of_seg: the key of a decoded TCP or UDP segment. => 0 or 1: the endpoint that sent it. */
 int key_of_seg(struct flow_key *k, const struct seg *s);
 
-/* key_glance: only the hash (key_hash) and the sender's endpoint, of an IPv4 segment. */
-uint32_t key_glance(const struct seg *s, uint64_t secret, int *end);
-
 /* key_make: from parts (network order). => endpoint of `src`. */
 int key_make(struct flow_key *k, bool v6, const void *src, uint16_t sport, const void *dst,
              uint16_t dport, uint8_t proto, uint32_t realm);

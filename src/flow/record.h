@@ -2,7 +2,7 @@
 /*
  * record.h: the flow record, byte by byte. Everything that is known of one connection hangs here;
  * every folder to the right works on it. Four cache lines: identity and dispatch, the two sides,
- * counters, the cold rest, which a plain packet (conn/plain.c) does not touch. Links to other objects are pool indices (0: none), never pointers, so
+ * counters, the cold rest, which a plain packet (conn/plain.h) does not touch. Links to other objects are pool indices (0: none), never pointers, so
  * that a record can be written out and read in.
  *
  * Sides are numbered as in the API: 0 the client, 1 the server. `side[s]` is what endpoint s has

@@ -21,7 +21,7 @@
  */
 #include "flow/table.h"
 
-#include "flow/buckets.h"
+#include "flow/glance.h"
 #include "flow/queue.h"
 #include "base/errtext.h"
 
@@ -29,14 +29,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLOT_ALT   0x40000000u
-#define REF_IDX    0x3fffffffu
+#define REF_IDX    SLOT_IDX
 #define MAX_FLOWS  0x3ffffffeu
 #define LIVE_BITS  512u /* in one object of the pool `live` */
 #define LIVE_WORDS (LIVE_BITS / 64)
 
 struct priv {
-    struct buckets slots;
+    struct buckets slots; /* first: ftable_slots */
     struct pool live; /* bitmap: index i is bit i % 512 of object i / 512 + 1 */
 };
 
@@ -181,41 +180,6 @@ void ftable_fini(struct ftable *t)
 
 /* -- look-up -- */
 
-void ftable_prefetch(const struct ftable *t, uint32_t hash)
-{
-    const struct buckets *b = slots_of(t);
-
-    prefetch_r(bucket_at(b, bucket_no(b, hash)));
-}
-
-uint32_t ftable_expect(const struct ftable *t, uint32_t hash)
-{
-    const struct buckets *b = slots_of(t);
-    const struct bucket *l = bucket_at(b, bucket_no(b, hash));
-    const uint32_t match = bucket_match(l, hash);
-
-    for (uint32_t m = match; m; m &= m - 1) {
-        const uint32_t ref = l->ref[__builtin_ctz(m)];
-        const char *p = (const char *)identity(t, ref);
-
-        prefetch_w(p);
-        if (ref & FLOW_TOMB)
-            continue;
-        prefetch_w(p + CACHELINE);     /* the two sides */
-        prefetch_w(p + 2 * CACHELINE); /* the counters */
-    }
-    if (l->over)
-        prefetch_r(bucket_over(b, l));
-    if (match == 0 || (l->ref[__builtin_ctz(match)] & (FLOW_TOMB | SLOT_ALT)))
-        return 0; /* what ftable_find meets first may answer */
-    return l->ref[__builtin_ctz(match)];
-}
-
-const struct buckets *ftable_slots(const struct ftable *t)
-{
-    return slots_of(t);
-}
-
 static bool same_key(const struct ftable *t, const struct flow_tomb *id, const struct flow_key *k)
 {
     if (id->realm != k->realm || id->proto != k->proto || !(id->flags & FLOW_V6) != !k->v6 ||
@@ -246,18 +210,6 @@ static bool answers(const struct ftable *t, uint32_t ref, const struct flow_key 
         return false;
     *hit = (struct flow_hit){.idx = ref, .from = (uint8_t)from};
     return true;
-}
-
-struct flow_hit ftable_confirm(const struct ftable *t, uint32_t idx, const struct seg *s, int end)
-{
-    const struct flow *f = flow_at(t, idx);
-
-    if (unlikely((f->flags & (FLOW_NAT | FLOW_V6)) || (s->flags & SEG_IP6) ||
-                 f->addr[end] != s->src.v4 || f->addr[!end] != s->dst.v4 ||
-                 f->port[end] != s->sport || f->port[!end] != s->dport ||
-                 f->realm != s->pb->realm || f->proto != s->l4proto))
-        return (struct flow_hit){0};
-    return (struct flow_hit){.idx = idx, .from = end == !!(f->flags & FLOW_CLI_IS_1) ? CLI : SVR};
 }
 
 struct flow_hit ftable_find(const struct ftable *t, const struct flow_key *k, uint32_t hash,

@@ -61,21 +61,15 @@ static inline uint32_t ftable_hash(const struct ftable *t, const struct flow_key
     return key_hash(k, t->secret);
 }
 
-/*
- * A look-up in three steps, so that a burst of packets waits for memory once and not one by one.
- * ftable_prefetch: fetch the bucket of a hash.
- * ftable_expect: fetch the records whose tags match. => the one that a look-up will probably find, to
- * prefetch what hangs on it; no key is compared. 0: none, or it is no plain record.
- * ftable_confirm: is what ftable_expect said what ftable_find would find for this segment, of endpoint
- * `end`? To be asked only if no record has gone since (ftable.gone). => as ftable_find, idx 0: ask that
- * one.
- */
-void ftable_prefetch(const struct ftable *t, uint32_t hash);
-uint32_t ftable_expect(const struct ftable *t, uint32_t hash);
-struct flow_hit ftable_confirm(const struct ftable *t, uint32_t idx, const struct seg *s, int end);
+/* What a slot's ref says besides FLOW_TOMB: it is that of a second key. */
+#define SLOT_ALT 0x40000000u
+#define SLOT_IDX 0x3fffffffu
 
-/* ftable_slots: the slots themselves (flow/buckets.h), for who looks before he has a key. */
-const struct buckets *ftable_slots(const struct ftable *t);
+/* ftable_slots: the slots themselves (flow/buckets.h), for who looks before he has a key (glance.h). */
+static inline const struct buckets *ftable_slots(const struct ftable *t)
+{
+    return (const struct buckets *)t->priv;
+}
 
 /*
  * ftable_find: the flow with this key; `end` is the endpoint (0/1 of the key) that sent the

@@ -224,6 +224,12 @@ bool mon_wants(const struct mon *m, const struct child *c, int side);
 
 /* mon_tell: these ranks (EVB bits), lowest first, to each child of the chain in turn. */
 void mon_tell(struct mon *m, uint32_t idx, enum mon_hook hook, int side, uint32_t ranks);
+/* mon_hears: would anybody hear of any of these? */
+static inline bool mon_hears(const struct mon *m, const struct flow *f, enum mon_hook hook,
+                             uint32_t ranks)
+{
+    return (evset_mask(m->sets, f->c0.set[hook]) & ranks) || unlikely(f->c0.next != 0);
+}
 /* mon_tell_packet: the same for the packet at hand: m->seg and m->cp are set around it. */
 void mon_tell_packet(struct mon *m, struct conn_pkt *cp, enum mon_hook hook, int side,
                      uint32_t ranks);

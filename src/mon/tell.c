@@ -93,14 +93,45 @@ void mon_tell(struct mon *m, uint32_t idx, enum mon_hook hook, int side, uint32_
     m->hook = before;
 }
 
+/* tell_sole: PKT_IN to the flow's only child, which has asked for it. */
+static inline void tell_sole(struct mon *m, struct child *c, enum mon_hook hook, int side)
+{
+    struct ev_call call;
+
+    call.tab = m->sets;
+    call.setp = &c->set[hook];
+    call.flags = &c->flags;
+    call.stop =
+        side == MOS_SIDE_CLI ? CHILD_STOP_CLI | CHILD_CLOSED : CHILD_STOP_SVR | CHILD_CLOSED;
+    call.mctx = m->mctx;
+    call.sock = c->sock;
+    call.side = side;
+    call.outer = m->call;
+    m->call = &call;
+    m->in_callback++;
+    ev_dispatch(&call, EV_PKT_IN);
+    m->in_callback--;
+    m->call = call.outer;
+}
+
 void mon_tell_packet(struct mon *m, struct conn_pkt *cp, enum mon_hook hook, int side,
                      uint32_t ranks)
 {
-    if (!(evset_mask(m->sets, cp->f->c0.set[hook]) & ranks) && likely(cp->f->c0.next == 0))
+    struct child *c = &cp->f->c0;
+    enum mon_hook before = m->hook;
+
+    if (!mon_hears(m, cp->f, hook, ranks))
         return;
     m->seg = cp->s;
     m->cp = cp;
-    mon_tell(m, cp->idx, hook, side, ranks);
+    if (likely(ranks == EVB(EV_PKT_IN) && c->next == 0)) {
+        m->hook = hook;
+        if (c->sock >= 0)
+            tell_sole(m, c, hook, side);
+        m->hook = before;
+    } else {
+        mon_tell(m, cp->idx, hook, side, ranks);
+    }
     m->seg = NULL;
     m->cp = NULL;
     m->ip_len_was = 0;

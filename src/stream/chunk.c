@@ -63,6 +63,22 @@ int chunk_add(struct strm_env *e, struct strm *s, uint64_t off, const uint8_t *d
     return 0;
 }
 
+int chunk_append(struct strm_env *e, struct strm *s, uint64_t off, const uint8_t *data,
+                 uint32_t len)
+{
+    uint32_t idx = pool_alloc(&e->chunks);
+
+    if (idx == 0)
+        return -1;
+    *chunk_at(e, idx) = (struct chunk){.off = off, .ptr = data, .len = len};
+    if (s->tail)
+        chunk_at(e, s->tail)->next = idx;
+    else
+        s->head = idx;
+    s->tail = idx;
+    return 0;
+}
+
 /* unlink_after: take the chunk after `before` out of the list and free it. */
 static void unlink_after(struct strm_env *e, struct strm *s, uint32_t before)
 {

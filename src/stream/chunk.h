@@ -20,6 +20,9 @@ static inline uint64_t chunk_end(const struct chunk *c)
 
 /* chunk_add: hold a view of bytes that no chunk covers yet. => 0; -1 out of memory. */
 int chunk_add(struct strm_env *e, struct strm *s, uint64_t off, const uint8_t *data, uint32_t len);
+/* chunk_append: the same behind all others. */
+int chunk_append(struct strm_env *e, struct strm *s, uint64_t off, const uint8_t *data,
+                 uint32_t len);
 /*
  * chunk_cut: stop holding [from, to). A chunk cut in the middle becomes two (an owned one's second
  * part is copied).

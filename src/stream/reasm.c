@@ -370,6 +370,16 @@ uint32_t strm_insert(struct strm_env *e, struct flow_side *sd, const struct strm
     return insert_slow(e, sd, in, cut);
 }
 
+void strm_append(struct strm_env *e, struct flow_side *sd, const uint8_t *data, uint32_t len,
+                 bool store)
+{
+    struct strm *s = store ? strm_get(e, sd) : NULL;
+
+    if (store && (s == NULL || chunk_append(e, s, sd->next, data, len) < 0))
+        e->failed += len;
+    sd->next += len;
+}
+
 uint64_t strm_predict(const struct strm_env *e, const struct flow_side *sd, uint64_t off,
                       uint32_t len)
 {

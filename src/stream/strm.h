@@ -197,6 +197,13 @@ uint32_t strm_taken(const struct strm_env *e, const struct flow_side *sd, const 
 uint32_t strm_insert(struct strm_env *e, struct flow_side *sd, const struct strm_in *in,
                      uint32_t *cut);
 
+/*
+ * strm_append: strm_insert for a whole payload at `next`, where nothing is out of order or set aside, and
+ * not LAST.
+ */
+void strm_append(struct strm_env *e, struct flow_side *sd, const uint8_t *data, uint32_t len,
+                 bool store);
+
 /* strm_predict: where `next` would stand after a payload at [off, off+len). Changes nothing. */
 uint64_t strm_predict(const struct strm_env *e, const struct flow_side *sd, uint64_t off,
                       uint32_t len);

@@ -160,8 +160,7 @@ static inline bool usual_tcp(struct seg *s, struct pktbuf *pb)
     s->ttl = p[AT_IP + 8];
     s->src.v4 = load32_raw(p + AT_IP + 12);
     s->dst.v4 = load32_raw(p + AT_IP + 16);
-    s->sport = load16_raw(p + AT_TCP);
-    s->dport = load16_raw(p + AT_TCP + 2);
+    memcpy(&s->sport, p + AT_TCP, 4); /* both */
     s->seq = load32(p + AT_TCP + 4);
     s->ack = load32(p + AT_TCP + 8);
     s->hdr_len = (uint8_t)hlen;

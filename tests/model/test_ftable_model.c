@@ -4,7 +4,7 @@
  * searched from one end to the other. The seed is printed; WEIR_SEED repeats a run. Last, a million
  * flows, with the cost of a look-up in lines touched.
  */
-#include "flow/table.h"
+#include "flow/glance.h"
 #include "flow/buckets.h"
 
 #include "base/errtext.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * test_plain_model.c: the short way of conn/plain.c against the long one. Two environments see the
+ * test_plain_model.c: the short way of conn/plain.h against the long one. Two environments see the
  * same segments, one of them told that no segment is plain; after each, all that is known of the
  * connection must be the same, byte for byte, and so must what was raised. Most segments are what
  * honest ends would send, so that most are plain; every few something of one is wrong or rare. STEPS and SEED in the environment.

@@ -3,7 +3,7 @@
  * test_ftable.c: the flow table by hand: who finds what under which key, and what is left at the
  * end.
  */
-#include "flow/table.h"
+#include "flow/glance.h"
 
 #include "base/errtext.h"
 

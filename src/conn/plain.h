@@ -1,29 +1,35 @@
-// SPDX-License-Identifier: BSD-2-Clause
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * plain.c: the short way. Most segments are the next bytes in order, or an ACK alone, between two ends
+ * plain.h: the short way. Most segments are the next bytes in order, or an ACK alone, between two ends
  * that are connected, with nothing out of order, nothing closing, nothing kept for later. For them the
  * long way (track.c, judge.c, rexmit.c, merge.c) asks a few dozen questions whose answer is no; here
- * they are asked at once, in conn_is_plain, and what is left of the long way is written straight down.
+ * they are asked at once, in conn_is_plain, and what is left of the long way is written straight down,
+ * inline, so that the worker goes through without a call.
  *
  * It is a short cut and no second truth: for a segment that passes the test both ways leave the same
- * bytes in the record (test_plain compares them after each segment). What the short way does not know,
- * it does not take.
+ * bytes in the record (test_plain_model compares them after each segment). What the short way does not
+ * know, it does not take.
  */
-#include "conn/conn_int.h"
+#ifndef WEIR_CONN_PLAIN_H
+#define WEIR_CONN_PLAIN_H
 
-#define NEVER_PLAIN  (FLOW_ENDED | FLOW_LINGER | FLOW_HALF | FLOW_RST)
-#define BASES        (FLOW_BASE_CLI | FLOW_BASE_SVR)
-#define SIDE_NEEDED  (SIDE_ACKED | SIDE_SPOKE | SIDE_EDGE)
-#define SIDE_STRANGE (SIDE_FIN_SENT | SIDE_FIN_RCVD | SIDE_LAST)
-#define PB_STRANGE   (PB_CHANGED | PB_DATAGRAM)
-#define SEG_STRANGE  (SEG_AUTH | SEG_HDR_CUT | SEG_IP_DROPPED | SEG_IP_LINUX)
-#define PLAIN_IDLE   (600 * NSEC_PER_SEC) /* timestamps do not grow old before */
+#include <string.h>
+
+#include "conn/conn.h"
+
+#define PLAIN_NEVER   (FLOW_ENDED | FLOW_LINGER | FLOW_HALF | FLOW_RST)
+#define PLAIN_BASES   (FLOW_BASE_CLI | FLOW_BASE_SVR)
+#define PLAIN_SIDE    (SIDE_ACKED | SIDE_SPOKE | SIDE_EDGE)
+#define PLAIN_NO_SIDE (SIDE_FIN_SENT | SIDE_FIN_RCVD | SIDE_LAST)
+#define PLAIN_NO_PB   (PB_CHANGED | PB_DATAGRAM)
+#define PLAIN_NO_SEG  (SEG_AUTH | SEG_HDR_CUT | SEG_IP_DROPPED | SEG_IP_LINUX)
+#define PLAIN_IDLE    (600 * NSEC_PER_SEC) /* timestamps do not grow old before */
 
 /* plain_segment: by itself: an ACK, with bytes or without, all of it captured, in order of time. */
 static inline bool plain_segment(const struct conn_env *env, const struct seg *s)
 {
     return (s->tflags & ~(TH_PSH_ | TH_ECE_ | TH_CWR_)) == TH_ACK_ && s->nsack == 0 &&
-           s->pcap == s->plen && !(s->flags & SEG_STRANGE) && !(s->pb->flags & PB_STRANGE) &&
+           s->pcap == s->plen && !(s->flags & PLAIN_NO_SEG) && !(s->pb->flags & PLAIN_NO_PB) &&
            s->pb->ts_ns >= env->now;
 }
 
@@ -33,14 +39,15 @@ static inline bool plain_flow(const struct conn_env *env, const struct flow *f)
     const struct flow_side *a = &f->side[CLI], *b = &f->side[SVR];
     uint64_t idle = env->now - f->last;
 
-    return (f->flags & (NEVER_PLAIN | BASES)) == BASES && f->ext == 0 && !f->timed &&
+    return (f->flags & (PLAIN_NEVER | PLAIN_BASES)) == PLAIN_BASES && f->ext == 0 && !f->timed &&
            ((a->state ^ FS_ESTABLISHED) | (b->state ^ FS_ESTABLISHED)) == 0 &&
-           (a->flags & b->flags & SIDE_NEEDED) == SIDE_NEEDED &&
-           !((a->flags | b->flags) & SIDE_STRANGE) && idle <= env->cfg.idle_ns && idle < PLAIN_IDLE;
+           (a->flags & b->flags & PLAIN_SIDE) == PLAIN_SIDE &&
+           !((a->flags | b->flags) & PLAIN_NO_SIDE) && idle <= env->cfg.idle_ns &&
+           idle < PLAIN_IDLE;
 }
 
-/* calm: nothing waits above what is in order on this side, and nothing is set aside. */
-static inline bool calm(const struct conn_env *env, const struct flow_side *sd)
+/* plain_calm: nothing waits above what is in order on this side, and nothing is set aside. */
+static inline bool plain_calm(const struct conn_env *env, const struct flow_side *sd)
 {
     const struct strm *s;
 
@@ -75,14 +82,33 @@ static inline bool plain_stamps(const struct flow *f, const struct seg *s, int f
            !seq_lt(s->tsval, c->echoed);
 }
 
-bool conn_is_plain(const struct conn_env *env, const struct flow *f, const struct seg *s, int from)
+/* plain_streams: plain_merge where there is a stream, or somebody wants one (merge.c). */
+void plain_streams(struct conn_env *env, struct conn_pkt *cp);
+
+static inline bool conn_is_plain(const struct conn_env *env, const struct flow *f,
+                                 const struct seg *s, int from)
 {
     return plain_segment(env, s) && plain_flow(env, f) && plain_place(f, s, from) &&
            plain_stamps(f, s, from) && f->ctr[from].packets != UINT32_MAX &&
-           calm(env, &f->side[CLI]) && calm(env, &f->side[SVR]) && !env->cfg.long_way;
+           plain_calm(env, &f->side[CLI]) && plain_calm(env, &f->side[SVR]) && !env->cfg.long_way;
 }
 
-void plain_send(struct conn_env *env, struct conn_pkt *cp)
+/* plain_begin: as conn_begin, for a segment that is plain. */
+static inline void plain_begin(const struct conn_env *env, struct conn_pkt *cp, struct seg *s,
+                               struct flow *f, uint32_t idx, int from)
+{
+    memset(cp, 0, sizeof(*cp));
+    cp->s = s;
+    cp->idx = idx;
+    cp->f = f;
+    cp->from = (uint8_t)from;
+    cp->to = (uint8_t)!from;
+    cp->gap0 = env->ngaps;
+    cp->plain = true;
+}
+
+/* plain_send: as conn_send. */
+static inline void plain_send(struct conn_env *env, struct conn_pkt *cp)
 {
     struct flow *f = cp->f;
     const struct seg *s = cp->s;
@@ -107,41 +133,38 @@ void plain_send(struct conn_env *env, struct conn_pkt *cp)
         other->echoed = s->tsecr;
 }
 
-/* still_plain: what callbacks at SND can have done to the packet and its flow. */
-static inline bool still_plain(const struct conn_env *env, const struct conn_pkt *cp)
+/* plain_still: what callbacks at SND can have done to the packet and its flow. */
+static inline bool plain_still(const struct conn_env *env, const struct conn_pkt *cp)
 {
     const struct flow *f = cp->f;
 
-    return !(cp->s->pb->flags & PB_STRANGE) && !(f->flags & NEVER_PLAIN) && f->ext == 0 &&
-           !((f->side[CLI].flags | f->side[SVR].flags) & SIDE_STRANGE) &&
-           calm(env, &f->side[CLI]) && calm(env, &f->side[SVR]);
+    return !(cp->s->pb->flags & PLAIN_NO_PB) && !(f->flags & PLAIN_NEVER) && f->ext == 0 &&
+           !((f->side[CLI].flags | f->side[SVR].flags) & PLAIN_NO_SIDE) &&
+           plain_calm(env, &f->side[CLI]) && plain_calm(env, &f->side[SVR]);
 }
 
-bool plain_recv(const struct conn_env *env, struct conn_pkt *cp)
+/* plain_recv: as conn_recv. */
+static inline void plain_recv(struct conn_pkt *cp)
 {
     const struct seg *s = cp->s;
     struct flow_ctr *c = &cp->f->ctr[cp->from];
 
-    if (unlikely(!still_plain(env, cp)))
-        return false;
     cp->off = (int64_t)cp->f->side[cp->to].next;
     cp->f->side[cp->from].snd_max = s->seq + s->plen;
     if ((s->flags & SEG_TS) && seq_lt(c->tsval, s->tsval))
         c->tsval = s->tsval;
-    return true;
 }
 
-void plain_merge(struct conn_env *env, struct conn_pkt *cp)
+/* plain_merge: as conn_merge. */
+static inline void plain_merge(struct conn_env *env, struct conn_pkt *cp)
 {
-    struct flow *f = cp->f;
-    struct flow_side *snd = &f->side[cp->from], *rcv = &f->side[cp->to];
+    struct flow_side *snd = &cp->f->side[cp->from], *rcv = &cp->f->side[cp->to];
 
-    if (snd->strm)
-        strm_ack(&env->se, snd, conn_acked(f, cp->from));
-    if (rcv->strm == 0 && !(rcv->flags & SIDE_WANTED))
+    cp->merged = true;
+    if (likely((snd->strm | rcv->strm) == 0 && !(rcv->flags & SIDE_WANTED)))
         rcv->next += cp->s->plen;
-    else if (cp->s->plen)
-        conn_insert(env, cp);
-    age_hole(env, rcv);
-    age_hole(env, snd);
+    else
+        plain_streams(env, cp);
 }
+
+#endif

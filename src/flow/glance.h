@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * glance.h: a look-up in three steps, inline, so that a burst of packets waits for memory once and not
+ * one by one: the hash and the bucket (ftable_prefetch), the records whose tags match
+ * (ftable_expect), and whether the one expected is it (ftable_confirm). What they do not answer
+ * ftable_find does.
+ */
+#ifndef WEIR_FLOW_GLANCE_H
+#define WEIR_FLOW_GLANCE_H
+
+#include "flow/buckets.h"
+#include "flow/keyhash.h"
+#include "flow/table.h"
+
+/* key_glance: only the hash (key_hash) and the sender's endpoint, of an IPv4 segment. */
+static inline uint32_t key_glance(const struct seg *s, uint64_t secret, int *end)
+{
+    return key_hash_v4(key_end_v4(s->src.v4, s->sport), key_end_v4(s->dst.v4, s->dport),
+                       s->pb->realm, s->l4proto, secret, end);
+}
+
+/* ftable_prefetch: fetch the bucket of a hash. */
+static inline void ftable_prefetch(const struct ftable *t, uint32_t hash)
+{
+    const struct buckets *b = ftable_slots(t);
+
+    prefetch_r(bucket_at(b, bucket_no(b, hash)));
+}
+
+/* ftable_fetch: fetch what a packet of this slot's record touches: identity, sides, counters. */
+static inline void ftable_fetch(const struct ftable *t, uint32_t ref)
+{
+    const char *p = ref & FLOW_TOMB ? (char *)tomb_at(t, ref) : (char *)flow_at(t, ref & SLOT_IDX);
+
+    prefetch_w(p);
+    if (ref & FLOW_TOMB)
+        return;
+    prefetch_w(p + CACHELINE);
+    prefetch_w(p + 2 * CACHELINE);
+}
+
+/*
+ * ftable_expect: fetch the records whose tags match. => the one that a look-up will probably find, to
+ * prefetch what hangs on it; no key is compared. 0: none, or it is no plain record.
+ */
+static inline uint32_t ftable_expect(const struct ftable *t, uint32_t hash)
+{
+    const struct buckets *b = ftable_slots(t);
+    const struct bucket *l = bucket_at(b, bucket_no(b, hash));
+    uint32_t match = bucket_match(l, hash), first;
+
+    if (unlikely(l->over))
+        prefetch_r(bucket_over(b, l));
+    if (match == 0)
+        return 0;
+    first = l->ref[__builtin_ctz(match)];
+    ftable_fetch(t, first);
+    while (unlikely(match &= match - 1))
+        ftable_fetch(t, l->ref[__builtin_ctz(match)]);
+    return first & (FLOW_TOMB | SLOT_ALT) ? 0 : first; /* what ftable_find meets first may answer */
+}
+
+/*
+ * flow_is_of: does this record answer for the segment, of endpoint `end`, as ftable_find would? Without
+ * a branch on the direction. => false: ask that one.
+ */
+static inline bool flow_is_of(const struct flow *f, const struct seg *s, unsigned end)
+{
+    const uint64_t pair = s->src.v4 | (uint64_t)s->dst.v4 << 32;
+    const uint32_t ports = s->sport | (uint32_t)s->dport << 16;
+    const unsigned turn = end * 32, half = end * 16;
+
+    return !(f->flags & (FLOW_NAT | FLOW_V6)) && !(s->flags & SEG_IP6) &&
+           (f->addr[0] | (uint64_t)f->addr[1] << 32) == (pair << turn | pair >> (-turn & 63)) &&
+           (f->port[0] | (uint32_t)f->port[1] << 16) == (ports << half | ports >> (-half & 31)) &&
+           f->realm == s->pb->realm && f->proto == s->l4proto;
+}
+
+/* flow_from: which side is this endpoint of the flow's key? */
+static inline int flow_from(const struct flow *f, unsigned end)
+{
+    _Static_assert(CLI == 0 && SVR == 1 && FLOW_CLI_IS_1 == 1, "as numbers");
+    return (int)(end ^ (f->flags & FLOW_CLI_IS_1));
+}
+
+/*
+ * ftable_confirm: is what ftable_expect said what ftable_find would find for this segment, of endpoint
+ * `end`? To be asked only if no record has gone since (ftable.gone). => as ftable_find, idx 0: ask that
+ * one.
+ */
+static inline struct flow_hit ftable_confirm(const struct ftable *t, uint32_t idx,
+                                             const struct seg *s, int end)
+{
+    const struct flow *f = flow_at(t, idx);
+
+    if (unlikely(!flow_is_of(f, s, (unsigned)end)))
+        return (struct flow_hit){0};
+    return (struct flow_hit){.idx = idx, .from = (uint8_t)flow_from(f, (unsigned)end)};
+}
+
+#endif
