@@ -11,7 +11,7 @@
 #include "conn/conn.h"
 
 /* Sizes stand in front: an image of another build is refused. */
-static const uint32_t version[] = {0x77666c31, sizeof(struct flow), sizeof(struct flow_ext),
+static const uint32_t version[] = {0x77666c32, sizeof(struct flow), sizeof(struct flow_ext),
                                    sizeof(struct strm)};
 
 void conn_export(const struct conn_env *env, uint32_t idx, struct image *im)

@@ -429,19 +429,12 @@ void plain_streams(struct conn_env *env, struct conn_pkt *cp)
     age_hole(env, snd);
 }
 
-void conn_merge(struct conn_env *env, struct conn_pkt *cp)
+static void merge(struct conn_env *env, struct conn_pkt *cp)
 {
     struct flow *f = cp->f;
     struct seg *s = cp->s;
     struct flow_side *snd = &f->side[cp->from], *rcv = &f->side[cp->to];
 
-    if (cp->merged)
-        return;
-    if (likely(cp->plain)) {
-        plain_merge(env, cp);
-        return;
-    }
-    cp->merged = true;
     if (unlikely(cp->ignored)) {
         if (cp->doubt)
             hold_doubt(env, cp);
@@ -475,6 +468,21 @@ void conn_merge(struct conn_env *env, struct conn_pkt *cp)
     age_hole(env, snd);
     look_at_holes(env, cp->idx, cp->to, &cp->data);
     look_at_holes(env, cp->idx, cp->from, &cp->data);
+}
+
+void conn_merge(struct conn_env *env, struct conn_pkt *cp)
+{
+    struct flow *f = cp->f;
+
+    if (cp->merged)
+        return;
+    if (likely(cp->plain)) {
+        plain_merge(env, cp);
+        return;
+    }
+    cp->merged = true;
+    merge(env, cp);
+    f->asks = f->ext && flow_ext_asks(pool_at(&env->ft.exts, f->ext));
 }
 
 void conn_flush(struct conn_env *env, uint32_t idx, uint8_t *data)

@@ -39,7 +39,7 @@ static inline bool plain_flow(const struct conn_env *env, const struct flow *f)
     const struct flow_side *a = &f->side[CLI], *b = &f->side[SVR];
     uint64_t idle = env->now - f->last;
 
-    return (f->flags & (PLAIN_NEVER | PLAIN_BASES)) == PLAIN_BASES && f->ext == 0 && !f->timed &&
+    return (f->flags & (PLAIN_NEVER | PLAIN_BASES)) == PLAIN_BASES && !f->asks && !f->timed &&
            ((a->state ^ FS_ESTABLISHED) | (b->state ^ FS_ESTABLISHED)) == 0 &&
            (a->flags & b->flags & PLAIN_SIDE) == PLAIN_SIDE &&
            !((a->flags | b->flags) & PLAIN_NO_SIDE) && idle <= env->cfg.idle_ns &&
@@ -138,7 +138,7 @@ static inline bool plain_still(const struct conn_env *env, const struct conn_pkt
 {
     const struct flow *f = cp->f;
 
-    return !(cp->s->pb->flags & PLAIN_NO_PB) && !(f->flags & PLAIN_NEVER) && f->ext == 0 &&
+    return !(cp->s->pb->flags & PLAIN_NO_PB) && !(f->flags & PLAIN_NEVER) && !f->asks &&
            !((f->side[CLI].flags | f->side[SVR].flags) & PLAIN_NO_SIDE) &&
            plain_calm(env, &f->side[CLI]) && plain_calm(env, &f->side[SVR]);
 }

@@ -123,7 +123,8 @@ struct flow {
     uint8_t proto;
     uint8_t kind : 3;  /* enum flow_kind */
     uint8_t timed : 1; /* `timeout` is not 0 */
-    uint8_t csum : 4;  /* enum csum_mode of conn/ */
+    uint8_t csum : 2;  /* enum csum_mode of conn/ */
+    uint8_t asks : 1;  /* the extension may have something that each segment must be asked about */
     uint16_t flags;    /* enum flow_flags */
     uint32_t ext;      /* struct flow_ext */
     struct child c0;
@@ -224,6 +225,20 @@ struct flow_ext {
     uint8_t nvlan;
     uint8_t zero;
 };
+
+/*
+ * flow_ext_asks: is there anything in it that the next segment, whatever it is, may change or must be
+ * looked at for? Else it only counts and remembers.
+ */
+static inline bool flow_ext_asks(const struct flow_ext *x)
+{
+    bool asks = x->behind != 0 || x->nsyn != 0;
+
+    for (int i = CLI; i <= SVR; i++)
+        asks |= x->dir[i].far_acks | x->dir[i].unheard | x->dir[i].refused | x->dir[i].rst |
+                x->dir[i].probe | x->dir[i].fin_on_syn;
+    return asks;
+}
 
 /* The second key of a translated flow. */
 struct flow_alt {

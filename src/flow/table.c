@@ -419,6 +419,7 @@ struct flow_ext *flow_ext_get(struct ftable *t, struct flow *f)
 {
     if (!f->ext)
         f->ext = pool_zalloc(&t->exts);
+    f->asks = f->ext != 0; /* who changes it */
     return f->ext ? (struct flow_ext *)pool_at(&t->exts, f->ext) : NULL;
 }
 

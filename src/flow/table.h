@@ -125,7 +125,10 @@ int tomb_get_key(const struct ftable *t, const struct flow_tomb *tomb, struct fl
 /* flow_addr: address (4 or 16 bytes) and port of a side, network order. */
 const uint8_t *flow_addr(const struct ftable *t, const struct flow *f, int side, uint16_t *port);
 
-/* flow_ext_get: the extension, made if missing. => NULL when out of memory. */
+/*
+ * flow_ext_get: the extension, made if missing, perhaps to be changed (flow.asks). => NULL when out of
+ * memory.
+ */
 struct flow_ext *flow_ext_get(struct ftable *t, struct flow *f);
 
 /*
