@@ -126,19 +126,28 @@ static void remember(struct searcher *s, int side, const uint8_t *p, size_t len)
     s->n[side] = (uint8_t)(keep + len);
 }
 
+/* across: a match that begins in what is remembered and ends in this piece. */
+static uint64_t across(const struct searcher *s, int side, const uint8_t *p, size_t len)
+{
+    const uint8_t *at = s->tail[side], *end = at + s->n[side];
+
+    while ((at = memchr(at, GEN_PATTERN[0], (size_t)(end - at))) != NULL) {
+        size_t have = (size_t)(end - at);
+
+        if (PATTERN_LEN - have <= len && memcmp(at, GEN_PATTERN, have) == 0 &&
+            memcmp(p, GEN_PATTERN + have, PATTERN_LEN - have) == 0)
+            return 1;
+        at++;
+    }
+    return 0;
+}
+
 /* look: in this piece, and across the border to the one before. */
 static void look(struct searcher *s, int side, const uint8_t *p, size_t len)
 {
-    uint8_t join[2 * TAIL];
     const uint8_t *end = p + len, *hit = p;
 
-    if (s->n[side]) {
-        size_t more = len < TAIL ? len : TAIL;
-
-        memcpy(join, s->tail[side], s->n[side]);
-        memcpy(join + s->n[side], p, more);
-        res.found += memmem(join, s->n[side] + more, GEN_PATTERN, PATTERN_LEN) != NULL;
-    }
+    res.found += across(s, side, p, len);
     while ((hit = memmem(hit, (size_t)(end - hit), GEN_PATTERN, PATTERN_LEN)) != NULL) {
         res.found++;
         hit += PATTERN_LEN;

@@ -23,6 +23,7 @@
         __builtin_prefetch((p), 1, 3);                                                             \
         __asm__ volatile("");                                                                      \
     } while (0)
+#define never_inline       __attribute__((noinline))
 #define ARRAY_SIZE(a)      (sizeof(a) / sizeof((a)[0]))
 #define CACHELINE          64
 #define __cacheline        __attribute__((aligned(CACHELINE)))

@@ -22,7 +22,7 @@
 #define PLAIN_SIDE    (SIDE_ACKED | SIDE_SPOKE | SIDE_EDGE)
 #define PLAIN_NO_SIDE (SIDE_FIN_SENT | SIDE_FIN_RCVD | SIDE_LAST)
 #define PLAIN_NO_PB   (PB_CHANGED | PB_DATAGRAM)
-#define PLAIN_NO_SEG  (SEG_AUTH | SEG_HDR_CUT | SEG_IP_DROPPED | SEG_IP_LINUX)
+#define PLAIN_NO_SEG  (SEG_OPT_BAD | SEG_AUTH | SEG_HDR_CUT | SEG_IP_DROPPED | SEG_IP_LINUX)
 #define PLAIN_IDLE    (600 * NSEC_PER_SEC) /* timestamps do not grow old before */
 
 /* plain_segment: by itself: an ACK, with bytes or without, all of it captured, in order of time. */

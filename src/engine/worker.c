@@ -416,7 +416,7 @@ static inline bool input_plain(struct worker *w, struct seg *s, int i)
     return true;
 }
 
-static void input_tcp(struct worker *w, struct seg *s, int i)
+static never_inline void input_tcp(struct worker *w, struct seg *s, int i)
 {
     struct ftable *ft = &w->m->env.ft;
     struct flow_hit hit = find_flow(w, s, i);
@@ -473,12 +473,12 @@ static void account(struct worker *w, const struct pktbuf *pb, int i)
 
 static void input_segment(struct worker *w, struct seg *s, int i)
 {
+    if (likely(input_plain(w, s, i)))
+        return;
     if (unlikely(s->flags & SEG_OPT_BAD))
         w->m->env.reasons[REASON_TCP_OPT_BAD]++;
     if (unlikely((s->tflags & TH_SYN_) && (s->tflags & (TH_FIN_ | TH_RST_))))
         w->m->env.reasons[REASON_TCP_FLAGS]++;
-    if (likely(input_plain(w, s, i)))
-        return;
     input_tcp(w, s, i);
 }
 
@@ -527,18 +527,6 @@ static void worker_input(struct worker *w, struct seg *s, int i)
         input_other(m, s);
 }
 
-/*
- * prefetch_child: what child 0's callbacks will touch: the application's context, and the way from
- * its id to the record.
- */
-static void prefetch_child(const struct mon *m, const struct flow *f)
-{
-    if (f->c0.sock >= 0) {
-        prefetch_w(f->c0.uctx);
-        prefetch_r(&m->sock[f->c0.sock]);
-    }
-}
-
 static inline void give_realm(struct worker *w, const struct seg *s)
 {
     if (s->pb->realm == 0 && w->m->vlan_in_key)
@@ -554,7 +542,7 @@ void worker_key(struct worker *w, struct seg *s, int i)
 }
 
 /* look_at: decode a frame and fetch what its look-up needs. */
-static void look_at(struct worker *w, struct pktbuf *pb, int i)
+static inline void look_at(struct worker *w, struct pktbuf *pb, int i)
 {
     struct seg *s = &w->seg[i];
 
@@ -585,7 +573,7 @@ static void prefetch_burst(struct worker *w, int n)
     w->gone = ft->gone;
     for (int i = 0; i < n; i++)
         if (w->guess[i])
-            prefetch_child(w->m, flow_at(ft, w->guess[i]));
+            prefetch_w(flow_at(ft, w->guess[i])->c0.uctx); /* what callbacks will touch first */
 }
 
 void worker_burst(struct worker *w, struct pktbuf *const *pb, int n)

@@ -157,7 +157,7 @@ static int begin_views(struct reading *r, const char *call, mctx_t mctx, int soc
 ssize_t mtcp_peekv(mctx_t mctx, int sock, int side, struct iovec *iov, int *cnt)
 {
     struct reading r;
-    uint64_t *cursor;
+    uint64_t *cursor, end;
     ssize_t n;
     int room;
 
@@ -166,14 +166,14 @@ ssize_t mtcp_peekv(mctx_t mctx, int sock, int side, struct iovec *iov, int *cnt)
     if (!ask(&r))
         return 0;
     cursor = mon_cursor(r.m, r.f, r.c, side);
-    n = skip_lost(&r, cursor);
-    if (n < 0)
-        return n;
-    n = (ssize_t)strm_view(&r.m->env.se, r.sd, *cursor, strm_end(&r.m->env.se, r.sd), SSIZE_MAX,
-                           iov, &room);
+    end = strm_end(&r.m->env.se, r.sd);
+    if (*cursor >= end)
+        return 0;
+    n = (ssize_t)strm_view(&r.m->env.se, r.sd, *cursor, end, SSIZE_MAX, iov, &room);
+    if (unlikely(n == 0))
+        return skip_lost(&r, cursor);
     *cnt = room;
-    if (n > 0)
-        consume(&r, cursor, (uint64_t)n);
+    consume(&r, cursor, (uint64_t)n);
     return n;
 }
 

@@ -169,6 +169,17 @@ static uint64_t may_hold(const struct flow *f, int side, const struct strm *s)
     return flight > s->limit ? flight : s->limit;
 }
 
+/* all_read: in order, by the only child, and nothing of it is kept: what most batches leave behind. */
+static bool all_read(const struct mon *m, const struct flow *f, int side)
+{
+    const struct flow_side *sd = &f->side[side];
+    const struct strm *s = strm_at(&m->env.se, sd->strm);
+
+    return f->c0.next == 0 && (f->c0.flags & (side == CLI ? CHILD_WANT_CLI : CHILD_WANT_SVR)) &&
+           (sd->flags & (SIDE_WANTED | SIDE_RETAIN)) == SIDE_WANTED &&
+           f->cursor[side] == sd->next && s->ooo == 0 && s->syn_len == 0;
+}
+
 /*
  * settle_side: let go of what nobody needs; when too much is left, retained bytes go first, then
  * the slowest child's.
@@ -182,6 +193,11 @@ static void settle_side(struct mon *m, uint32_t idx, int side)
 
     if (sd->strm == 0)
         return;
+    if (likely(all_read(m, f, side))) {
+        strm_clear(&m->env.se, sd);
+        strm_put(&m->env.se, sd);
+        return;
+    }
     if (!(sd->flags & SIDE_WANTED))
         strm_clear(&m->env.se, sd);
     s = strm_at(&m->env.se, sd->strm);

@@ -92,6 +92,8 @@ struct mon {
     /* what is going on */
     struct seg *seg;            /* the packet at hand, NULL outside of packet events */
     struct conn_pkt *cp;        /* its connection, NULL for raw and orphans */
+    struct flow *told;          /* the flow that is being told of something, NULL: none */
+    uint32_t told_idx;
     enum mon_hook hook;         /* hook being dispatched */
     const struct conn_gap *gap; /* during GAP events */
     struct ev_call *call;       /* innermost dispatch */

@@ -83,10 +83,10 @@ struct child *mon_child(struct mon *m, int sock, uint32_t *flow)
 {
     uint32_t idx;
 
-    /* as a rule, the packet at hand is asked about */
-    if (likely(m->cp && sock >= 0 && m->cp->f->c0.sock == sock)) {
-        *flow = m->cp->idx;
-        return &m->cp->f->c0;
+    /* as a rule, a callback asks about the flow that it is told of */
+    if (likely(m->told && sock >= 0 && m->told->c0.sock == sock)) {
+        *flow = m->told_idx;
+        return &m->told->c0;
     }
     switch (kind_of(m, sock)) {
     case SK_CHILD0:

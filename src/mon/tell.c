@@ -68,29 +68,60 @@ static uint32_t only_wanted(struct mon *m, struct flow *f, const struct child *c
     return ranks;
 }
 
-void mon_tell(struct mon *m, uint32_t idx, enum mon_hook hook, int side, uint32_t ranks)
+/* tell_children: all of a flow that has several. */
+static void tell_children(struct mon *m, struct flow *f, enum mon_hook hook, int side,
+                          uint32_t ranks)
 {
-    struct flow *f = flow_at(&m->env.ft, idx);
-    enum mon_hook before = m->hook;
     uint32_t v[MON_LISTENERS];
-    int n;
+    int n = mon_children(m, f, towards_client(hook, side), v);
 
-    m->hook = hook;
-    if (likely(f->c0.next == 0)) {
-        if (f->c0.sock >= 0 && (evset_mask(m->sets, f->c0.set[hook]) & ranks))
-            tell_one(m, &f->c0.set[hook], &f->c0.flags, f->c0.sock, side,
-                     only_wanted(m, f, &f->c0, side, ranks));
-        m->hook = before;
-        return;
-    }
-    n = mon_children(m, f, towards_client(hook, side), v);
     for (int i = 0; i < n; i++) {
         struct child *c = mon_child_at(m, f, v[i]);
 
         if (evset_mask(m->sets, c->set[hook]) & ranks)
             tell_one(m, &c->set[hook], &c->flags, c->sock, side, only_wanted(m, f, c, side, ranks));
     }
-    m->hook = before;
+}
+
+/* What is being told now, put by and restored: callbacks may cause more to be told. */
+struct telling {
+    struct flow *told;
+    uint32_t told_idx;
+    enum mon_hook hook;
+};
+
+static inline struct telling tell_begin(struct mon *m, struct flow *f, uint32_t idx,
+                                        enum mon_hook hook)
+{
+    struct telling before = {.told = m->told, .told_idx = m->told_idx, .hook = m->hook};
+
+    m->told = f;
+    m->told_idx = idx;
+    m->hook = hook;
+    return before;
+}
+
+static inline void tell_end(struct mon *m, struct telling before)
+{
+    m->told = before.told;
+    m->told_idx = before.told_idx;
+    m->hook = before.hook;
+}
+
+void mon_tell(struct mon *m, uint32_t idx, enum mon_hook hook, int side, uint32_t ranks)
+{
+    struct flow *f = flow_at(&m->env.ft, idx);
+    struct telling before;
+
+    if (!mon_hears(m, f, hook, ranks))
+        return;
+    before = tell_begin(m, f, idx, hook);
+    if (unlikely(f->c0.next))
+        tell_children(m, f, hook, side, ranks);
+    else if (f->c0.sock >= 0)
+        tell_one(m, &f->c0.set[hook], &f->c0.flags, f->c0.sock, side,
+                 only_wanted(m, f, &f->c0, side, ranks));
+    tell_end(m, before);
 }
 
 /* tell_sole: PKT_IN to the flow's only child, which has asked for it. */
@@ -118,17 +149,17 @@ void mon_tell_packet(struct mon *m, struct conn_pkt *cp, enum mon_hook hook, int
                      uint32_t ranks)
 {
     struct child *c = &cp->f->c0;
-    enum mon_hook before = m->hook;
 
     if (!mon_hears(m, cp->f, hook, ranks))
         return;
     m->seg = cp->s;
     m->cp = cp;
     if (likely(ranks == EVB(EV_PKT_IN) && c->next == 0)) {
-        m->hook = hook;
+        struct telling before = tell_begin(m, cp->f, cp->idx, hook);
+
         if (c->sock >= 0)
             tell_sole(m, c, hook, side);
-        m->hook = before;
+        tell_end(m, before);
     } else {
         mon_tell(m, cp->idx, hook, side, ranks);
     }
