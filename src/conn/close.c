@@ -40,8 +40,10 @@ bool conn_rst_due(const struct conn_env *env, const struct flow *f)
 
 uint64_t conn_deadline(const struct conn_env *env, const struct flow *f)
 {
-    uint64_t own = f->timeout == UINT32_MAX ? UINT64_MAX : f->timeout * NSEC_PER_MSEC;
-    uint64_t wait = f->timeout ? own : env->cfg.idle_ns;
+    uint64_t wait = env->cfg.idle_ns;
+
+    if (unlikely(f->timed)) /* else its line is not touched */
+        wait = f->timeout == UINT32_MAX ? UINT64_MAX : f->timeout * NSEC_PER_MSEC;
 
     if (f->flags & FLOW_LINGER) {
         bool tw = f->side[CLI].state == FS_TIME_WAIT || f->side[SVR].state == FS_TIME_WAIT;

@@ -374,17 +374,24 @@ static inline void need_key(struct worker *w, const struct seg *s, int i)
     w->glanced[i] = false;
 }
 
-/* find_flow: as it was expected when the burst was looked at, or by a look-up. */
+/* expected: the flow that was expected when the burst was looked at, if it is still there, else 0. */
+static inline uint32_t expected(const struct worker *w, int i)
+{
+    const struct ftable *ft = &w->m->env.ft;
+    uint32_t idx = w->guess[i];
+
+    return likely(w->gone == ft->gone) || (idx && ftable_lives(ft, idx)) ? idx : 0;
+}
+
+/* find_flow: as it was expected, or by a look-up. */
 static inline struct flow_hit find_flow(struct worker *w, const struct seg *s, int i)
 {
     const struct ftable *ft = &w->m->env.ft;
-    struct flow_hit hit;
+    uint32_t idx = expected(w, i);
+    struct flow_hit hit = idx ? ftable_confirm(ft, idx, s, w->end[i]) : (struct flow_hit){0};
 
-    if (likely(w->guess[i] && w->gone == ft->gone)) {
-        hit = ftable_confirm(ft, w->guess[i], s, w->end[i]);
-        if (likely(hit.idx))
-            return hit;
-    }
+    if (likely(hit.idx))
+        return hit;
     need_key(w, s, i);
     return ftable_find(ft, &w->key[i], w->hash[i], w->end[i]);
 }
@@ -396,12 +403,12 @@ static inline struct flow_hit find_flow(struct worker *w, const struct seg *s, i
 static inline bool input_plain(struct worker *w, struct seg *s, int i)
 {
     struct conn_env *env = &w->m->env;
-    const uint32_t idx = w->guess[i];
+    const uint32_t idx = expected(w, i);
     struct conn_pkt cp;
     struct flow *f;
     int from;
 
-    if (unlikely(idx == 0 || w->gone != env->ft.gone))
+    if (unlikely(idx == 0))
         return false;
     f = flow_at(&env->ft, idx);
     if (unlikely(!flow_is_of(f, s, w->end[i])))

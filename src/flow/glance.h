@@ -85,8 +85,8 @@ static inline int flow_from(const struct flow *f, unsigned end)
 
 /*
  * ftable_confirm: is what ftable_expect said what ftable_find would find for this segment, of endpoint
- * `end`? To be asked only if no record has gone since (ftable.gone). => as ftable_find, idx 0: ask that
- * one.
+ * `end`? To be asked only if it still lives (ftable_lives, or no record has gone since: ftable.gone). => as
+ * ftable_find, idx 0: ask that one.
  */
 static inline struct flow_hit ftable_confirm(const struct ftable *t, uint32_t idx,
                                              const struct seg *s, int end)

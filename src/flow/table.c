@@ -31,12 +31,9 @@
 
 #define REF_IDX    SLOT_IDX
 #define MAX_FLOWS  0x3ffffffeu
-#define LIVE_BITS  512u /* in one object of the pool `live` */
-#define LIVE_WORDS (LIVE_BITS / 64)
 
 struct priv {
     struct buckets slots; /* first: ftable_slots */
-    struct pool live; /* bitmap: index i is bit i % 512 of object i / 512 + 1 */
 };
 
 /* A tombstone begins as a record does: what looks at identity only, looks at either. */
@@ -77,19 +74,10 @@ static uint32_t ref_hash(const void *owner, uint32_t ref)
 
 /* -- the bitmap of live records -- */
 
-static inline uint64_t *live_word(const struct ftable *t, uint32_t idx)
-{
-    const struct priv *p = t->priv;
-
-    return (uint64_t *)pool_at(&p->live, idx / LIVE_BITS + 1) + idx % LIVE_BITS / 64;
-}
-
 static bool live_set(struct ftable *t, uint32_t idx)
 {
-    struct priv *p = t->priv;
-
-    while (p->live.used <= idx / LIVE_BITS)
-        if (!pool_zalloc(&p->live))
+    while (t->live.used <= idx / LIVE_BITS)
+        if (!pool_zalloc(&t->live))
             return false;
     *live_word(t, idx) |= 1ULL << idx % 64;
     return true;
@@ -102,8 +90,7 @@ static void live_clear(struct ftable *t, uint32_t idx)
 
 uint32_t ftable_next(const struct ftable *t, uint32_t idx)
 {
-    const struct priv *p = t->priv;
-    const uint64_t end = (uint64_t)p->live.used * LIVE_BITS;
+    const uint64_t end = (uint64_t)t->live.used * LIVE_BITS;
     uint64_t i = (uint64_t)idx + 1;
 
     while (i < end) {
@@ -151,7 +138,7 @@ int ftable_init(struct ftable *t, uint32_t max_flows, uint64_t secret, struct me
     init_pools(t, max_flows);
     if (!p)
         return err_set(ENOMEM, "flow table: out of memory");
-    pool_init(&p->live, "live bits", LIVE_BITS / 8, CACHELINE, 64, 0, acct);
+    pool_init(&t->live, "live bits", LIVE_BITS / 8, CACHELINE, 64, 0, acct);
     if (buckets_init(&p->slots, ref_hash, t, acct) < 0) {
         ftable_fini(t);
         return err_set(ENOMEM, "flow table: out of memory");
@@ -165,10 +152,10 @@ void ftable_fini(struct ftable *t)
 
     if (p) {
         buckets_fini(&p->slots);
-        pool_fini(&p->live);
         free(p);
         t->priv = NULL;
     }
+    pool_fini(&t->live);
     pool_fini(&t->flows);
     pool_fini(&t->keys6);
     pool_fini(&t->exts);
@@ -425,7 +412,7 @@ struct flow_ext *flow_ext_get(struct ftable *t, struct flow *f)
 
 uint64_t ftable_bytes(const struct ftable *t)
 {
-    return buckets_bytes(slots_of(t)) + pool_bytes(&((const struct priv *)t->priv)->live);
+    return buckets_bytes(slots_of(t)) + pool_bytes(&t->live);
 }
 
 uint32_t ftable_tombs(const struct ftable *t, uint32_t *v, uint32_t max)

@@ -24,6 +24,7 @@ struct ftable {
     struct pool alts;  /* struct flow_alt */
     struct pool kids;  /* struct child_ext */
     struct pool tombs; /* struct flow_tomb */
+    struct pool live;  /* bitmap: record i is bit i % LIVE_BITS of object i / LIVE_BITS + 1 */
     struct wheel tomb_wheel;
     struct wheel wheel; /* over flows */
     uint64_t secret;
@@ -38,6 +39,19 @@ struct ftable {
 };
 
 struct buckets;
+
+#define LIVE_BITS 512u
+
+static inline uint64_t *live_word(const struct ftable *t, uint32_t idx)
+{
+    return (uint64_t *)pool_at(&t->live, idx / LIVE_BITS + 1) + idx % LIVE_BITS / 64;
+}
+
+/* ftable_lives: is the record that had this index once, or has it now, live? */
+static inline bool ftable_lives(const struct ftable *t, uint32_t idx)
+{
+    return *live_word(t, idx) >> idx % 64 & 1;
+}
 
 /* What a look-up found. */
 struct flow_hit {
