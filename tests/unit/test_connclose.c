@@ -146,15 +146,15 @@ static void idle(void **state)
 static void idle_times_of_its_own(void **state)
 {
     shake(&x);
-    fix_flow(&x)->timeout = 100;
+    flow_set_timeout(fix_flow(&x), 100);
     assert_int_equal(deadline_ms(), 100);
-    fix_flow(&x)->timeout = UINT32_MAX;
+    flow_set_timeout(fix_flow(&x), UINT32_MAX);
     assert_int_equal(deadline_ms(), UINT64_MAX);
     conn_rearm(&x.env, x.idx);
     assert_false(wheel_hangs(&x.env.ft.wheel, x.idx));
-    fix_flow(&x)->timeout = UINT32_MAX - 1;
+    flow_set_timeout(fix_flow(&x), UINT32_MAX - 1);
     assert_int_equal(deadline_ms(), UINT32_MAX - 1);
-    fix_flow(&x)->timeout = 0;
+    flow_set_timeout(fix_flow(&x), 0);
     x.env.cfg.idle_ns = UINT64_MAX;
     assert_int_equal(deadline_ms(), UINT64_MAX);
     x.env.cfg.idle_ns = UINT64_MAX - 1; /* a sum that cannot be counted */
