@@ -405,9 +405,9 @@ static enum reason verdict(struct conn_env *env, struct conn_pkt *cp)
 
 void conn_judge(struct conn_env *env, struct conn_pkt *cp)
 {
-    enum reason why = verdict(env, cp);
+    enum reason why;
 
-    if (likely(why == REASON_NONE))
+    if (likely(cp->in_place) || (why = verdict(env, cp)) == REASON_NONE)
         return;
     cp->ignored = true;
     env->reasons[why]++;

@@ -466,6 +466,8 @@ static void merge(struct conn_env *env, struct conn_pkt *cp)
     }
     age_hole(env, rcv);
     age_hole(env, snd);
+    if (likely(cp->in_place))
+        return;
     look_at_holes(env, cp->idx, cp->to, &cp->data);
     look_at_holes(env, cp->idx, cp->from, &cp->data);
 }

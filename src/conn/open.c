@@ -255,4 +255,5 @@ void conn_begin(struct conn_env *env, struct conn_pkt *cp, struct seg *s, uint32
     cp->opened = opened;
     cp->gap0 = env->ngaps;
     cp->plain = !opened && conn_is_plain(env, cp->f, s, from);
+    cp->in_place = !opened && !cp->plain && conn_in_place(env, cp->f, s, from);
 }

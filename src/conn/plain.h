@@ -93,6 +93,39 @@ static inline bool conn_is_plain(const struct conn_env *env, const struct flow *
            plain_calm(env, &f->side[CLI]) && plain_calm(env, &f->side[SVR]) && !env->cfg.long_way;
 }
 
+#define PLACE_NEVER (FLOW_ENDED | FLOW_LINGER | FLOW_RST)
+#define PLACE_SEEN  (FLOW_SYN | FLOW_SYNACK | FLOW_BASE_CLI | FLOW_BASE_SVR)
+
+/*
+ * conn_in_place: a segment of the handshake or the end, not plain, but as plain in its place: the ACK that
+ * connects, a FIN in order, the ACKs behind it. Its receiver takes it, and it leaves no hole: the long
+ * way need not ask.
+ */
+static inline bool conn_in_place(const struct conn_env *env, const struct flow *f,
+                                 const struct seg *s, int from)
+{
+    const struct flow_side *snd = &f->side[from], *rcv = &f->side[!from];
+    const bool ended = rcv->flags & SIDE_FIN_RCVD; /* only ACKs follow the sender's FIN */
+    const uint32_t fin = s->tflags & TH_FIN_, len = s->plen + fin;
+    const uint32_t next = rcv->base + (uint32_t)rcv->next + ended;
+    const uint32_t mine = snd->base + (uint32_t)snd->next + !!(snd->flags & SIDE_FIN_RCVD);
+
+    _Static_assert(TH_FIN_ == 1, "as a length");
+    return (s->tflags & ~(TH_PSH_ | TH_FIN_)) == TH_ACK_ && s->nsack == 0 && s->pcap == s->plen &&
+           !(s->flags & (PLAIN_NO_SEG | SEG_TS)) && !(s->pb->flags & PLAIN_NO_PB) &&
+           s->pb->ts_ns >= env->now && !(f->flags & PLACE_NEVER) &&
+           (f->flags & PLACE_SEEN) == PLACE_SEEN && !f->asks && rcv->state >= FS_SYN_RCVD &&
+           !((snd->flags | rcv->flags) & SIDE_LAST) && (snd->flags & rcv->flags & SIDE_SPOKE) &&
+           (rcv->flags & SIDE_EDGE) && ended == !!(snd->flags & SIDE_FIN_SENT) &&
+           (!ended || len == 0) && s->seq == next && s->seq == snd->snd_max &&
+           (!(rcv->flags & SIDE_ACKED) || seq_leq(rcv->ack, next)) &&
+           seq_leq(s->seq + len, f->ctr[!from].edge) &&
+           seq_leq(snd->flags & SIDE_ACKED ? snd->ack : snd->base, s->ack) &&
+           seq_leq(s->ack, rcv->snd_max) && seq_leq(s->ack, mine) &&
+           env->now - f->last < PLAIN_IDLE && plain_calm(env, snd) && plain_calm(env, rcv) &&
+           !env->cfg.long_way;
+}
+
 /* plain_begin: as conn_begin, for a segment that is plain. */
 static inline void plain_begin(const struct conn_env *env, struct conn_pkt *cp, struct seg *s,
                                struct flow *f, uint32_t idx, int from)
@@ -138,8 +171,8 @@ static inline bool plain_still(const struct conn_env *env, const struct conn_pkt
 {
     const struct flow *f = cp->f;
 
-    return !(cp->s->pb->flags & PLAIN_NO_PB) && !(f->flags & PLAIN_NEVER) && !f->asks &&
-           !((f->side[CLI].flags | f->side[SVR].flags) & PLAIN_NO_SIDE) &&
+    return !(cp->s->pb->flags & PLAIN_NO_PB) && !(f->flags & PLACE_NEVER) && !f->asks &&
+           !((f->side[CLI].flags | f->side[SVR].flags) & SIDE_LAST) &&
            plain_calm(env, &f->side[CLI]) && plain_calm(env, &f->side[SVR]);
 }
 

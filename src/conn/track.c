@@ -430,6 +430,7 @@ void conn_recv(struct conn_env *env, struct conn_pkt *cp)
         return;
     }
     cp->plain = false;
+    cp->in_place = cp->in_place && plain_still(env, cp);
     /* its SYN passed unseen, or was only noted, or kept */
     if (cp->opened && !is_syn(s))
         cp->rcv |= CR_CONN_START;
@@ -460,7 +461,7 @@ void conn_recv(struct conn_env *env, struct conn_pkt *cp)
     if (unlikely(s->nsack) && !cp->stale)
         conn_note_sack(env, cp);
     /* the last: a keepalive without a byte */
-    if (syn_again || fin_again || s->plen || (spoke && s->seq + 1 == max_before))
+    if (!cp->in_place && (syn_again || fin_again || s->plen || (spoke && s->seq + 1 == max_before)))
         conn_classify(env, cp, syn_again, fin_again, spoke ? max_before : s->seq);
     if (unlikely(s->pb->flags & PB_DATAGRAM))
         conn_note_copies(cp);

@@ -29,7 +29,7 @@ static struct {
     struct fix a, b; /* the short way, the long way */
     uint32_t isn[2], sent[2], wnd[2], tsval[2], got_ts[2];
     bool ts, opened;
-    uint64_t steps, plain, odd;
+    uint64_t steps, plain, in_place, odd;
 } m;
 
 static uint32_t below(uint32_t n)
@@ -214,7 +214,8 @@ static void both(struct frame f)
     p = feed(&m.a, f);
     q = feed(&m.b, f);
     m.plain += p->plain;
-    same(!q->plain, "the long way is not");
+    m.in_place += p->in_place;
+    same(!q->plain && !q->in_place, "the long way is not");
     m.steps++;
     compare_raised(p, q);
     if (below(3)) {
@@ -245,12 +246,40 @@ static void handshake(void)
     both(last);
 }
 
+/* closing: a FIN of each end, with bytes or without, ACKs of them in time or late; some are odd. */
+static void closing(void)
+{
+    int first = (int)below(2);
+
+    for (int i = 0; i < 2; i++) {
+        int from = i ? !first : first;
+        struct frame f = next_frame(from), ack;
+
+        f.flags = below(2) ? "F." : "FP.";
+        if (below(20) == 0)
+            odd_one(&f, from);
+        m.sent[from]++;
+        both(f);
+        for (uint32_t k = below(4); k; k--) {
+            ack = next_frame(!from);
+            if (i == 1 || below(2)) { /* it has ended, too; or no bytes now */
+                m.sent[!from] -= ack.plen;
+                ack.plen = 0;
+                ack.flags = ".";
+            }
+            if (below(20) == 0)
+                odd_one(&ack, !from);
+            both(ack);
+        }
+    }
+}
+
 static void one_connection(void)
 {
     begin();
     if (below(8))
         handshake();
-    for (uint32_t i = 10 + below(CONN - 10); i; i--) {
+    for (uint32_t i = below(2) ? below(10) : 10 + below(CONN - 10); i; i--) {
         int from = (int)below(2);
         struct frame f = next_frame(from);
 
@@ -262,6 +291,8 @@ static void one_connection(void)
         }
         both(f);
     }
+    if (below(4))
+        closing();
     end_batch(&m.a);
     end_batch(&m.b);
     fix_down(&m.a);
@@ -278,9 +309,11 @@ static void short_way_is_the_long_one(void **state)
     rng_seed(&m.r, seed);
     while (m.steps < n)
         one_connection();
-    print_message("%llu segments, %llu plain, %llu odd\n", (unsigned long long)m.steps,
-                  (unsigned long long)m.plain, (unsigned long long)m.odd);
+    print_message("%llu segments, %llu plain, %llu in place, %llu odd\n",
+                  (unsigned long long)m.steps, (unsigned long long)m.plain,
+                  (unsigned long long)m.in_place, (unsigned long long)m.odd);
     assert_true(m.plain > m.steps / 10); /* else it says nothing */
+    assert_true(m.in_place > m.steps / 100);
     assert_true(m.steps - m.plain > m.steps / 10);
 }
 
