@@ -3,7 +3,7 @@
  * offline.c: whole programs reading a capture file: a bare libpcap loop, the floor, against a
  * command of ours.
  *
- *      offline [--rounds N] [--scale F] [--workload P1,P2,...] [--seed N] -- COMMAND ARG...
+ *      offline [--rounds N] [--scale F] [--workload P1,P2,...] [--seed N] [--name NAME] -- COMMAND ARG...
  *
  * Each workload is written to a file below $TMPDIR (/tmp), which is removed afterwards, also when
  * the run is interrupted. The command gets the file's name as its last argument and its output goes
@@ -37,9 +37,9 @@ static struct {
     int rounds;
     double scale;
     uint64_t seed;
-    const char *workloads;
+    const char *workloads, *name;
     char **command; /* with room for the file's name */
-} opt = {.rounds = 3, .scale = 1, .seed = 1, .workloads = "P1,P2,P3,P4"};
+} opt = {.rounds = 3, .scale = 1, .seed = 1, .workloads = "P1,P2,P3,P4", .name = "weir"};
 
 static FILE *json;     /* all lines, shown behind the tables */
 static char path[512]; /* of the capture, "" when there is none */
@@ -132,9 +132,15 @@ static int bare_loop(uint64_t expected)
     return n == expected && bytes ? 0 : 1;
 }
 
-static int command(void)
+/* command: told what the file has in WEIR_BENCH_EXPECT, for those that check it. */
+static int command(const struct gen_totals *t)
 {
     int fd = open("/dev/null", O_WRONLY), n = 0;
+    char has[100];
+
+    snprintf(has, sizeof(has), "%" PRIu64 " %" PRIu64 " %" PRIu64, t->flows, t->stream_bytes,
+             t->planted);
+    setenv("WEIR_BENCH_EXPECT", has, 1);
 
     while (opt.command[n])
         n++;
@@ -150,7 +156,7 @@ static double seconds(struct timeval t)
     return (double)t.tv_sec + (double)t.tv_usec / 1e6;
 }
 
-static void run(struct score *s, uint64_t expected)
+static void run(struct score *s, const struct gen_totals *t)
 {
     struct timespec a, b;
     struct rusage ru;
@@ -162,7 +168,7 @@ static void run(struct score *s, uint64_t expected)
     pid = fork();
     if (pid == 0) {
         signal(SIGINT, SIG_DFL);
-        _exit(s->name[0] == 'l' ? bare_loop(expected) : command());
+        _exit(strcmp(s->name, "libpcap loop") == 0 ? bare_loop(t->packets) : command(t));
     }
     if (pid < 0 || wait4(pid, &status, 0, &ru) < 0)
         die(s->name, "cannot be started");
@@ -201,14 +207,14 @@ static void print_row(const struct gen_totals *t, const struct score *s)
 
 static void measure(const char *name)
 {
-    struct score loop = {.name = "libpcap loop"}, ours = {.name = "weir"};
+    struct score loop = {.name = "libpcap loop"}, ours = {.name = opt.name};
     struct gen_totals t = generate(name);
 
     for (int i = -1; i < opt.rounds; i++) {
         if (i == 0)
             loop.n = ours.n = 0; /* the first one warmed the page cache */
-        run(&loop, t.packets);
-        run(&ours, t.packets);
+        run(&loop, &t);
+        run(&ours, &t);
     }
     tidy();
     printf("\n%s: %s (%.3f M packets, %.2f GB)\n", name, workload_what(name),
@@ -240,6 +246,7 @@ static void options(int argc, char **argv)
                                       {"scale", 1, NULL, 's'},
                                       {"workload", 1, NULL, 'w'},
                                       {"seed", 1, NULL, 'i'},
+                                      {"name", 1, NULL, 'm'},
                                       {NULL, 0, NULL, 0}};
     int c;
 
@@ -252,12 +259,15 @@ static void options(int argc, char **argv)
             opt.workloads = optarg;
         else if (c == 'i')
             opt.seed = strtoull(optarg, NULL, 0);
+        else if (c == 'm')
+            opt.name = optarg;
         else
             exit(2);
     }
     if (opt.rounds < 1 || opt.rounds >= MEASURE_ROUNDS || !(opt.scale > 0) || optind >= argc)
         die("usage",
-            "offline [--rounds N] [--scale F] [--workload LIST] [--seed N] -- COMMAND ARG...");
+            "offline [--rounds N] [--scale F] [--workload LIST] [--seed N] [--name NAME] -- "
+            "COMMAND ARG...");
     opt.command = calloc((size_t)(argc - optind) + 2, sizeof(char *));
     if (opt.command == NULL)
         die("memory", "none");
