@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #define MAX_STREAMS 4000000
-#define LINGER_SEC  120 /* RFC 9293 3.4.2: 2 MSL are four minutes; late copies are not */
 #define OOO_BYTES   (16 * 1048576L) /* per side; larger than any window that is used in practice */
 
 /* A string in quotes. Line ends cannot be written in it and become blanks. */
@@ -33,6 +32,8 @@ static void put_devices(FILE *fp, const struct appopt *opt)
     unsigned long long mask = opt->cores == 64 ? ~0ULL : (1ULL << opt->cores) - 1;
 
     fputs("    netdev {\n", fp);
+    if (opt->nfiles == 0)
+        fprintf(fp, "        mem: 0x%llx\n", mask);
     for (int i = 0; i < opt->nfiles; i++) {
         fputs("        ", fp);
         put_quoted(fp, "pcap:", opt->file[i]);
@@ -63,7 +64,7 @@ static void put_conf(FILE *fp, const struct appopt *opt, uint64_t rmem)
     fprintf(fp, "    max_concurrency = %d\n    max_half_open = %d\n    rmem_size = %llu\n",
             MAX_STREAMS, MAX_STREAMS, (unsigned long long)rmem);
     fprintf(fp, "    tcp_timeout = %s\n    tcp_tw_interval = %d\n    linger = %d\n", opt->timeout,
-            LINGER_SEC, LINGER_SEC);
+            APPCONF_LINGER_SEC, APPCONF_LINGER_SEC);
     fprintf(fp, "    ooo_size = %ld\n", OOO_BYTES);
     if (opt->expr) {
         fputs("    filter = ", fp);

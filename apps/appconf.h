@@ -7,8 +7,12 @@
 
 #include "appopt.h"
 
+#define APPCONF_IDLE_SEC   3600 /* a connection ends when nothing was seen for so long */
+#define APPCONF_LINGER_SEC 120  /* RFC 9293 3.4.2: 2 MSL are four minutes; late copies are not */
+
 /*
- * appconf_file: the configuration as a memory file.
+ * appconf_file: the configuration as a memory file; without input files frames come by
+ * mtcp_push.
  * => rmem: bytes kept of what a side has not read yet.
  * => a file descriptor, the caller's to close; -1 with errno.
  */

@@ -31,55 +31,86 @@ enum {
     OPT_CHARGE,
     OPT_SAMPLE,
     OPT_INTERVAL,
+    OPT_APP,
+    OPT_LOOPS,
+    OPT_ROUNDS,
 };
 
 const char *const app_overlap_names[] = {"first",     "last",    "bsd",     "bsd-right", "linux",
                                          "old-linux", "windows", "solaris", NULL};
+const char *const app_program_names[] = {"none", "count", "search", "rexmit", "events", NULL};
 
-/* A long option and what a subcommand must take for it to be known; 0 is everyone. */
+/*
+ * A long option, what a subcommand must take for it to be known (0: everyone has it), and what it
+ * must not.
+ */
 struct optdef {
     struct option opt;
-    unsigned takes;
+    unsigned takes, without;
 };
 
 static const struct optdef defs[] = {
-    {{"read", required_argument, NULL, 'r'}, 0},
-    {{"write", required_argument, NULL, 'w'}, 0},
-    {{"json", no_argument, NULL, OPT_JSON}, 0},
-    {{"strict", no_argument, NULL, OPT_STRICT}, 0},
-    {{"no-midstream", no_argument, NULL, OPT_NO_MIDSTREAM}, 0},
-    {{"csum", required_argument, NULL, OPT_CSUM}, 0},
-    {{"overlap", required_argument, NULL, OPT_OVERLAP}, TAKES_OVERLAP},
-    {{"output", required_argument, NULL, 'o'}, TAKES_DIR},
-    {{"zero-fill", no_argument, NULL, OPT_ZERO}, TAKES_ZERO},
-    {{"cores", required_argument, NULL, OPT_CORES}, 0},
-    {{"batch", required_argument, NULL, OPT_BATCH}, 0},
-    {{"epoch", required_argument, NULL, OPT_EPOCH}, 0},
-    {{"timeout", required_argument, NULL, OPT_TIMEOUT}, 0},
-    {{"by", required_argument, NULL, OPT_BY}, TAKES_BILL},
-    {{"prefixes", required_argument, NULL, OPT_PREFIXES}, TAKES_BILL},
-    {{"all", no_argument, NULL, OPT_ALL}, TAKES_BILL},
-    {{"charge-rexmit", no_argument, NULL, OPT_CHARGE}, TAKES_BILL},
-    {{"sample", required_argument, NULL, OPT_SAMPLE}, TAKES_BILL},
-    {{"interval", required_argument, NULL, OPT_INTERVAL}, TAKES_BILL},
-    {{"help", no_argument, NULL, 'h'}, 0},
+    {{"read", required_argument, NULL, 'r'}, 0, 0},
+    {{"write", required_argument, NULL, 'w'}, 0, TAKES_BENCH},
+    {{"json", no_argument, NULL, OPT_JSON}, 0, 0},
+    {{"strict", no_argument, NULL, OPT_STRICT}, 0, 0},
+    {{"no-midstream", no_argument, NULL, OPT_NO_MIDSTREAM}, 0, 0},
+    {{"csum", required_argument, NULL, OPT_CSUM}, 0, 0},
+    {{"overlap", required_argument, NULL, OPT_OVERLAP}, TAKES_OVERLAP, 0},
+    {{"output", required_argument, NULL, 'o'}, TAKES_DIR, 0},
+    {{"zero-fill", no_argument, NULL, OPT_ZERO}, TAKES_ZERO, 0},
+    {{"cores", required_argument, NULL, OPT_CORES}, 0, 0},
+    {{"batch", required_argument, NULL, OPT_BATCH}, 0, TAKES_BENCH},
+    {{"epoch", required_argument, NULL, OPT_EPOCH}, 0, TAKES_BENCH},
+    {{"timeout", required_argument, NULL, OPT_TIMEOUT}, 0, TAKES_BENCH},
+    {{"by", required_argument, NULL, OPT_BY}, TAKES_BILL, 0},
+    {{"prefixes", required_argument, NULL, OPT_PREFIXES}, TAKES_BILL, 0},
+    {{"all", no_argument, NULL, OPT_ALL}, TAKES_BILL, 0},
+    {{"charge-rexmit", no_argument, NULL, OPT_CHARGE}, TAKES_BILL, 0},
+    {{"sample", required_argument, NULL, OPT_SAMPLE}, TAKES_BILL, 0},
+    {{"interval", required_argument, NULL, OPT_INTERVAL}, TAKES_BILL, 0},
+    {{"app", required_argument, NULL, OPT_APP}, TAKES_BENCH, 0},
+    {{"loops", required_argument, NULL, OPT_LOOPS}, TAKES_BENCH, 0},
+    {{"rounds", required_argument, NULL, OPT_ROUNDS}, TAKES_BENCH, 0},
+    {{"help", no_argument, NULL, 'h'}, 0, 0},
 };
 #define NDEFS (sizeof(defs) / sizeof(defs[0]))
 
-static const char common_help[] =
-    "  -r FILE...           read these capture files one after the other (pcap or pcapng);\n"
-    "                       - is standard input\n"
-    "  -w FILE              forward what was read into this capture file\n"
-    "  --json               one JSON object a line\n"
-    "  --strict             forgive nothing: packets outside the windows do not count\n"
-    "  --no-midstream       leave out connections whose SYN was not seen\n"
-    "  --csum on|off|auto   TCP checksums: verify, ignore, or verify once a side has sent a right\n"
-    "                       one (auto, the default)\n"
-    "  --timeout SECONDS    a connection ends when nothing was seen for so long (3600)\n"
-    "  --cores N            work with N contexts; the output is the same (1)\n"
-    "  --batch N            frames read at a time, 1 to 64 (64)\n"
-    "  --epoch N            frames after which new data is told, 1 to 64 (64)\n"
-    "  --help               this text\n";
+/* A line or more of the options that everyone has, and what a subcommand must not take for it. */
+static const struct {
+    const char *text;
+    unsigned without;
+} common_help[] = {
+    {"  -r FILE...           read these capture files one after the other (pcap or pcapng);\n"
+     "                       - is standard input\n",
+     0},
+    {"  -w FILE              forward what was read into this capture file\n", TAKES_BENCH},
+    {"  --json               one JSON object a line\n"
+     "  --strict             forgive nothing: packets outside the windows do not count\n"
+     "  --no-midstream       leave out connections whose SYN was not seen\n"
+     "  --csum on|off|auto   TCP checksums: verify, ignore, or verify once a side has sent a "
+     "right\n"
+     "                       one (auto, the default)\n",
+     0},
+    {"  --timeout SECONDS    a connection ends when nothing was seen for so long (3600)\n",
+     TAKES_BENCH},
+    {"  --cores N            work with N contexts; the output is the same (1)\n", 0},
+    {"  --batch N            frames read at a time, 1 to 64 (64)\n"
+     "  --epoch N            frames after which new data is told, 1 to 64 (64)\n",
+     TAKES_BENCH},
+    {"  --help               this text\n", 0},
+};
+
+static const char bench_help[] =
+    "  --app APP            what is done with the connections (count):\n"
+    "                         none          they are followed\n"
+    "                         count         the packets of each are counted\n"
+    "                         search[=TEXT] TEXT is looked for in all reassembled bytes "
+    "(HTTP/1.1)\n"
+    "                         rexmit        every repetition is told\n"
+    "                         events=N      each has N events of its own, whose filters say no\n"
+    "  --loops N            play the capture N times, with other addresses each time (1)\n"
+    "  --rounds N           measure N times and show medians (3)\n";
 
 static const char bill_help[] =
     "  --by address         each address of a client is a subscriber (the default)\n"
@@ -117,7 +148,11 @@ static void print_help(const struct command *cmd)
               stdout);
     if (cmd->takes & TAKES_BILL)
         fputs(bill_help, stdout);
-    fputs(common_help, stdout);
+    if (cmd->takes & TAKES_BENCH)
+        fputs(bench_help, stdout);
+    for (size_t i = 0; i < sizeof(common_help) / sizeof(common_help[0]); i++)
+        if (!(cmd->takes & common_help[i].without))
+            fputs(common_help[i].text, stdout);
     printf("\nEXPRESSION is a BPF filter (pcap-filter(7)) on the frames as they were captured.\n\n"
            "Examples:\n%s\n"
            "Exit status: 0 success; 1 the input is cut off (all before that is shown) or output\n"
@@ -129,7 +164,7 @@ static void print_help(const struct command *cmd)
 static void known_options(const struct command *cmd, struct option *out)
 {
     for (size_t i = 0; i < NDEFS; i++) {
-        if (!defs[i].takes || cmd->takes & defs[i].takes)
+        if ((!defs[i].takes || cmd->takes & defs[i].takes) && !(cmd->takes & defs[i].without))
             *out++ = defs[i].opt;
     }
     memset(out, 0, sizeof(*out));
@@ -256,6 +291,47 @@ static int parse_bill(struct appopt *opt, int c, const char *arg)
     }
 }
 
+/* app_named: => the program with this name; -1: none has it. */
+static int app_named(const char *name, size_t len)
+{
+    for (int i = 0; app_program_names[i]; i++)
+        if (strlen(app_program_names[i]) == len && memcmp(app_program_names[i], name, len) == 0)
+            return i;
+    return -1;
+}
+
+/* --app: a name, with =TEXT behind search and =N behind events. */
+static int parse_app(struct appopt *opt, const char *text)
+{
+    size_t len = strcspn(text, "=");
+    const char *value = text[len] ? text + len + 1 : NULL;
+    int app = app_named(text, len);
+
+    if (app < 0 || (value && app != APP_SEARCH && app != APP_EVENTS_N) ||
+        (app == APP_EVENTS_N && !value))
+        return complain(-1, "--app: expected none, count, search, rexmit or events=N, got '%s'",
+                        text);
+    opt->program = (enum app_program)app;
+    if (app == APP_EVENTS_N)
+        return parse_number("--app events=N", value, APP_EVENTS, &opt->events);
+    if (value && (*value == '\0' || strlen(value) > APP_NEEDLE))
+        return complain(-1, "--app search: expected a text of 1 to %d bytes, got '%s'", APP_NEEDLE,
+                        value);
+    if (value)
+        opt->needle = value;
+    return 0;
+}
+
+/* The options of TAKES_BENCH. */
+static int parse_bench(struct appopt *opt, int c, const char *arg)
+{
+    if (c == OPT_APP)
+        return parse_app(opt, arg);
+    if (c == OPT_LOOPS)
+        return parse_number("--loops", arg, APP_LOOPS, &opt->loops);
+    return parse_number("--rounds", arg, APP_ROUNDS, &opt->rounds);
+}
+
 static int parse_one(struct appopt *opt, int c, const char *arg)
 {
     static const char *const csums[] = {"auto", "on", "off", NULL};
@@ -291,6 +367,10 @@ static int parse_one(struct appopt *opt, int c, const char *arg)
         return parse_number("--epoch", arg, 64, &opt->epoch);
     case OPT_TIMEOUT:
         return parse_timeout("--timeout", arg, &opt->timeout);
+    case OPT_APP:
+    case OPT_LOOPS:
+    case OPT_ROUNDS:
+        return parse_bench(opt, c, arg);
     default:
         return parse_bill(opt, c, arg);
     }
@@ -310,6 +390,13 @@ static int refused(int c, char **argv)
                     argv[0]);
 }
 
+static const char *letters(const struct command *cmd)
+{
+    if (cmd->takes & TAKES_BENCH)
+        return "-:r:h";
+    return cmd->takes & TAKES_DIR ? "-:r:w:o:h" : "-:r:w:h";
+}
+
 static int parse_all(struct appopt *opt, int argc, char **argv, bool *help)
 {
     struct option known[NDEFS + 1];
@@ -319,8 +406,7 @@ static int parse_all(struct appopt *opt, int argc, char **argv, bool *help)
     known_options(opt->cmd, known);
     opterr = 0;
     optind = 1;
-    while ((c = getopt_long(argc, argv, opt->cmd->takes & TAKES_DIR ? "-:r:w:o:h" : "-:r:w:h",
-                            known, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, letters(opt->cmd), known, NULL)) != -1) {
         if (c == '?' || c == ':')
             return refused(c, argv);
         if (c == 'h') {
@@ -384,9 +470,12 @@ int appopt_parse(struct appopt *opt, const struct command *cmd, int argc, char *
                            .midstream = true,
                            .cores = 1,
                            .batch = 64,
-
                            .timeout = "3600",
-                           .sample = 1};
+                           .sample = 1,
+                           .program = APP_COUNT,
+                           .needle = "HTTP/1.1",
+                           .loops = 1,
+                           .rounds = 3};
     *status = APP_MISUSE;
     opt->file = calloc((size_t)argc + 1, sizeof(*opt->file));
     if (!opt->file)

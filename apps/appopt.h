@@ -19,12 +19,23 @@ enum { APP_CSUM_AUTO, APP_CSUM_ON, APP_CSUM_OFF };
 
 /* Names of overlap policies, by MOS_OVERLAP_POLICY_, and NULL. */
 extern const char *const app_overlap_names[];
+/* Names of programs, by enum app_program, and NULL. */
+extern const char *const app_program_names[];
 
 /* What a subcommand takes besides the common options. */
 #define TAKES_OVERLAP 0x1
-#define TAKES_DIR     0x2 /* -o DIR, and must have it */
-#define TAKES_ZERO    0x4 /* --zero-fill */
-#define TAKES_BILL    0x8 /* what `weir abacus` has */
+#define TAKES_DIR     0x2  /* -o DIR, and must have it */
+#define TAKES_ZERO    0x4  /* --zero-fill */
+#define TAKES_BILL    0x8  /* what `weir abacus` has */
+#define TAKES_BENCH   0x10 /* what `weir bench` has, and nothing about how the input is read */
+
+#define APP_NEEDLE 16 /* bytes of the string of --app search, at most */
+#define APP_EVENTS 64 /* N of --app events=N, at most */
+#define APP_LOOPS  10000
+#define APP_ROUNDS 99
+
+/* The programs of `weir bench`. */
+enum app_program { APP_NONE, APP_COUNT, APP_SEARCH, APP_REXMIT, APP_EVENTS_N };
 
 struct appopt;
 
@@ -55,6 +66,11 @@ struct appopt {
     bool by_address, all, charge_rexmit;
     int sample;      /* N of 1/N; 1: everything */
     int interval_ms; /* 0: none */
+    /* TAKES_BENCH */
+    enum app_program program;
+    const char *needle; /* of search */
+    int events;         /* of events=N */
+    int loops, rounds;
 };
 
 /*

@@ -212,22 +212,18 @@ static int run_contexts(struct app *app)
     return worse(worse(status, input_status(app)), app->status);
 }
 
-static void open_out(struct app *app)
+void out_open(struct out *out)
 {
-    app->out.file = stdout;
-    app->out.tty = isatty(STDOUT_FILENO);
-    app->out.colour = app->out.tty && !getenv("NO_COLOR");
-    app->out.progress = &app->progress;
-    pthread_mutex_init(&app->out.lock, NULL);
-    pthread_mutex_init(&app->lock, NULL);
-    if (!app->out.tty)
+    *out = (struct out){.file = stdout, .tty = isatty(STDOUT_FILENO)};
+    out->colour = out->tty && !getenv("NO_COLOR");
+    pthread_mutex_init(&out->lock, NULL);
+    if (!out->tty)
         setvbuf(stdout, NULL, _IOFBF, 65536);
 }
 
-static int close_out(struct app *app, int status)
+int out_close(struct out *out, int status)
 {
-    pthread_mutex_destroy(&app->out.lock);
-    pthread_mutex_destroy(&app->lock);
+    pthread_mutex_destroy(&out->lock);
     if (fflush(stdout) != 0 || ferror(stdout))
         status = worse(status, complain(APP_BROKEN, "standard output: %s", strerror(errno)));
     return status;
@@ -238,7 +234,9 @@ int app_run(const struct appopt *opt, const struct app_hooks *hooks, void *data)
     struct app app = {.opt = opt, .hooks = hooks, .data = data};
     int status;
 
-    open_out(&app);
+    out_open(&app.out);
+    app.out.progress = &app.progress;
+    pthread_mutex_init(&app.lock, NULL);
     running = &app;
     status = init_library(&app);
     if (status == APP_OK) {
@@ -246,5 +244,6 @@ int app_run(const struct appopt *opt, const struct app_hooks *hooks, void *data)
         close_contexts(&app);
     }
     running = NULL;
-    return close_out(&app, status);
+    pthread_mutex_destroy(&app.lock);
+    return out_close(&app.out, status);
 }

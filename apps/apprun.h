@@ -33,6 +33,10 @@ struct out {
 /* out_write: whole lines, never mixed with those of another context. */
 void out_write(struct out *out, const char *text, size_t len);
 
+/* out_open: standard output; nobody else is using it. out_close: => the worse exit status. */
+void out_open(struct out *out);
+int out_close(struct out *out, int status);
+
 struct app;
 
 struct app_ctx {

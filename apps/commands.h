@@ -10,5 +10,6 @@ extern const struct command cmd_streams;
 extern const struct command cmd_events;
 extern const struct command cmd_http;
 extern const struct command cmd_abacus;
+extern const struct command cmd_bench;
 
 #endif

@@ -146,6 +146,15 @@ void json_u64(struct json *j, const char *key, uint64_t v)
     json_raw(j, text, (size_t)n);
 }
 
+void json_number(struct json *j, const char *key, double v, int decimals)
+{
+    char text[64];
+    int n = snprintf(text, sizeof(text), "%.*f", decimals, v);
+
+    member(j, key);
+    json_raw(j, text, (size_t)n);
+}
+
 void json_bool(struct json *j, const char *key, bool v)
 {
     member(j, key);

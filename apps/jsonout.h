@@ -34,6 +34,8 @@ void json_raw(struct json *j, const char *s, size_t n);
 void json_str(struct json *j, const char *key, const char *s);
 void json_strn(struct json *j, const char *key, const char *s, size_t n);
 void json_u64(struct json *j, const char *key, uint64_t v);
+/* json_number: with so many decimals. */
+void json_number(struct json *j, const char *key, double v, int decimals);
 void json_bool(struct json *j, const char *key, bool v);
 void json_null(struct json *j, const char *key);
 /* json_time: nanoseconds as seconds with nine decimals. */

@@ -7,7 +7,7 @@ _weir()
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} opts
     COMPREPLY=()
     if [ "$COMP_CWORD" = 1 ]; then
-        COMPREPLY=($(compgen -W 'flows streams events http abacus --help --version' -- "$cur"))
+        COMPREPLY=($(compgen -W 'flows streams events http abacus bench --help --version' -- "$cur"))
         return
     fi
     case $prev in
@@ -16,12 +16,15 @@ _weir()
     --by) COMPREPLY=($(compgen -W 'address' -- "$cur")) && return ;;
     --sample) COMPREPLY=($(compgen -W '1/4 1/16 1/64' -- "$cur")) && return ;;
     --prefixes) COMPREPLY=($(compgen -f -- "$cur")) && return ;;
-    --cores | --batch | --epoch | --timeout | --interval) return ;;
+    --app) COMPREPLY=($(compgen -W 'none count search rexmit events=' -- "$cur")) && return ;;
+    --loops | --rounds | --cores | --batch | --epoch | --timeout | --interval) return ;;
     -o) COMPREPLY=($(compgen -d -- "$cur")) && return ;;
     esac
-    opts='-r -w --json --strict --no-midstream --csum --timeout --cores --batch --epoch --help'
+    opts='-r --json --strict --no-midstream --csum --cores --help'
+    [ "${COMP_WORDS[1]}" = bench ] || opts+=' -w --timeout --batch --epoch'
     case ${COMP_WORDS[1]} in
     flows) ;;
+    bench) opts+=' --app --loops --rounds' ;;
     abacus) opts+=' --by --prefixes --all --charge-rexmit --sample --interval' ;;
     *) opts+=' --overlap' ;;
     esac

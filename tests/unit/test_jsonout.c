@@ -28,10 +28,13 @@ static void commas_and_nesting(void **state)
     json_null(&j, NULL);
     json_close(&j, ']');
     json_time(&j, "t", 1000000001);
+    json_number(&j, "r", 2.346, 2);
+    json_number(&j, "i", 1e12, 0);
     json_str(&j, "s", "");
     json_close(&j, '}');
     json_newline(&j);
-    want(&j, "{\"n\":18446744073709551615,\"list\":[[],true,null],\"t\":1.000000001,\"s\":\"\"}\n");
+    want(&j, "{\"n\":18446744073709551615,\"list\":[[],true,null],\"t\":1.000000001,\"r\":2.35,"
+             "\"i\":1000000000000,\"s\":\"\"}\n");
     json_free(&j);
 }
 
