@@ -47,7 +47,7 @@ COVERED := -Dbuildtype=debug -Doptimization=0 -Db_coverage=true -Db_lundef=false
 	-Dapps=true -Dtests=enabled $(STRICT)
 
 .DEFAULT_GOAL := all
-.PHONY: all build help demo test check lint format tidy bench net kernel-judge lossy install uninstall clean check-clang tsan coverage \
+.PHONY: all build help demo test check lint format tidy bench guard guard-update net kernel-judge lossy install uninstall clean check-clang tsan coverage \
 	fuzz fuzz-build fuzz-merge \
 	deps deps-build deps-test deps-lint
 
@@ -69,6 +69,8 @@ help:
 	@echo 'make fuzz-merge   what was found to reach more code goes into tests/fuzz/corpus'
 	@echo 'make lossy        1,000 lossy, reordered streams of 1 MB, each byte compared: SEED='
 	@echo 'make bench        the benchmarks, JSON lines'
+	@echo 'make guard        instructions a packet, by callgrind: not more than bench/guard.json says?'
+	@echo 'make guard-update write there what they are now'
 	@echo 'make install      into PREFIX ($(PREFIX)) below DESTDIR'
 	@echo 'make uninstall    take it away again'
 	@echo 'make clean        remove every build directory'
@@ -132,6 +134,11 @@ fuzz-merge: fuzz-build
 
 bench: build
 	@$(MESON) test -C build --benchmark --verbose --num-processes 1
+
+guard guard-update: deps-test
+	@$(CONFIGURE) build $(RELEASE)
+	@$(NINJA) -C build bench/guarded
+	@tools/guard $(if $(findstring update,$@),--update) build
 
 # A directory of its own: release, but with the tests' programs.
 net: deps-test

@@ -248,6 +248,7 @@ static int configure(const struct preload *p)
         return -1;
     c.max_concurrency = (int)p->cfg.concurrent * 2 + 1024;
     c.rcvbuf_size = 65536;
+    engine.conf.seed = 1;                               /* the same table in every run */
     engine.conf.mon.max_half = p->cfg.concurrent + 512; /* W1: all handshakes at once, no flood */
     return mtcp_setconf(&c);
 }

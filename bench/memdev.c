@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "engine/engine.h"
+#include "instr.h"
 #include "measure.h"
 
 struct memdev {
@@ -27,6 +28,7 @@ static struct memdev one;
 static int finish(struct memdev *m)
 {
     if (m->r->ns == 0) {
+        instr_toggle();
         m->r->ns = thread_ns() - m->start_ns;
         m->r->rss = measure_rss() - m->start_rss;
     }
@@ -39,6 +41,7 @@ static void start(struct memdev *m)
     m->start_rss = measure_rss();
     preload_ahead(m->p, 0, IO_BURST);
     m->start_ns = thread_ns();
+    instr_toggle();
 }
 
 static int rx(struct io_dev *dev, struct pktbuf **pb, int n)

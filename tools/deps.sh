@@ -12,7 +12,7 @@ set -euo pipefail
 build=(gcc libc6-dev meson ninja-build 'pkg-config|pkgconf' libpcap-dev libxxhash-dev)
 lint=(clang-format-14\|clang-format clang-tidy-14\|clang-tidy cppcheck shellcheck mandoc g++ python3)
 test=("${build[@]}" "${lint[@]}" libcmocka-dev clang 'libclang-rt-14-dev|libclang-rt-dev|libclang-common-14-dev'
-    gcovr tshark python3-pytest python3-scapy iproute2 ethtool)
+    gcovr valgrind tshark python3-pytest python3-scapy iproute2 ethtool)
 
 die() {
     echo "tools/deps.sh: $1" >&2
