@@ -8,6 +8,7 @@
 #include <mos_api.h>
 
 #include "engine/engine.h"
+#include "measure.h"
 #include "memdev.h"
 
 #define LINE        64
@@ -253,21 +254,40 @@ static int configure(const struct preload *p)
     return mtcp_setconf(&c);
 }
 
+/* opened: flows that the library has had. */
+static uint64_t opened(mctx_t mctx, int sock)
+{
+    struct mos_stat v[256];
+    socklen_t len = sizeof(v);
+
+    if (mtcp_getsockopt(mctx, sock, SOL_MONSOCKET, MOS_STATS, v, &len) < 0)
+        return 0;
+    for (size_t i = 0; i < len / sizeof(v[0]); i++)
+        if (strcmp(v[i].name, "flows") == 0)
+            return v[i].value;
+    return 0;
+}
+
 bool app_run(const struct preload *p, enum bench_app app, bool csum, struct app_result *r,
              const char **why)
 {
     struct memdev_result dev = {0};
+    uint64_t before = measure_rss();
     mctx_t mctx = NULL;
     bool ok = false;
+    int sock = -1;
 
     memset(&res, 0, sizeof(res));
     if (configure(p) == 0) {
         memdev_install(p, &dev);
         mctx = mtcp_create_context(0);
     }
-    if (mctx && listen_for(mctx, mtcp_socket(mctx, AF_UNSPEC, MOS_SOCK_MONITOR_STREAM, 0), app,
-                           csum) == 0) {
+    if (mctx)
+        sock = mtcp_socket(mctx, AF_UNSPEC, MOS_SOCK_MONITOR_STREAM, 0);
+    if (mctx && listen_for(mctx, sock, app, csum) == 0) {
         mtcp_app_join(mctx);
+        if (app == APP_NONE)
+            res.flows = opened(mctx, sock);
         ok = dev.ns > 0;
     }
     *why = mtcp_errstr();
@@ -278,5 +298,8 @@ bool app_run(const struct preload *p, enum bench_app app, bool csum, struct app_
     *r = res;
     r->ns = dev.ns;
     r->rss_bytes = dev.rss;
+    r->start_bytes = dev.start_rss > before ? dev.start_rss - before : 0;
+    r->fed = dev.packets;
+    r->tot = dev.tot;
     return ok;
 }

@@ -20,6 +20,9 @@ struct app_result {
     uint64_t stream_bytes, found; /* read; strings found */
     uint64_t ns;                  /* thread CPU time, first frame asked for to end of input told */
     uint64_t rss_bytes;           /* more in memory at the end of the input than at its start */
+    uint64_t start_bytes;         /* at its start, more than before mtcp_init */
+    uint64_t fed;                 /* packets from the device */
+    struct gen_totals tot;        /* and what is in them */
 };
 
 /*

@@ -207,7 +207,9 @@ bool floor_run(const struct preload *p, unsigned work, struct floor_result *r)
     memset(r, 0, sizeof(*r));
     if (t == NULL)
         return false;
-    floor_pass(t, p, work, r);
+    do
+        floor_pass(t, p, work, r);
+    while (preload_more(p->stream));
     floor_free(t);
     return true;
 }

@@ -26,7 +26,10 @@ void floor_free(struct floor_table *t);
 /* floor_pass: all packets of p; what is counted is added to *r. */
 void floor_pass(struct floor_table *t, const struct preload *p, unsigned work,
                 struct floor_result *r);
-/* floor_run: one pass over all packets. => false: no memory. */
+/*
+ * floor_run: one pass over all packets; the clock stands while the next of a stream are made.
+ * => false: no memory.
+ */
 bool floor_run(const struct preload *p, unsigned work, struct floor_result *r);
 
 #endif

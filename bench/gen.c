@@ -355,6 +355,8 @@ static void flow_packet(struct gen *g, struct gflow *f, struct genframe *out)
     number(g, f, out);
     if (f->phase != GP_DATA)
         f->phase++;
+    if (f->phase == GP_DATA && g->c.idle)
+        f->phase = GP_OVER;
 }
 
 /* ---- who is next ---- */

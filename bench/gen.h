@@ -37,6 +37,7 @@ struct gen_cfg {
     uint32_t run;       /* packets of a flow in a row, with GEN_RANDOM and GEN_ROUND */
     bool handshakes_first;
     bool ipv6;
+    bool idle; /* nothing comes behind the request and its ACK, nobody closes */
     /* Chances of one segment of the answer, in millionths. */
     uint32_t lost_before; /* it never reaches the tap */
     uint32_t lost_after;  /* the tap sees it, the receiver does not */

@@ -9,50 +9,98 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "engine/engine.h"
 #include "instr.h"
 #include "measure.h"
 
+#define WARM 8 /* batches behind a pause, in which the caches were emptied, that are not noted */
+
 struct memdev {
     struct io_dev dev;
     const struct preload *p;
-    uint64_t at;
+    uint64_t at, frames; /* the next packet; packets before the first one of p */
     struct pktbuf pb[IO_BURST];
-    uint64_t start_ns, start_rss;
+    uint64_t start_ns, burst_ns;
     struct memdev_result *r;
+    long faults;
+    int warm; /* batches since the clock began to run, up to WARM */
+    bool running, over;
 };
 
 static struct memdev one;
+static struct memdev_batches *watched;
+
+static void start(struct memdev *m)
+{
+    preload_ahead(m->p, 0, IO_BURST);
+    m->running = true;
+    m->warm = 0;
+    m->start_ns = thread_ns();
+    instr_toggle();
+}
+
+static void stop(struct memdev *m)
+{
+    instr_toggle();
+    m->r->ns += thread_ns() - m->start_ns;
+    m->running = false;
+}
 
 static int finish(struct memdev *m)
 {
-    if (m->r->ns == 0) {
-        instr_toggle();
-        m->r->ns = thread_ns() - m->start_ns;
-        m->r->rss = measure_rss() - m->start_rss;
+    if (!m->over) {
+        m->r->rss = measure_rss() - m->r->start_rss;
+        m->r->packets = m->frames;
+        m->r->tot = m->p->tot;
     }
+    m->over = true;
     errno = ENODATA;
     return -1;
 }
 
-static void start(struct memdev *m)
+/* next_part: of a stream. => false: that was all. */
+static bool next_part(struct memdev *m)
 {
-    m->start_rss = measure_rss();
-    preload_ahead(m->p, 0, IO_BURST);
-    m->start_ns = thread_ns();
-    instr_toggle();
+    if (m->running)
+        stop(m);
+    m->frames += m->at;
+    m->at = 0;
+    return preload_more(m->p->stream);
+}
+
+static void note_batch(struct memdev *m)
+{
+    uint64_t now = thread_ns();
+    struct rusage ru;
+
+    getrusage(RUSAGE_THREAD, &ru);
+    if (m->warm < WARM)
+        m->warm++;
+    else if (watched->n < watched->room)
+        watched->v[watched->n++] = (struct memdev_batch){
+            .ns = (uint32_t)(now - m->burst_ns), .faults = (uint32_t)(ru.ru_minflt - m->faults)};
+    m->faults = ru.ru_minflt;
+    m->burst_ns = thread_ns();
 }
 
 static int rx(struct io_dev *dev, struct pktbuf **pb, int n)
 {
     struct memdev *m = dev->priv;
-    uint64_t left = m->p->n - m->at;
+    uint64_t left;
 
-    if (m->at == 0)
-        start(m);
-    if (left == 0)
+    if (m->over)
         return finish(m);
+    if (m->r->start_rss == 0)
+        m->r->start_rss = measure_rss();
+    if (watched && m->running)
+        note_batch(m);
+    if (m->at == m->p->n && !next_part(m))
+        return finish(m);
+    if (!m->running)
+        start(m);
+    left = m->p->n - m->at;
     if (left < (uint64_t)n)
         n = (int)left;
     for (int i = 0; i < n; i++) {
@@ -62,7 +110,7 @@ static int rx(struct io_dev *dev, struct pktbuf **pb, int n)
         memcpy(&b->data, &k->data, sizeof(b->data)); /* nobody writes to it: no callback does */
         b->len = b->wire_len = b->cap = k->len;
         b->ts_ns = m->p->t0_ns + k->us * NSEC_PER_USEC;
-        b->frame = m->at + (uint64_t)i + 1;
+        b->frame = m->frames + m->at + (uint64_t)i + 1;
         b->realm = 0;
         b->flags = 0;
         pb[i] = b;
@@ -92,6 +140,11 @@ void memdev_install(const struct preload *p, struct memdev_result *r)
     for (int i = 0; i < IO_BURST; i++)
         one.pb[i] = (struct pktbuf){.refs = 1, .linktype = DLT_EN10MB};
     engine.in = &one.dev;
+}
+
+void memdev_watch(struct memdev_batches *b)
+{
+    watched = b;
 }
 
 void memdev_remove(void)

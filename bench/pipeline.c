@@ -102,8 +102,7 @@ static void run_app(const struct preload *p, const struct row *row, struct outco
     o->ns = r.ns;
     o->rss = r.rss_bytes;
     o->stream_bytes = r.stream_bytes;
-    if (row->app != APP_NONE)
-        wrong(o, "flows", r.flows, p->tot.flows);
+    wrong(o, "flows", r.flows, p->tot.flows);
     if (row->app == APP_COUNT)
         wrong(o, "packets", r.packets, p->n);
     if (row->app >= APP_SEARCH) {

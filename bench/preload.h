@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * preload.h: packets in memory, one after the other, for loops that measure. Nobody writes to them.
+ * preload.h: packets in memory, one after the other, for loops that measure. Nobody writes to them
+ * but preload_more, which puts the next ones in their place: where all of them would be too many.
  */
 #ifndef WEIR_BENCH_PRELOAD_H
 #define WEIR_BENCH_PRELOAD_H
@@ -18,15 +19,26 @@ struct preload {
     struct pre_pkt *pkt;
     uint64_t n, cap, t0_ns;
     uint8_t **chunk; /* where the frames lie: mapped in pieces, huge pages where there are */
-    uint32_t nchunks;
-    uint64_t used; /* of the last chunk */
-    bool whole;    /* options are headers, too: preload_ahead fetches two lines */
-    struct gen_totals tot;
+    uint32_t nchunks, filling; /* the chunk at hand */
+    uint64_t used;             /* of it */
+    bool whole;                /* options are headers, too: preload_ahead fetches two lines */
+    struct gen_totals tot;     /* of a stream: when it has ended */
     struct gen_cfg cfg;
+    struct preload *stream;         /* itself, if it is one: for preload_more */
+    struct gen *gen;                /* of a stream: what comes next */
+    uint64_t at_once, before, most; /* packets: at a time, gone already, in all */
 };
 
 /* preload_generate: all packets of this traffic. => NULL with *why. */
 struct preload *preload_generate(const struct gen_cfg *c, const char **why);
+/*
+ * preload_stream: the same, `at_once` packets at a time, the first of them now; no more than `most`
+ * packets in all, 0: no limit.
+ */
+struct preload *preload_stream(const struct gen_cfg *c, uint64_t at_once, uint64_t most,
+                               const char **why);
+/* preload_more: the next packets of a stream. => false: there are none (left), or no memory. */
+bool preload_more(struct preload *p);
 void preload_free(struct preload *p);
 
 /*
