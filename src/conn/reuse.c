@@ -134,6 +134,12 @@ static bool embryo(const struct flow *f, const struct seg *s, int from)
            in_window(f, !from, s->seq);
 }
 
+/* known_isn: a SYN or SYN/ACK of the number that its sender's first had? */
+static bool known_isn(const struct flow *f, const struct seg *s, int from)
+{
+    return base_known(f, !from) && s->seq + 1 == f->side[!from].base;
+}
+
 static bool both_closed(const struct flow *f)
 {
     return f->side[CLI].flags & f->side[SVR].flags & SIDE_FIN_SENT;
@@ -141,21 +147,22 @@ static bool both_closed(const struct flow *f)
 
 static bool syn_reuses(struct conn_env *env, struct flow *f, const struct seg *s, int from)
 {
-    bool strict = env->cfg.strict || (f->flags & FLOW_STRICT), gives_up, over, sure;
+    bool strict = env->cfg.strict || (f->flags & FLOW_STRICT), known = known_isn(f, s, from);
+    bool gives_up, over, sure;
 
-    if ((s->tflags & TH_FIN_) || (base_known(f, !from) && s->seq + 1 == f->side[!from].base))
-        return false; /* no SYN that a host takes; the SYN we know, once more */
+    if (s->tflags & TH_FIN_)
+        return false; /* no SYN that a host takes */
     if (f->flags & FLOW_ENDED)
         return true;
     over =
         (f->flags & FLOW_LINGER) || (fsm_done(f->side[CLI].state) && fsm_done(f->side[SVR].state));
     if (over && lets_in(f, s, from))
         return true;
-    if (!base_known(f, !from) && !over)
-        return false; /* its first SYN: simultaneous open (RFC 9293 3.5) */
+    if (known ? !over && !both_closed(f) : !base_known(f, !from) && !over)
+        return false; /* once more; or its first: simultaneous open (RFC 9293 3.5) */
     gives_up = unanswered(f) && from == CLI;
     if (f->flags & FLOW_NAT) /* the answer will come under the other key: no waiting for it */
-        return gives_up || both_closed(f);
+        return gives_up || (both_closed(f) && !known);
     sure = gives_up || over || both_closed(f) || embryo(f, s, from);
     if (sure ||
         ((conn_rst_due(env, f) || !in_window(f, !from, s->seq)) && (!strict || silent(env, f))))
@@ -191,8 +198,8 @@ static bool answers(const struct conn_env *env, const struct flow *f, const stru
     if (from == k->from)
         return !(f->flags & FLOW_STRICT) && unanswered(f) && s->seq == first &&
                (s->tflags & (TH_SYN_ | TH_RST_ | TH_ACK_)) == TH_ACK_;
-    if (s->tflags & TH_SYN_)
-        return of_it;
+    if (s->tflags & TH_SYN_) /* not the old one again, where the SYN has the old one's number */
+        return of_it && !(known_isn(f, s, from) && first == f->side[from].base);
     if (s->tflags & TH_RST_)
         return of_it && (unanswered(f) || f->side[from].state == FS_SYN_RCVD);
     return !(f->flags & FLOW_STRICT) && (s->tflags & TH_ACK_) && s->ack - first <= UINT16_MAX &&
