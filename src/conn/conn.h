@@ -91,9 +91,11 @@ struct conn_env {
     uint32_t nended, cap_ended;
     /* no memory for the list: it lacks flows, whose flags say that they belong there */
     bool raises_lack, ended_lack;
-    bool no_counts;       /* flows do not count bytes (MOS_STATS 0) */
-    bool answered;        /* conn_reuse found the answer to a kept SYN: */
-    struct flow_syn kept; /* .from: its sender sent the answer, too */
+    bool no_counts;                    /* flows do not count bytes (MOS_STATS 0) */
+    bool answered;                     /* conn_reuse found that a kept SYN counts: */
+    struct flow_syn kept;              /* .from: its sender sent this segment, too */
+    struct flow_syn others[FLOW_SYNS]; /* what the new flow keeps, in turn */
+    uint32_t nothers;
 };
 
 struct rexmit_info {

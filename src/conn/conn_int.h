@@ -145,6 +145,23 @@ uint64_t fin_stop(struct conn_env *env, struct flow *f, int side, uint64_t upto)
 /* fin_reset: this RST is believed: where it leaves both streams. */
 void fin_reset(struct conn_env *env, struct conn_pkt *cp);
 
+/*
+ * SYNs that may begin another connection (kept.c). kept_add: this one, if it is not kept yet.
+ * kept_answer: note this SYN/ACK with the SYN that it acknowledges. => that; NULL: there is none.
+ */
+void kept_add(struct conn_env *env, struct flow *f, const struct seg *s, int from);
+struct flow_syn *kept_answer(struct flow_ext *x, const struct seg *s, int from);
+/*
+ * kept_choose: the flow makes way for this one, for a segment of side `from`: env->kept, and what the new
+ * flow keeps. kept_open: the new flow is where they have brought it.
+ */
+void kept_choose(struct conn_env *env, struct flow *f, const struct flow_syn *k,
+                 const struct seg *s, int from);
+void kept_open(struct conn_env *env, uint32_t idx);
+
+/* conn_proven: has either end acknowledged a byte of the other's? A handshake two forged packets can make. */
+bool conn_proven(const struct conn_env *env, const struct flow *f);
+
 /* conn_insert: the payload into its stream; what is repeated was looked at before. */
 void conn_insert(struct conn_env *env, struct conn_pkt *cp);
 

@@ -70,34 +70,6 @@ static void pick_up(struct flow *f, const struct seg *s, int from)
     }
 }
 
-/*
- * as_kept: the SYN that this segment answers came before, while the key was another flow's: both
- * sides stand where it would have put them.
- */
-static void as_kept(const struct conn_env *env, struct flow *f)
-{
-    const struct flow_syn *k = &env->kept;
-    struct flow_side *cli = &f->side[CLI], *svr = &f->side[SVR];
-
-    cli->state = FS_SYN_SENT;
-    svr->state = FS_SYN_RCVD;
-    svr->base = k->isn + 1;
-    cli->snd_max = k->isn + 1 + k->len;
-    cli->wnd = k->wnd;
-    cli->wscale = k->wscale & 15;
-    cli->max_wnd = (uint16_t)(k->wnd >> k->wscale);
-    cli->flags |= SIDE_SPOKE | k->flags;
-    f->ctr[CLI].tsval = k->tsval;
-    f->ctr[CLI].echoed = k->tsfirst;
-    f->flags |= FLOW_BASE_SVR | FLOW_SYN;
-    f->start = k->first;
-    f->ctr[CLI].packets = k->times;
-    if (!env->no_counts) {
-        f->ctr[CLI].ip_bytes = (uint64_t)k->times * k->ip_len;
-        f->ctr[CLI].payload = (uint64_t)k->times * k->len;
-    }
-}
-
 /* noted_first: the SYN came before, and was only noted: its timestamp then is the first. */
 static void noted_first(const struct conn_env *env, struct flow *f, const struct seg *s,
                         uint32_t hash)
@@ -138,7 +110,7 @@ uint32_t conn_open(struct conn_env *env, const struct seg *s, const struct flow_
     if (env->cfg.strict)
         f->flags |= FLOW_STRICT;
     if (mode == 4) {
-        as_kept(env, f);
+        kept_open(env, idx);
     } else if (mode != 1) {
         struct flow_key sent;
 

@@ -4,17 +4,20 @@
  * one begins?
  *
  * If both ends have closed it is. If not, the SYN says nothing by itself: anybody can send one, and a
- * host that is in a connection answers it with a challenge ACK at most (RFC 5961 4). So it is kept,
- * and the flow goes on, until somebody shows that he believed it: a SYN/ACK of exactly this SYN comes
- * from no end of the old connection. Then the old flow ends (MOS_END_REUSE), and the new one begins
- * with its SYN known. Strict does so only where the old connection was never answered, both ends
- * have sent FIN, or neither has said anything for long, to the SYN neither: as long as it lives, no end
- * of it can answer another SYN but with a challenge ACK, and all passes us.
+ * host that is in a connection answers it with a challenge ACK at most (RFC 5961 4). Nor does a SYN/ACK: who
+ * forges the one forges the other. So they are kept (kept.c), and the flow goes on, until the SYN's
+ * sender acknowledges the SYN/ACK. Then the old flow ends (MOS_END_REUSE), and the new one begins with
+ * both known. Strict does so only where no byte of the old connection was acknowledged, both ends have sent FIN, or
+ * neither has said anything for long: as long as it lives, no end of it can answer another SYN but
+ * with a challenge ACK, and all passes us.
+ *
+ * All three can be forged. So what makes way is kept in turn, and comes back when its ends go on.
  */
 #include "conn/conn_int.h"
 
 /* An end may have forgotten a connection that is silent for so long (Linux: tcp_fin_timeout). */
 #define FORGOTTEN_NS (60 * NSEC_PER_SEC)
+#define ELSEWHERE    8 /* segments of each end that show that it is elsewhere (as in far.c) */
 
 /* in_window: is the SYN's number one that the receiver could take for data? */
 static bool in_window(const struct flow *f, int side, uint32_t seq)
@@ -49,21 +52,6 @@ static bool lets_in(const struct flow *f, const struct seg *s, int from)
     return seq_lt(next_seq(f, !from), s->seq);
 }
 
-/* kept_as: where this SYN is kept, the oldest making room. */
-static struct flow_syn *kept_as(struct flow_ext *x, const struct seg *s, int from)
-{
-    struct flow_syn *k;
-
-    for (int i = 0; i < x->nsyn; i++)
-        if (x->syn[i].isn == s->seq && x->syn[i].from == from)
-            return &x->syn[i];
-    k = &x->syn[x->next_syn];
-    x->next_syn = (uint8_t)((x->next_syn + 1) % FLOW_SYNS);
-    x->nsyn += x->nsyn < FLOW_SYNS;
-    *k = (struct flow_syn){.isn = s->seq, .from = (uint8_t)from};
-    return k;
-}
-
 /*
  * silent: may an end have forgotten the connection, or closed it on a RST? What is refused, the SYN
  * itself, does not break the silence.
@@ -74,64 +62,10 @@ static bool silent(const struct conn_env *env, const struct flow *f)
            (conn_rst_due(env, f) ? env->cfg.gap_timeout_ns : (uint64_t)FORGOTTEN_NS);
 }
 
-static void keep(struct conn_env *env, struct flow *f, const struct seg *s, int from, bool quiet)
-{
-    struct flow_ext *x = conn_ext(env, f);
-    struct flow_syn *k;
-
-    if (x == NULL)
-        return;
-    k = kept_as(x, s, from);
-    k->len = s->plen;
-    k->ip_len = s->ip_len;
-    k->tsval = s->flags & SEG_TS ? s->tsval : 0;
-    k->quiet = quiet;
-    k->wnd = s->win;
-    k->wscale = s->flags & SEG_WSCALE ? s->wscale : 0;
-    k->flags = (uint16_t)((s->flags & SEG_TS ? SIDE_TS_OK : 0) |
-                          (s->flags & SEG_SACKOK ? SIDE_SACK_OK : 0) |
-                          (s->flags & SEG_WSCALE ? SIDE_WSCALE_OK : 0));
-    if (k->times == 0) {
-        k->first = s->pb->ts_ns;
-        k->tsfirst = k->tsval;
-    }
-    if (k->times == 0 || f->last != k->f_last) {
-        k->f_last = f->last;
-        k->f_behind = x->behind;
-    }
-    k->times += k->times < UINT16_MAX;
-}
-
-/* disown: the SYN was counted for the old flow, which it does not belong to. */
-static void disown(const struct conn_env *env, struct flow *f, struct flow_ext *x,
-                   const struct flow_syn *k)
-{
-    struct flow_ctr *c = &f->ctr[k->from];
-
-    if (c->packets >= k->times)
-        c->packets -= k->times;
-    if (!env->no_counts) {
-        c->ip_bytes -= (uint64_t)k->times * k->ip_len;
-        c->payload -= (uint64_t)k->times * k->len;
-    }
-    if (f->last == k->f_last)
-        x->behind = k->f_behind;
-}
-
 /* unanswered: has nobody answered the SYN that opened the flow? */
 static bool unanswered(const struct flow *f)
 {
     return !(f->flags & (FLOW_SYNACK | FLOW_MIDSTREAM)) && f->side[CLI].state == FS_SYN_SENT;
-}
-
-/*
- * embryo: a SYN within the window of an end that is not connected yet: Linux resets it and forgets the
- * connection (tcp_check_req; RFC 9293 3.10.7.4, step 4: back to LISTEN). Its reset tells that it got it.
- */
-static bool embryo(const struct flow *f, const struct seg *s, int from)
-{
-    return f->side[!from].state == FS_SYN_RCVD && base_known(f, !from) &&
-           in_window(f, !from, s->seq);
 }
 
 /* known_isn: a SYN or SYN/ACK of the number that its sender's first had? */
@@ -145,28 +79,39 @@ static bool both_closed(const struct flow *f)
     return f->side[CLI].flags & f->side[SVR].flags & SIDE_FIN_SENT;
 }
 
+static bool is_over(const struct flow *f)
+{
+    return (f->flags & FLOW_LINGER) ||
+           (fsm_done(f->side[CLI].state) && fsm_done(f->side[SVR].state));
+}
+
+static bool is_strict(const struct conn_env *env, const struct flow *f)
+{
+    return env->cfg.strict || (f->flags & FLOW_STRICT);
+}
+
+/* yields: does nothing say that the flow lives? A SYN then is kept, wherever it is. */
+static bool yields(const struct conn_env *env, const struct flow *f)
+{
+    return is_over(f) || both_closed(f) || !conn_proven(env, f);
+}
+
 static bool syn_reuses(struct conn_env *env, struct flow *f, const struct seg *s, int from)
 {
-    bool strict = env->cfg.strict || (f->flags & FLOW_STRICT), known = known_isn(f, s, from);
-    bool gives_up, over, sure;
+    bool known = known_isn(f, s, from), over = is_over(f);
 
     if (s->tflags & TH_FIN_)
         return false; /* no SYN that a host takes */
     if (f->flags & FLOW_ENDED)
         return true;
-    over =
-        (f->flags & FLOW_LINGER) || (fsm_done(f->side[CLI].state) && fsm_done(f->side[SVR].state));
     if (over && lets_in(f, s, from))
         return true;
     if (known ? !over && !both_closed(f) : !base_known(f, !from) && !over)
-        return false; /* once more; or its first: simultaneous open (RFC 9293 3.5) */
-    gives_up = unanswered(f) && from == CLI;
+        return false;        /* once more; or its first: simultaneous open (RFC 9293 3.5) */
     if (f->flags & FLOW_NAT) /* the answer will come under the other key: no waiting for it */
-        return gives_up || (both_closed(f) && !known);
-    sure = gives_up || over || both_closed(f) || embryo(f, s, from);
-    if (sure ||
-        ((conn_rst_due(env, f) || !in_window(f, !from, s->seq)) && (!strict || silent(env, f))))
-        keep(env, f, s, from, strict && !sure);
+        return (unanswered(f) && from == CLI) || (both_closed(f) && !known);
+    if (yields(env, f) || conn_rst_due(env, f) || !in_window(f, !from, s->seq))
+        kept_add(env, f, s, from);
     return false;
 }
 
@@ -183,31 +128,119 @@ static bool of_the_old(const struct flow *f, const struct seg *s, int from)
 }
 
 /*
- * answers: does this segment show that its sender, or the other end, believed the SYN? A SYN/ACK of
- * it; a reset of it, if nothing else was answered and acknowledged; tolerant, where the SYN/ACK may have passed unseen:
- * an ACK of what its sender has sent since, or its sender going on behind it.
+ * goes_with: an end that believed the SYN, and the other's answer, sends segments like this one; or one that is still
+ * where the connection was.
  */
-static bool answers(const struct conn_env *env, const struct flow *f, const struct flow_syn *k,
-                    const struct seg *s, int from)
+static bool goes_with(const struct flow_syn *k, const struct seg *s, int from)
 {
-    uint32_t first = k->isn + 1;
-    bool of_it = (s->tflags & TH_ACK_) && s->ack - first <= k->len;
+    bool live = k->shown & KEPT_LIVE, client = from == k->from;
+    uint32_t back = live ? UINT16_MAX : 0, reach = back + 1 + (live ? UNSEEN_SLACK : UINT16_MAX);
+    uint32_t own = (client ? k->isn : k->answer.isn) + 1 - back;
+    uint32_t peer = (client ? k->answer.isn : k->isn) + 1 - back;
 
-    if (k->quiet && !silent(env, f))
+    return k->shown && (s->tflags & (TH_SYN_ | TH_RST_ | TH_ACK_)) == TH_ACK_ &&
+           seq_in(s->seq, own, reach) && seq_in(s->ack, peer, reach);
+}
+
+/* exactly: is it the ACK of that SYN/ACK? */
+static bool exactly(const struct flow_syn *k, const struct seg *s, int from)
+{
+    return (k->shown & KEPT_SYNACK) && from == k->from && s->seq == k->isn + 1 &&
+           s->ack == k->answer.isn + 1;
+}
+
+/* fits_here: or is the flow where this segment is? */
+static bool fits_here(const struct flow *f, const struct seg *s, int from)
+{
+    return base_known(f, !from) && of_the_old(f, s, from) &&
+           seq_in(s->seq, next_seq(f, !from) - UINT16_MAX, 2 * UINT16_MAX);
+}
+
+/*
+ * may_go: may the flow make way, once both ends go by what was kept? One that lives does not, if we have seen
+ * everything: its ends answer nothing but with challenge ACKs, and all that is shown is forged. But
+ * the flow may be what was forged, and then both ends go on elsewhere, and say nothing here.
+ */
+static bool may_go(const struct conn_env *env, const struct flow *f, const struct flow_syn *k)
+{
+    if (yields(env, f) || (!is_strict(env, f) && !(k->shown & KEPT_LIVE)) || silent(env, f))
+        return true;
+    return k->said[CLI] >= ELSEWHERE && k->said[SVR] >= ELSEWHERE;
+}
+
+/* says: one more segment that goes with it, and none was taken here meanwhile. */
+static void says(const struct flow *f, struct flow_syn *k, int from)
+{
+    if (k->f_said != f->last)
+        k->said[CLI] = k->said[SVR] = 0;
+    k->f_said = f->last;
+    k->said[from] += k->said[from] < ELSEWHERE;
+}
+
+/*
+ * unseen: tolerant: the SYN/ACK may have passed unseen. An end goes on behind the SYN, or acknowledges what
+ * followed it: noted, for the other end to confirm. => the SYN counts at once: nobody has answered the flow's own.
+ */
+static bool unseen(const struct conn_env *env, const struct flow *f, struct flow_syn *k,
+                   const struct seg *s, int from)
+{
+    bool client = from == k->from;
+    uint32_t first = k->isn + 1;
+
+    if (is_strict(env, f) || (k->shown & (KEPT_LIVE | KEPT_SYNACK)) ||
+        (s->tflags & (TH_SYN_ | TH_RST_ | TH_ACK_)) != TH_ACK_)
         return false;
-    if (from == k->from)
-        return !(f->flags & FLOW_STRICT) && unanswered(f) && s->seq == first &&
-               (s->tflags & (TH_SYN_ | TH_RST_ | TH_ACK_)) == TH_ACK_;
-    if (s->tflags & TH_SYN_) /* not the old one again, where the SYN has the old one's number */
-        return of_it && !(known_isn(f, s, from) && first == f->side[from].base);
-    if (s->tflags & TH_RST_)
-        return of_it && (unanswered(f) || f->side[from].state == FS_SYN_RCVD);
-    return !(f->flags & FLOW_STRICT) && (s->tflags & TH_ACK_) && s->ack - first <= UINT16_MAX &&
-           !of_the_old(f, s, from);
+    if (client ? s->seq != first : s->ack - first > UINT16_MAX || of_the_old(f, s, from))
+        return false;
+    k->shown = client ? KEPT_ACK : KEPT_ACKED;
+    k->answer.isn = (client ? s->ack : s->seq) - 1;
+    return unanswered(f);
+}
+
+/*
+ * counts: does this segment, no SYN, show that a kept SYN was believed? Its sender acknowledges the
+ * SYN/ACK; or that passed unseen, and both ends have gone on by now.
+ */
+static bool counts(const struct conn_env *env, const struct flow *f, struct flow_syn *k,
+                   const struct seg *s, int from)
+{
+    bool last = k->shown == KEPT_ACK ? from != k->from : from == k->from;
+
+    if (!goes_with(k, s, from))
+        return unseen(env, f, k, s, from);
+    if (fits_here(f, s, from) && !exactly(k, s, from))
+        return false;
+    says(f, k, from);
+    return last && may_go(env, f, k);
+}
+
+/*
+ * reset: is this the RST of a kept SYN, from an end that is not connected? It was within that end's window: Linux resets
+ * the connection and forgets it (tcp_check_req; RFC 9293 3.10.7.4, step 4: back to LISTEN).
+ */
+static bool resets(const struct flow *f, const struct flow_syn *k, const struct seg *s, int from)
+{
+    return from != k->from && (s->tflags & TH_RST_) && (s->tflags & TH_ACK_) &&
+           !(k->shown & KEPT_LIVE) && s->ack - (k->isn + 1) <= k->len &&
+           f->side[from].state == FS_SYN_RCVD && base_known(f, from) && in_window(f, from, k->isn);
+}
+
+/* answered: a SYN/ACK of a kept SYN. => that, if it counts at once: nobody speaks for the flow. */
+static const struct flow_syn *answered(struct flow *f, struct flow_ext *x, const struct seg *s,
+                                       int from)
+{
+    const struct flow_syn *k;
+
+    /* not the old one again, where the SYN has the old one's number */
+    if (known_isn(f, s, from) && base_known(f, from) && s->ack == f->side[from].base)
+        return NULL;
+    k = kept_answer(x, s, from);
+    return k && (is_over(f) || unanswered(f)) ? k : NULL;
 }
 
 bool conn_reuse(struct conn_env *env, struct flow *f, const struct seg *s, int from)
 {
+    const struct flow_syn *k = NULL;
     struct flow_ext *x;
 
     if (ip_refuses(f, s, from))
@@ -215,13 +248,14 @@ bool conn_reuse(struct conn_env *env, struct flow *f, const struct seg *s, int f
     if (unlikely(is_syn(s)))
         return syn_reuses(env, f, s, from);
     x = f->ext ? conn_ext(env, f) : NULL;
-    for (int i = 0; x && i < x->nsyn; i++)
-        if (answers(env, f, &x->syn[i], s, from)) {
-            env->kept = x->syn[i];
-            disown(env, f, x, &env->kept);
-            env->kept.from = x->syn[i].from == from; /* from here on: does the client answer? */
-            env->answered = true;
-            return true;
-        }
-    return false;
+    if (x && is_synack(s))
+        k = answered(f, x, s, from);
+    else
+        for (int i = 0; x && k == NULL && i < x->nsyn; i++)
+            if (counts(env, f, &x->syn[i], s, from) || resets(f, &x->syn[i], s, from))
+                k = &x->syn[i];
+    if (k == NULL)
+        return false;
+    kept_choose(env, f, k, s, from);
+    return true;
 }

@@ -162,7 +162,16 @@ static inline void flow_set_timeout(struct flow *f, uint32_t ms)
 
 #define FLOW_SYNS 4 /* the last so many are kept */
 
-/* A SYN on the key of a flow that is not over: it counts if it is answered (conn/reuse.c). */
+/* What has shown that a kept SYN was believed, as bits. */
+enum flow_syn_shown {
+    KEPT_SYNACK = 1 << 0, /* its SYN/ACK came */
+    KEPT_ACK = 1 << 1,    /* that passed unseen, and its sender acknowledged it */
+    KEPT_ACKED =
+        1 << 2, /* that passed unseen, and the other end acknowledged what followed the SYN */
+    KEPT_LIVE = 1 << 3, /* no SYN: where a connection was that has made way */
+};
+
+/* A SYN on the key of a flow that is not over: it counts if both ends go by it (conn/reuse.c). */
 struct flow_syn {
     uint32_t isn, len;       /* bytes on it */
     uint32_t tsval, tsfirst; /* its timestamp, the last and the first time that it came */
@@ -172,9 +181,18 @@ struct flow_syn {
     uint16_t flags;            /* SIDE_TS_OK, SIDE_SACK_OK, SIDE_WSCALE_OK */
     uint16_t times;            /* how often it came */
     uint32_t ip_len;           /* of each */
-    bool quiet;                /* it counts only if the old connection stays silent */
     uint64_t first;            /* ns when */
     uint64_t f_last, f_behind; /* what the old flow had for its last packet before */
+    uint8_t shown;             /* enum flow_syn_shown */
+    uint8_t said[2];           /* segments that go with it since f_said, by side of the old flow */
+    uint64_t f_said;           /* the old flow's last packet then */
+    struct {                   /* its SYN/ACK; if that passed unseen only the number */
+        uint32_t isn, ack, len, ip_len;
+        uint32_t tsval, tsecr;
+        uint16_t wnd, times;
+        uint8_t wscale;
+        uint16_t flags; /* enum seg_flags; of KEPT_LIVE as above */
+    } answer;
 };
 
 #define FLOW_FINS 3
@@ -218,7 +236,8 @@ struct flow_ext {
     } dir[2];                                    /* by sender */
     struct flow_syn syn[FLOW_SYNS];              /* SYNs that may begin another connection */
     uint8_t nsyn, next_syn;
-    bool auth; /* a SYN was signed (TCP-AO or MD5) */
+    bool restored; /* the flow is one that had made way for what was none (KEPT_LIVE) */
+    bool auth;     /* a SYN was signed (TCP-AO or MD5) */
     uint64_t
         behind; /* `last` minus the newest packet's time, where times run backwards; < 0: refused */
     uint16_t vlan[SEG_MAX_VLANS];

@@ -356,9 +356,11 @@ static void a_broken_syn_ends_nothing(void **state)
     was_told("");
     fix_push((struct frame){.flags = "S", .seq = FIX_CLI + (1u << 30)});
     was_told("");
-    /* a whole one does once it is answered: the old one's end passed unseen */
+    /* a whole one does once both ends go by it: the old one's end passed unseen */
     fix_push((struct frame){FRAME_REPLY, .flags = "S.", .seq = 7, .ack = FIX_CLI + 1 + (1u << 30)});
-    was_told("1es 1ec ");
+    was_told("");
+    fix_push((struct frame){.flags = ".", .seq = FIX_CLI + 1 + (1u << 30), .ack = 8});
+    was_told("1ec 1es ");
 }
 
 static int up_csum(void **state)
