@@ -22,6 +22,8 @@ int conn_can_open(const struct conn_env *env, const struct seg *s)
         return s->tflags & TH_FIN_ ? 0 : 1; /* RFC 9293 has no segment that opens and closes */
     if (!env->cfg.midstream || (s->tflags & TH_RST_))
         return 0;
+    if (env->cfg.strict && !(s->tflags & TH_ACK_))
+        return 0; /* its receiver drops it, whatever it is connected to (RFC 9293 3.10.7.4) */
     if ((s->flags & SEG_IPCSUM_BAD) && s->pcap == 0 && !is_synack(s))
         return 0; /* a broken header with nothing behind it is no sign of a connection */
     return is_synack(s) || (s->plen > 0 && !(s->tflags & TH_SYN_)) ? 2 : 0;

@@ -51,6 +51,11 @@ static void what_opens_a_flow(void **state)
         if (conn_can_open(&x.env, &s) != row[i].with)
             fail_msg("'%s' \"%s\" with midstream: %d", row[i].flags, row[i].text,
                      conn_can_open(&x.env, &s));
+        x.env.cfg.strict = true;
+        if (conn_can_open(&x.env, &s) != (row[i].flags[0] ? row[i].with : 0))
+            fail_msg("'%s' \"%s\" strict: %d", row[i].flags, row[i].text,
+                     conn_can_open(&x.env, &s));
+        x.env.cfg.strict = false;
     }
 }
 
