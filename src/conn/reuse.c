@@ -117,14 +117,18 @@ static bool syn_reuses(struct conn_env *env, struct flow *f, const struct seg *s
 
 /*
  * of_the_old: may the old connection have sent this ACK? A challenge ACK repeats the numbers of the
- * connection that lives, and they may lie behind the SYN's.
+ * connection that lives, and they may lie behind the SYN's. Older than a window, or what may have
+ * passed unseen, is none that is under way.
  */
 static bool of_the_old(const struct flow *f, const struct seg *s, int from)
 {
     const struct flow_side *snd = &f->side[from], *rcv = &f->side[!from];
+    uint32_t window = tcp_window(snd->max_wnd, snd->wscale);
+    uint64_t back = (uint64_t)window + UNSEEN_SLACK;
+    uint32_t oldest = snd->base + (uint32_t)(snd->next - (back < snd->next ? back : snd->next));
 
-    return base_known(f, from) && seq_leq(snd->base, s->ack) &&
-           seq_leq(s->ack, rcv->snd_max + tcp_window(snd->max_wnd, snd->wscale));
+    return base_known(f, from) && seq_leq(oldest, s->ack) &&
+           seq_leq(s->ack, rcv->snd_max + window);
 }
 
 /*

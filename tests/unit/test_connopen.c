@@ -189,6 +189,36 @@ static void the_first_is_answered(void **state)
     assert_int_equal(x.env.reasons[REASON_SYN_INVALID], 1);
 }
 
+/*
+ * A SYN below what has come, however much that was, and the challenge ACK, of the numbers of the
+ * connection that lives.
+ */
+static void the_challenge_ack_is_no_answer(void **state)
+{
+    static const uint32_t sent[] = {1u << 20, 1u << 30, (1u << 31) + 1000, 3u << 30};
+
+    for (size_t i = 0; i < ARRAY_SIZE(sent); i++) {
+        struct flow *f;
+
+        shake(&x);
+        f = fix_flow(&x);
+        for (int k = CLI; k <= SVR; k++) { /* it has got so many bytes by now */
+            f->side[k].next = sent[i];
+            f->side[!k].snd_max = f->side[k].ack = f->side[k].base + sent[i];
+            f->ctr[k].edge = f->side[k].ack + 8192;
+        }
+        feed(&x, (struct frame){.flags = "S", .seq = CLI_ISN + 1 + sent[i] - 100});
+        s2c(&x, ".", sent[i], sent[i], "");
+        c2s(&x, "P.", sent[i], sent[i], "abc");
+        assert_false(x.reused);
+        s2c(&x, ".", sent[i], sent[i] + 3, "");
+        assert_false(x.reused);
+        assert_int_equal(fix_flow(&x)->side[SVR].next, (uint64_t)sent[i] + 3);
+        conn_free(&x.env, x.idx);
+        x.idx = 0;
+    }
+}
+
 static void syn_after_a_reset(void **state)
 {
     shake(&x);
@@ -498,6 +528,7 @@ int main(void)
         T(syn_when_it_is_over),
         T(the_answer_decides),
         T(the_first_is_answered),
+        T(the_challenge_ack_is_no_answer),
         T(syn_after_a_reset),
         T(only_syns_begin_anew),
         T(picked_up_by_data),
