@@ -260,6 +260,25 @@ static enum reason judge_place(struct conn_env *env, struct conn_pkt *cp)
 
 /* ---- acknowledgement ---- */
 
+/*
+ * judge_embryo: a listening end that has answered a SYN takes what begins at its next number, or has bytes
+ * in its window; not the ACK of anything else (Linux: tcp_check_req, tcp_in_window). A connected end goes by judge_place.
+ */
+static enum reason judge_embryo(const struct conn_pkt *cp)
+{
+    const struct flow *f = cp->f;
+    const struct seg *s = cp->s;
+    const struct flow_side *rcv = &f->side[cp->to];
+    uint32_t end = s->seq + seg_slen(s), edge = f->ctr[cp->to].edge;
+
+    if (!all_seen(f) || cp->to != SVR || (s->tflags & TH_SYN_) || !(rcv->flags & SIDE_ACKED) ||
+        s->seq == rcv->ack)
+        return REASON_NONE;
+    if (seq_leq(end, rcv->ack))
+        return REASON_SEG_OLD;
+    return s->seq == edge && end != edge ? REASON_SEG_ABOVE : REASON_NONE;
+}
+
 /* judge_opening: before the connection is established on the receiver's side. */
 static enum reason judge_opening(const struct conn_pkt *cp)
 {
@@ -279,7 +298,7 @@ static enum reason judge_opening(const struct conn_pkt *cp)
     if (f->flags & FLOW_STRICT)
         return !(rcv->flags & SIDE_SPOKE) || !ack_of_syn(cp) || !echo_ok(f, s, cp->to)
                    ? REASON_ACK_INVALID
-                   : REASON_NONE;
+                   : judge_embryo(cp);
     return syn_seen(f, cp->to) && !ack_of_syn(cp) ? REASON_ACK_INVALID : REASON_NONE;
 }
 
