@@ -66,11 +66,13 @@ void kept_add(struct conn_env *env, struct flow *f, const struct seg *s, int fro
     k->len = s->plen;
     k->ip_len = s->ip_len;
     k->tsval = s->flags & SEG_TS ? s->tsval : 0;
-    k->wnd = s->win;
-    k->wscale = s->flags & SEG_WSCALE ? s->wscale : 0;
-    k->flags = (uint16_t)((s->flags & SEG_TS ? SIDE_TS_OK : 0) |
-                          (s->flags & SEG_SACKOK ? SIDE_SACK_OK : 0) |
-                          (s->flags & SEG_WSCALE ? SIDE_WSCALE_OK : 0));
+    /* with other options, perhaps: see note_again */
+    k->wnd = k->wnd < s->win ? s->win : k->wnd;
+    if ((s->flags & SEG_WSCALE) && k->wscale < s->wscale)
+        k->wscale = s->wscale;
+    k->flags |= (uint16_t)((s->flags & SEG_TS ? SIDE_TS_OK : 0) |
+                           (s->flags & SEG_SACKOK ? SIDE_SACK_OK : 0) |
+                           (s->flags & SEG_WSCALE ? SIDE_WSCALE_OK : 0));
     if (k->times == 0) {
         k->first = s->pb->ts_ns;
         k->tsfirst = k->tsval;

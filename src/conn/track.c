@@ -78,6 +78,30 @@ static void note_options(struct conn_pkt *cp)
         snd->wscale = rcv->wscale = 0;
 }
 
+/*
+ * note_again: the SYN again, perhaps with other options, before anybody has answered. Which of them came
+ * the SYN/ACK tells: it has an option only if that had it (RFC 7323 2.2, 3.2). Of two windows, or scales,
+ * it does not tell: the larger.
+ */
+static void note_again(struct conn_pkt *cp)
+{
+    const struct seg *s = cp->s;
+    struct flow_side *snd = &cp->f->side[cp->from];
+    uint8_t scale = s->wscale & 15;
+
+    if (cp->late_syn || cp->from != CLI || !is_syn(s) || (cp->f->flags & FLOW_SYNACK) ||
+        (snd->flags & SIDE_ACKED))
+        return;
+    if (s->flags & SEG_WSCALE) {
+        snd->wscale = snd->wscale < scale ? scale : snd->wscale;
+        snd->flags |= SIDE_WSCALE_OK;
+    }
+    if (s->flags & SEG_SACKOK)
+        snd->flags |= SIDE_SACK_OK;
+    snd->wnd = snd->wnd < s->win ? s->win : snd->wnd;
+    note_max(snd, s);
+}
+
 /* note_syn: first SYN or SYN/ACK of this sender: ISN and options. */
 static void note_syn(struct conn_pkt *cp)
 {
@@ -96,8 +120,10 @@ static void note_syn(struct conn_pkt *cp)
         snd->flags &= (uint16_t) ~(SIDE_SPOKE | SIDE_TS_OK);
         rcv->flags &= (uint16_t)~SIDE_EDGE;
     }
-    if (base_known(f, cp->to) && snd->wscale != WSCALE_UNKNOWN)
+    if (base_known(f, cp->to) && snd->wscale != WSCALE_UNKNOWN) {
+        note_again(cp);
         return;
+    }
     if (!base_known(f, cp->to))
         rcv->base = s->seq + 1;
     f->flags |= base_bit(cp->to);
