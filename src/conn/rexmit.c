@@ -38,6 +38,54 @@ static bool sacked(const struct flow_ext *x, int rcv, uint32_t from, uint32_t to
     return false;
 }
 
+/* is_dsack: RFC 2883 4: the first block lies below the ACK or within the second: it came twice. */
+static bool is_dsack(const struct seg *s)
+{
+    return s->nsack && (seq_leq(s->sack[0].end, s->ack) ||
+                        (s->nsack > 1 && seq_leq(s->sack[1].start, s->sack[0].start) &&
+                         seq_leq(s->sack[0].end, s->sack[1].end)));
+}
+
+/* first_again: of the repetitions counted as lost that have some of [start, end) the one that begins first. */
+static int first_again(const struct flow_ext *x, int from, uint32_t start, uint32_t end)
+{
+    int first = -1;
+
+    for (int i = 0; i < FLOW_AGAINS; i++) {
+        uint32_t a = x->dir[from].again[i].start, b = x->dir[from].again[i].end;
+
+        if (a != b && seq_lt(a, end) && seq_lt(start, b) &&
+            (first < 0 || seq_lt(a, x->dir[from].again[first].start)))
+            first = i;
+    }
+    return first;
+}
+
+/*
+ * not_lost: [start, end) has come twice. A repetition may be reported in parts, where it was cut on its
+ * way, and several at once, where they were joined; but none for another one of the same bytes.
+ */
+static void not_lost(struct flow_ext *x, int from, uint32_t start, uint32_t end)
+{
+    int i;
+
+    while (seq_lt(start, end) && (i = first_again(x, from, start, end)) >= 0) {
+        uint32_t *a = &x->dir[from].again[i].start, *b = &x->dir[from].again[i].end, upto = *b;
+
+        if (seq_lt(end, upto))
+            upto = end;
+        if (seq_leq(start, *a))
+            *a = upto;
+        else
+            *b = start;
+        start = upto;
+        if (*a != *b || x->dir[from].kind[RX_LOST] == 0)
+            continue;
+        x->dir[from].kind[RX_LOST]--;
+        x->dir[from].kind[RX_SPURIOUS]++;
+    }
+}
+
 void conn_note_sack(struct conn_env *env, const struct conn_pkt *cp)
 {
     const struct seg *s = cp->s;
@@ -50,18 +98,8 @@ void conn_note_sack(struct conn_env *env, const struct conn_pkt *cp)
         x->dir[cp->from].sack[i].start = s->sack[i].start;
         x->dir[cp->from].sack[i].end = s->sack[i].end;
     }
-    /* RFC 2883 4: the first block lies below the ACK or within the second: it came twice */
-    if (x->dir[cp->to].again == x->dir[cp->to].again_end ||
-        !(seq_leq(s->sack[0].end, s->ack) ||
-          (s->nsack > 1 && seq_leq(s->sack[1].start, s->sack[0].start) &&
-           seq_leq(s->sack[0].end, s->sack[1].end))))
-        return;
-    if (seq_leq(s->sack[0].start, x->dir[cp->to].again) &&
-        seq_leq(x->dir[cp->to].again_end, s->sack[0].end) && x->dir[cp->to].kind[RX_LOST]) {
-        x->dir[cp->to].kind[RX_LOST]--;
-        x->dir[cp->to].kind[RX_SPURIOUS]++;
-        x->dir[cp->to].again = x->dir[cp->to].again_end;
-    }
+    if (is_dsack(s))
+        not_lost(x, cp->to, s->sack[0].start, s->sack[0].end);
 }
 
 /* count_again: into the flow's books. */
@@ -87,8 +125,10 @@ static void count_again(struct conn_env *env, struct conn_pkt *cp, uint32_t late
         x->dir[cp->from].changed_bytes += cp->rexmit.differ;
     }
     if (cp->rexmit.cls == RX_LOST) {
-        x->dir[cp->from].again = s->seq;
-        x->dir[cp->from].again_end = s->seq + s->plen;
+        uint32_t i = x->dir[cp->from].next_again++ % FLOW_AGAINS;
+
+        x->dir[cp->from].again[i].start = s->seq;
+        x->dir[cp->from].again[i].end = s->seq + s->plen;
     }
 }
 

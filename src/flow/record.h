@@ -195,7 +195,8 @@ struct flow_syn {
     } answer;
 };
 
-#define FLOW_FINS 3
+#define FLOW_FINS   3
+#define FLOW_AGAINS 16 /* repetitions counted as lost, the last so many are kept */
 
 /* A FIN out of order: where its segment begins, and its own number. */
 struct flow_fin {
@@ -227,10 +228,14 @@ struct flow_ext {
         uint32_t fin_seg;                /* its FIN came out of order: where that segment begins */
         struct flow_fin more[FLOW_FINS]; /* FINs that wait behind that one */
         uint8_t nmore;
-        uint32_t syn_fin;          /* number of the FIN on its SYN, not acknowledged yet: */
-        bool fin_on_syn;           /* there is one */
-        uint32_t again, again_end; /* its last repetition that was counted as lost */
-        uint32_t kind[8];          /* repetitions by enum rexmit_class */
+        uint32_t syn_fin; /* number of the FIN on its SYN, not acknowledged yet: */
+        bool fin_on_syn;  /* there is one */
+        struct {
+            uint32_t start, end;
+        } again
+            [FLOW_AGAINS]; /* its last repetitions that were counted as lost; start == end: none */
+        uint32_t next_again;
+        uint32_t kind[8]; /* repetitions by enum rexmit_class */
         uint64_t probe_off;
         uint64_t changed_packets, changed_bytes; /* repeated with other bytes */
     } dir[2];                                    /* by sender */

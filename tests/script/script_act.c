@@ -395,6 +395,27 @@ static void put_dir(FILE *f, char who, const struct mos_flow_dir *d)
             fprintf(f, ",%llu%s", (unsigned long long)all[i].v, all[i].unit);
 }
 
+/* kinds [SIDE]: repetitions that this side has sent, by kind */
+static void act_kinds(struct action *a)
+{
+    static const char *const names[8] = {"",      "lost",    "spurious", "keepalive",
+                                         "probe", "partial", "syn",      "fin"};
+    struct mos_flow_info x;
+    socklen_t len = sizeof(x);
+    int side = side_of(a);
+    char text[200] = "";
+
+    if (mtcp_getsockopt(a->h->mctx, a->h->sock, SOL_MONSOCKET, MOS_FLOW_INFO, &x, &len) < 0) {
+        tell_error("kinds");
+        return;
+    }
+    for (int i = 1; i < 8; i++)
+        if (x.rexmit_kind[side][i])
+            snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%u%s", *text ? "," : "",
+                     x.rexmit_kind[side][i], names[i]);
+    tell_result("kinds(%s)", text);
+}
+
 /* info: counters that are not 0 */
 static void act_info(struct action *a)
 {
@@ -593,6 +614,7 @@ static const struct {
     {"stop", act_stop},
     {"get", act_get},
     {"info", act_info},
+    {"kinds", act_kinds},
     {"names", act_names},
     {"states", act_states},
     {"close", act_close},
