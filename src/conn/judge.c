@@ -310,9 +310,21 @@ static uint32_t least_una(const struct flow_side *snd, const struct flow_side *r
 {
     uint32_t low = rcv->snd_max - window;
 
-    if (seq_lt(low, snd->base))
+    if (seq_to_off(low, snd->base, snd->next) < 0)
         low = snd->base;
     return seq_lt(low, snd->ack) ? low : snd->ack;
+}
+
+/*
+ * ever_acked: how much of what the receiver has sent lies below `una`. Linux counts the SYN of a client
+ * among that, that of a server not.
+ */
+static uint64_t ever_acked(const struct conn_pkt *cp, uint32_t una)
+{
+    const struct flow_side *snd = &cp->f->side[cp->from];
+    int64_t off = seq_to_off(una, snd->base, snd->next);
+
+    return (uint64_t)(off > 0 ? off : 0) + (cp->to == CLI);
 }
 
 /*
@@ -325,17 +337,16 @@ static enum reason judge_ack(struct conn_env *env, struct conn_pkt *cp)
     const struct flow *f = cp->f;
     const struct seg *s = cp->s;
     const struct flow_side *snd = &f->side[cp->from], *rcv = &f->side[cp->to];
-    uint32_t window = tcp_window(snd->max_wnd, snd->wscale);
-    /* Linux counts the SYN of a client among the bytes acknowledged, that of a server not */
-    uint32_t first = cp->to == CLI ? snd->base - 1 : snd->base;
+    uint32_t window = tcp_window(snd->max_wnd, snd->wscale), una;
 
     if (!(s->tflags & TH_ACK_))
         return REASON_NONE;
     if (all_seen(f) && (rcv->flags & SIDE_SPOKE) && seq_lt(rcv->snd_max, s->ack) &&
         !far_taken(env, cp))
         return REASON_ACK_INVALID;
+    una = least_una(snd, rcv, window);
     if ((snd->flags & SIDE_ACKED) && syn_seen(f, cp->to) &&
-        ack_too_old(s->ack, least_una(snd, rcv, window), window, first)) {
+        ack_too_old(s->ack, una, window, ever_acked(cp, una))) {
         cp->doubt = !(s->tflags & (TH_SYN_ | TH_FIN_ | TH_RST_ | TH_URG_));
         return REASON_ACK_INVALID;
     }

@@ -122,9 +122,7 @@ bool paws_old(uint32_t tsval, uint32_t recent, uint64_t age_ns)
     return (int32_t)(recent - tsval) > 1;
 }
 
-bool ack_too_old(uint32_t ack, uint32_t una, uint32_t max_window, uint32_t first)
+bool ack_too_old(uint32_t ack, uint32_t una, uint32_t max_window, uint64_t acked)
 {
-    uint32_t sent = una - first;
-
-    return seq_lt(ack, una - (max_window < sent ? max_window : sent));
+    return seq_lt(ack, una - (max_window < acked ? max_window : (uint32_t)acked));
 }

@@ -106,9 +106,10 @@ bool paws_old(uint32_t tsval, uint32_t recent, uint64_t age_ns);
 
 /*
  * ack_too_old: is this ACK below what its receiver accepts (RFC 5961 5.2)? `una`: the highest ACK it
- * has got; max_window: the largest window it was ever offered; first: its ISN + 1, a client's ISN.
+ * has got; max_window: the largest window it was ever offered; acked: how much of what it sent was ever
+ * acknowledged, in 64 bits (Linux: bytes_acked), a client's SYN counted.
  * => As Linux: never below what it has sent.
  */
-bool ack_too_old(uint32_t ack, uint32_t una, uint32_t max_window, uint32_t first);
+bool ack_too_old(uint32_t ack, uint32_t una, uint32_t max_window, uint64_t acked);
 
 #endif

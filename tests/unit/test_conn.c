@@ -288,6 +288,25 @@ static void ack_strict(void **state)
     assert_int_equal(conn_acked(fix_flow(&x), SVR), 10);
 }
 
+/* Numbers wrap, what was sent does not: just behind 4 GiB an ACK is no older than at the same place before. */
+static void ack_behind_4_gib(void **state)
+{
+    const uint64_t sent = (UINT64_C(1) << 32) + 10;
+    struct flow *f;
+
+    shake(&x);
+    s2c(&x, "P.", 0, 0, "0123456789");
+    c2s(&x, ".", 0, 10, "");
+    f = fix_flow(&x);
+    strm_skip(&x.env.se, &f->side[CLI], sent); /* as if so much had come and was acknowledged */
+    assert_int_equal(conn_acked(f, CLI), sent);
+    c2s(&x, "P.", 0, (uint32_t)-1000, "abc");
+    assert_false(x.cp.ignored);
+    reads(&x, SVR, 0, "abc");
+    c2s(&x, "P.", 3, (uint32_t)-70000, "def");
+    refused_as(REASON_ACK_INVALID);
+}
+
 /* One bad number, first, must not make all true ones look old. */
 static void first_ack_of_nonsense(void **state)
 {
@@ -696,6 +715,8 @@ int main(void)
         T(tolerant_does_without),
         S(old_timestamps_strict),
         T(ack_of_what_was_never_sent),
+        T(ack_behind_4_gib),
+        S(ack_behind_4_gib),
         S(ack_strict),
         T(first_ack_of_nonsense),
         T(repeated_bytes),

@@ -217,15 +217,18 @@ static void paws(void **state)
 static void old_acks(void **state)
 {
     /* RFC 5961 5.2: from SND.UNA - MAX.SND.WND on */
-    assert_false(ack_too_old(4000, 5000, 1000, 1));
-    assert_true(ack_too_old(3999, 5000, 1000, 1));
-    assert_false(ack_too_old(6000, 5000, 1000, 1));
+    assert_false(ack_too_old(4000, 5000, 1000, 4999));
+    assert_true(ack_too_old(3999, 5000, 1000, 4999));
+    assert_false(ack_too_old(6000, 5000, 1000, 4999));
     /* Linux: never below what was sent */
-    assert_false(ack_too_old(4990, 5000, 1000, 4990));
-    assert_true(ack_too_old(4989, 5000, 1000, 4990));
+    assert_false(ack_too_old(4990, 5000, 1000, 10));
+    assert_true(ack_too_old(4989, 5000, 1000, 10));
     /* across the wrap */
-    assert_false(ack_too_old(0xfffffff0u, 10, 26, 0x80000000u));
-    assert_true(ack_too_old(0xffffffefu, 10, 26, 0x80000000u));
+    assert_false(ack_too_old(0xfffffff0u, 10, 26, UINT32_MAX));
+    assert_true(ack_too_old(0xffffffefu, 10, 26, UINT32_MAX));
+    /* more than 4 GiB */
+    assert_false(ack_too_old(4000, 5000, 1000, (UINT64_C(1) << 32) + 10));
+    assert_true(ack_too_old(3999, 5000, 1000, (UINT64_C(1) << 32) + 10));
 }
 
 static void windows(void **state)
