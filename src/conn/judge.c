@@ -64,13 +64,29 @@ bool new_isn(const struct conn_pkt *cp)
 
 /* ---- RST ---- */
 
-/* held_max: the end of what this side has beyond holes; a FIN that waits counts. */
-static uint32_t held_max(const struct conn_env *env, const struct flow *f, int side)
+/* held_end: the end of what this side has beyond holes; a FIN that waits counts. */
+static uint32_t held_end(const struct conn_env *env, const struct flow *f, int side)
 {
     const struct flow_side *rcv = &f->side[side];
     uint32_t end = rcv->base + (uint32_t)strm_ooo_end(&env->se, rcv), fin = f->ctr[!side].fin;
 
     return (f->side[!side].flags & SIDE_FIN_SENT) && seq_leq(end, fin) ? fin + 1 : end;
+}
+
+/*
+ * held_max: the end of what this side remembers to have beyond holes: all that it has, or what it has told,
+ * where there were more stretches than are told.
+ */
+static uint32_t held_max(const struct conn_env *env, const struct flow *f, int side)
+{
+    const struct flow_ext *x = f->ext ? pool_at(&env->ft.exts, f->ext) : NULL;
+    uint32_t nxt = next_seq(f, side), end = nxt;
+
+    if (!strm_ooo_many(&env->se, &f->side[side]))
+        return held_end(env, f, side);
+    for (int i = 0; x && i < x->dir[side].nsack; i++)
+        end = seq_max(end, x->dir[side].sack[i].end);
+    return end;
 }
 
 /*
@@ -104,6 +120,7 @@ static enum rst_verdict rst_verdict(const struct conn_env *env, const struct con
         .snd_max = rcv->snd_max,
         .peer_max = snd->flags & SIDE_SPOKE ? snd->snd_max : nxt,
         .held_max = held_max(env, f, cp->to),
+        .held_end = held_end(env, f, cp->to),
         .edge = rcv->flags & SIDE_EDGE ? f->ctr[cp->to].edge : nxt + (1u << 30),
         .holes = (snd->flags & rcv->flags & SIDE_SACK_OK) && rcv->strm &&
                  strm_at(&env->se, rcv->strm)->ooo,

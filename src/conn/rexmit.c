@@ -4,6 +4,8 @@
  * receiver has said; the bytes decide only whether the content changed. A repetition that was counted
  * as lost and turns out not to have been (D-SACK, RFC 2883) is counted as spurious from then on.
  */
+#include <string.h>
+
 #include "conn/conn_int.h"
 #include "wire/defrag.h"
 
@@ -86,6 +88,34 @@ static void not_lost(struct flow_ext *x, int from, uint32_t start, uint32_t end)
     }
 }
 
+/* add_block: one more that its receiver remembers; not one that is part of another. */
+static void add_block(struct flow_range *list, uint8_t *n, struct flow_range b)
+{
+    for (int i = 0; i < *n; i++)
+        if (seq_lt(list[i].start, b.end) && seq_lt(b.start, list[i].end))
+            return;
+    if (*n < SEG_MAX_SACK)
+        list[(*n)++] = b;
+}
+
+/*
+ * remember: what is told now, and of what was told before as much as Linux remembers (TCP_NUM_SACKS); with
+ * timestamps it tells three of four.
+ */
+static void remember(struct flow_ext *x, int from, const struct seg *s)
+{
+    struct flow_range list[SEG_MAX_SACK];
+    uint8_t n = 0;
+
+    for (int i = is_dsack(s); i < s->nsack; i++)
+        add_block(list, &n, (struct flow_range){s->sack[i].start, s->sack[i].end});
+    for (int i = 0; i < x->dir[from].nsack; i++)
+        if (seq_lt(s->ack, x->dir[from].sack[i].end))
+            add_block(list, &n, x->dir[from].sack[i]);
+    memcpy(x->dir[from].sack, list, n * sizeof(*list));
+    x->dir[from].nsack = n;
+}
+
 void conn_note_sack(struct conn_env *env, const struct conn_pkt *cp)
 {
     const struct seg *s = cp->s;
@@ -93,11 +123,7 @@ void conn_note_sack(struct conn_env *env, const struct conn_pkt *cp)
 
     if (x == NULL || !(s->tflags & TH_ACK_))
         return;
-    x->dir[cp->from].nsack = s->nsack;
-    for (int i = 0; i < s->nsack; i++) {
-        x->dir[cp->from].sack[i].start = s->sack[i].start;
-        x->dir[cp->from].sack[i].end = s->sack[i].end;
-    }
+    remember(x, cp->from, s);
     if (is_dsack(s))
         not_lost(x, cp->to, s->sack[0].start, s->sack[0].end);
 }

@@ -203,6 +203,10 @@ struct flow_fin {
     uint32_t seg, fin;
 };
 
+struct flow_range { /* of sequence numbers */
+    uint32_t start, end;
+};
+
 /* What few flows have: allocated when first needed. */
 struct flow_ext {
     struct {
@@ -221,19 +225,15 @@ struct flow_ext {
         bool reset; /* it sent the RST that ended the flow */
         bool probe; /* it sent one byte into a closed window: */
         uint8_t probe_byte;
-        uint8_t nsack; /* SACK blocks of its last segment that had any */
-        struct {
-            uint32_t start, end;
-        } sack[SEG_MAX_SACK];
+        uint8_t nsack; /* what it has told with SACK, newest first, as far as Linux remembers it */
+        struct flow_range sack[SEG_MAX_SACK];
         uint32_t fin_seg;                /* its FIN came out of order: where that segment begins */
         struct flow_fin more[FLOW_FINS]; /* FINs that wait behind that one */
         uint8_t nmore;
         uint32_t syn_fin; /* number of the FIN on its SYN, not acknowledged yet: */
         bool fin_on_syn;  /* there is one */
-        struct {
-            uint32_t start, end;
-        } again
-            [FLOW_AGAINS]; /* its last repetitions that were counted as lost; start == end: none */
+        /* its last repetitions that were counted as lost; start == end: none */
+        struct flow_range again[FLOW_AGAINS];
         uint32_t next_again;
         uint32_t kind[8]; /* repetitions by enum rexmit_class */
         uint64_t probe_off;

@@ -6,6 +6,7 @@
 #include "stream/chunk.h"
 
 #define RESERVE_MAX (4u << 20) /* 64 frames of 64 KB */
+#define SACK_BLOCKS 4          /* RFC 2018 3; Linux: TCP_NUM_SACKS */
 
 static void enter(struct strm_env *e, struct strm *s, uint32_t idx)
 {
@@ -35,6 +36,7 @@ void strm_ooo_count(struct strm_env *e, uint32_t idx)
 {
     struct strm *s = strm_at(e, idx);
 
+    s->many = s->ooo_n > SACK_BLOCKS || (s->many && s->ooo_n);
     if (s->ooo_bytes == s->ooo_counted)
         return;
     if (s->ooo_counted == 0)
@@ -88,6 +90,11 @@ uint64_t strm_ooo_end(const struct strm_env *e, const struct flow_side *sd)
     for (uint32_t i = sd->strm ? strm_at(e, sd->strm)->ooo : 0; i; i = ival_at(e, i)->next)
         end = ival_at(e, i)->end;
     return end;
+}
+
+bool strm_ooo_many(const struct strm_env *e, const struct flow_side *sd)
+{
+    return sd->strm && strm_at(e, sd->strm)->many;
 }
 
 void strm_cut(struct strm_env *e, struct flow_side *sd, uint64_t off)

@@ -81,6 +81,7 @@ struct strm {
     blk_t host;            /* the host's queue (policy.c), 0: none, or to be made from `ooo` */
     uint16_t host_n, host_root;
     bool doubted;   /* syn_len: they were not on the SYN */
+    bool many;      /* there were more stretches above next than SACK tells, and still are some */
     uint64_t aside; /* ... where they begin: at `next`, or behind a hole */
 };
 
@@ -217,6 +218,9 @@ uint32_t strm_ooo_most(const struct strm_env *e);
 uint64_t strm_ooo_begin(const struct strm_env *e, const struct flow_side *sd, uint64_t off);
 /* strm_ooo_end: where the bytes above `next` end. => next: there are none. */
 uint64_t strm_ooo_end(const struct strm_env *e, const struct flow_side *sd);
+
+/* strm_ooo_many: were there, since something waits above `next`, more stretches than SACK tells (4)? */
+bool strm_ooo_many(const struct strm_env *e, const struct flow_side *sd);
 
 /* strm_full: has the out-of-order limit been passed? */
 bool strm_full(const struct strm_env *e, const struct flow_side *sd);

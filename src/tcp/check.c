@@ -51,9 +51,9 @@ static bool rst_exact(const struct rst_query *q)
         return true;
     if (q->holes && q->seq == q->held_max)
         return true;
-    /* what lies before may have passed unseen */
-    return !q->strict &&
-           (q->seq == q->peer_max || (q->seq == q->rcv_ack && seq_lt(q->rcv_nxt, q->rcv_ack)));
+    /* what lies before may have passed unseen; not where the receiver tells of holes */
+    return !q->strict && ((q->seq == q->peer_max && !(q->holes && q->seq == q->held_end)) ||
+                          (q->seq == q->rcv_ack && seq_lt(q->rcv_nxt, q->rcv_ack)));
 }
 
 /* rst_possible: may the receiver be waiting for this number, for all we know? */
@@ -63,6 +63,8 @@ static bool rst_possible(const struct rst_query *q)
 
     if (seq_lt(q->rcv_ack, lo))
         lo = q->rcv_ack;
+    if (q->holes && q->seq == q->held_end)
+        return true;
     if (q->strict) /* RCV.NXT lies between its ACK and what has passed us */
         return seq_leq(lo, q->seq) && seq_diff(q->rcv_nxt, q->seq) >= 0;
     if (seq_lt(q->peer_max, lo))

@@ -27,7 +27,8 @@ struct rst_query {
     uint32_t peer_max;  /* highest the RST's sender has sent + 1; = rcv_nxt if unknown */
     uint32_t edge;      /* where the receiver's window ends; at least rcv_nxt + 1 */
     bool holes;         /* the receiver reports what lies behind holes (SACK) */
-    uint32_t held_max;  /* end of what the receiver has beyond a hole */
+    uint32_t held_max;  /* end of what the receiver remembers to have beyond a hole */
+    uint32_t held_end;  /* end of all that it has */
     bool ts_known;      /* both the RST and the receiver's last segment carry timestamps */
     uint32_t tsecr;     /* the RST's echo */
     uint32_t rcv_tsval; /* receiver's last timestamp */
@@ -56,8 +57,9 @@ enum rst_verdict { RST_REFUSED, RST_PENDING, RST_BELIEVED };
  *    that was sent (as Linux does; RFC 7323 3.2).
  * => Else BELIEVED if exact: the next number; one below when that is the peer's FIN; the end of
  *    what it has beyond holes (all as Linux does); tolerant also where its sender stands.
- *    PENDING: strict: from the receiver's ACK on, for bytes may be lost behind us; tolerant:
- *    anywhere in the window, and one below.
+ *    PENDING: strict: from the receiver's ACK on, for bytes may be lost behind us, and the end of all
+ *    beyond holes, where more is there than it may remember; tolerant: anywhere in the window, and one
+ *    below.
  */
 enum rst_verdict rst_check(const struct rst_query *q);
 
