@@ -129,19 +129,22 @@ bool fin_firm(const struct flow *f, int side);
 /* fin_take: a FIN, whose segment begins at `seq` (a SYN not counted). => true: it was known. */
 bool fin_take(struct conn_env *env, struct conn_pkt *cp, uint32_t seq);
 /*
- * fin_hold_of_syn: a FIN on a SYN: nobody is to believe it before its receiver acknowledges it. fin_of_syn: the
- * sender of this segment may have done so (there is an extension).
+ * fin_hold_of_syn: a FIN on a SYN: nobody is to believe it before its receiver acknowledges it. fin_hold:
+ * another FIN of which that holds. => true: it was known. fin_of_held: the sender of this segment may have
+ * acknowledged it (there is an extension).
  */
 void fin_hold_of_syn(struct conn_env *env, struct conn_pkt *cp, uint32_t seq);
-void fin_of_syn(const struct conn_env *env, const struct conn_pkt *cp);
+bool fin_hold(struct conn_env *env, struct flow *f, int from, uint32_t fin);
+void fin_of_held(const struct conn_env *env, const struct conn_pkt *cp);
 /* fin_void: the sender's FIN is known: does this segment, which has none, do away with it? */
 void fin_void(const struct conn_env *env, const struct conn_pkt *cp);
 /*
  * fin_stop: side's first hole is about to be given up, up to `upto`. If that brings the stream to a
- * FIN that waits it ends there: what is held behind goes.
+ * FIN that waits it ends there: what is held behind goes. `unsure`: the receiver may be waiting for what is
+ * given up: then it does not end, the FIN is held until it is acknowledged.
  * => where to give up to.
  */
-uint64_t fin_stop(struct conn_env *env, struct flow *f, int side, uint64_t upto);
+uint64_t fin_stop(struct conn_env *env, struct flow *f, int side, uint64_t upto, bool unsure);
 /* fin_reset: this RST is believed: where it leaves both streams. */
 void fin_reset(struct conn_env *env, struct conn_pkt *cp);
 

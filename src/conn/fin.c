@@ -146,6 +146,28 @@ static bool take_ooo(struct conn_env *env, struct conn_pkt *cp, uint32_t seq)
     return !first && old.fin == fin.fin;
 }
 
+/* behind_given_up: is a hole before it given up, and not acknowledged yet: so not for its receiver? */
+static bool behind_given_up(const struct conn_env *env, const struct conn_pkt *cp)
+{
+    const struct flow *f = cp->f;
+    const struct flow_ext *x = f->ext ? pool_at(&env->ft.exts, f->ext) : NULL;
+
+    return x && x->dir[cp->from].given_up && (f->side[cp->to].flags & SIDE_ACKED);
+}
+
+bool fin_hold(struct conn_env *env, struct flow *f, int from, uint32_t fin)
+{
+    struct flow_ext *x = conn_ext(env, f);
+    bool again;
+
+    if (x == NULL)
+        return false;
+    again = x->dir[from].fin_doubted && x->dir[from].held_fin == fin;
+    x->dir[from].fin_doubted = true;
+    x->dir[from].held_fin = fin;
+    return again;
+}
+
 bool fin_take(struct conn_env *env, struct conn_pkt *cp, uint32_t seq)
 {
     struct flow *f = cp->f;
@@ -156,6 +178,8 @@ bool fin_take(struct conn_env *env, struct conn_pkt *cp, uint32_t seq)
         return again;
     if (base_known(f, cp->to) && cp->off > (int64_t)f->side[cp->to].next)
         return take_ooo(env, cp, seq);
+    if (unlikely(f->ext) && behind_given_up(env, cp))
+        return fin_hold(env, f, cp->from, fin);
     note_fin(f, cp->from, fin);
     return again;
 }
@@ -171,18 +195,37 @@ void fin_hold_of_syn(struct conn_env *env, struct conn_pkt *cp, uint32_t seq)
     if (x == NULL)
         return;
     x->dir[cp->from].fin_on_syn = true;
-    x->dir[cp->from].syn_fin = seq + cp->s->plen;
+    x->dir[cp->from].held_fin = seq + cp->s->plen;
 }
 
-void fin_of_syn(const struct conn_env *env, const struct conn_pkt *cp)
+/*
+ * fin_held_acked: the receiver of the FIN that is held has sent this ACK. => true: it has taken it: nothing
+ * has come at its place, and no less nor more is acknowledged.
+ */
+static bool fin_held_acked(struct flow_ext *x, const struct conn_pkt *cp)
+{
+    const struct flow_side *rcv = &cp->f->side[cp->from];
+    uint32_t fin = x->dir[cp->to].held_fin;
+    bool void_ =
+        base_known(cp->f, cp->from) && seq_to_off(fin, rcv->base, rcv->next) < (int64_t)rcv->next;
+
+    if (x->dir[cp->to].fin_on_syn || void_ || seq_lt(fin, cp->s->ack))
+        x->dir[cp->to].fin_on_syn = x->dir[cp->to].fin_doubted = false;
+    return !void_ && cp->s->ack == fin + 1;
+}
+
+void fin_of_held(const struct conn_env *env, const struct conn_pkt *cp)
 {
     struct flow_ext *x = pool_at(&env->ft.exts, cp->f->ext);
 
-    if (!x->dir[cp->to].fin_on_syn || cp->stale || (cp->s->tflags & (TH_ACK_ | TH_RST_)) != TH_ACK_)
+    if (cp->stale || (cp->s->tflags & (TH_ACK_ | TH_RST_)) != TH_ACK_)
         return;
-    x->dir[cp->to].fin_on_syn = false;
-    if (!(cp->f->side[cp->to].flags & SIDE_FIN_SENT) && cp->s->ack == x->dir[cp->to].syn_fin + 1)
-        note_fin(cp->f, cp->to, x->dir[cp->to].syn_fin);
+    if (conn_acked(cp->f, cp->from) >= x->dir[cp->to].given_up)
+        x->dir[cp->to].given_up = 0;
+    if (!x->dir[cp->to].fin_on_syn && !x->dir[cp->to].fin_doubted)
+        return;
+    if (fin_held_acked(x, cp) && !(cp->f->side[cp->to].flags & SIDE_FIN_SENT))
+        note_fin(cp->f, cp->to, x->dir[cp->to].held_fin);
 }
 
 void fin_void(const struct conn_env *env, const struct conn_pkt *cp)
@@ -202,7 +245,21 @@ void fin_void(const struct conn_env *env, const struct conn_pkt *cp)
     f->ctr[cp->from].echoed = f->ctr[cp->from].tsval;
 }
 
-uint64_t fin_stop(struct conn_env *env, struct flow *f, int side, uint64_t upto)
+/* take_back: the FIN that waits is not to be believed before its receiver acknowledges it. */
+static void take_back(struct conn_env *env, struct flow *f, int side)
+{
+    struct flow_ext *x = conn_ext(env, f);
+    uint32_t fin = f->ctr[!side].fin;
+
+    if (x == NULL)
+        return;
+    fin_hold(env, f, !side, fin);
+    x->dir[!side].nmore = 0;
+    f->side[!side].flags &= (uint16_t)~SIDE_FIN_SENT;
+    f->ctr[!side].echoed = f->ctr[!side].tsval;
+}
+
+uint64_t fin_stop(struct conn_env *env, struct flow *f, int side, uint64_t upto, bool unsure)
 {
     struct flow_side *sd = &f->side[side];
     uint64_t fin, off, len;
@@ -214,7 +271,10 @@ uint64_t fin_stop(struct conn_env *env, struct flow *f, int side, uint64_t upto)
         len = upto - off;
     if (off + len < fin && strm_predict(&env->se, sd, off, (uint32_t)len) < fin)
         return upto;
-    strm_cut(&env->se, sd, fin);
+    if (unsure && !(sd->flags & SIDE_FIN_RCVD) && (sd->flags & SIDE_ACKED))
+        take_back(env, f, side);
+    else
+        strm_cut(&env->se, sd, fin);
     return upto < fin ? upto : fin;
 }
 

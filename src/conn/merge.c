@@ -66,17 +66,32 @@ static void data_ready(struct conn_env *env, uint32_t idx, int side, uint8_t *da
         conn_touch(env, idx);
 }
 
+/* note_given_up: the receiver may still be waiting for what lies below `end`: a FIN behind it is in doubt. */
+static void note_given_up(struct conn_env *env, uint32_t idx, int side, uint64_t end)
+{
+    struct flow *f = flow_at(&env->ft, idx);
+    struct flow_ext *x = conn_ext(env, f);
+
+    if (x == NULL || !(f->side[side].flags & SIDE_ACKED) || conn_acked(f, side) >= end)
+        return;
+    x->dir[!side].given_up = end;
+    f->asks = true;
+}
+
 /* give_up: declare the first hole, up to `upto` at most, and let the bytes behind it through. */
 static bool give_up(struct conn_env *env, uint32_t idx, int side, uint64_t upto,
                     enum gap_cause cause, uint8_t *data)
 {
     struct flow_side *sd = &flow_at(&env->ft, idx)->side[side];
     uint64_t off = sd->next, end = strm_end(&env->se, sd), len;
+    bool unsure = cause == GAP_TIMEOUT || cause == GAP_LIMIT;
 
-    upto = fin_stop(env, flow_at(&env->ft, idx), side, upto);
+    upto = fin_stop(env, flow_at(&env->ft, idx), side, upto, unsure);
     len = strm_skip(&env->se, sd, upto);
     if (len == 0)
         return false;
+    if (unsure)
+        note_given_up(env, idx, side, off + len);
     note_gap(env, idx, side, cause, off, len);
     env->reasons[REASON_BUF_FULL] += cause == GAP_LIMIT;
     conn_touch(env, idx); /* what waited behind it counts against the buffer's size now */

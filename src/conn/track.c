@@ -380,7 +380,7 @@ void conn_send(struct conn_env *env, struct conn_pkt *cp)
     if ((s->tflags & (TH_ACK_ | TH_RST_)) == TH_ACK_)
         note_ack(env, cp);
     if (unlikely(f->ext))
-        fin_of_syn(env, cp);
+        fin_of_held(env, cp);
     if ((s->flags & SEG_TS) && (s->tflags & (TH_ACK_ | TH_RST_)) == TH_ACK_)
         note_echo(cp);
     q.payload = s->plen > 0;

@@ -230,8 +230,10 @@ struct flow_ext {
         uint32_t fin_seg;                /* its FIN came out of order: where that segment begins */
         struct flow_fin more[FLOW_FINS]; /* FINs that wait behind that one */
         uint8_t nmore;
-        uint32_t syn_fin; /* number of the FIN on its SYN, not acknowledged yet: */
-        bool fin_on_syn;  /* there is one */
+        uint32_t held_fin; /* number of a FIN that counts once it is acknowledged: */
+        bool fin_on_syn;   /* there is one, on its SYN: the next ACK tells */
+        bool fin_doubted;  /* there is one, and its receiver may not have taken it yet */
+        uint64_t given_up; /* up to this offset holes were given up that nobody has acknowledged */
         /* its last repetitions that were counted as lost; start == end: none */
         struct flow_range again[FLOW_AGAINS];
         uint32_t next_again;
@@ -260,7 +262,8 @@ static inline bool flow_ext_asks(const struct flow_ext *x)
 
     for (int i = CLI; i <= SVR; i++)
         asks |= x->dir[i].far_acks | x->dir[i].unheard | x->dir[i].refused | x->dir[i].rst |
-                x->dir[i].probe | x->dir[i].fin_on_syn;
+                x->dir[i].probe | x->dir[i].fin_on_syn | x->dir[i].fin_doubted |
+                (x->dir[i].given_up != 0);
     return asks;
 }
 
