@@ -443,6 +443,18 @@ static void step(struct conn_env *env, struct conn_pkt *cp)
     }
 }
 
+/* doubt: its receiver may take it, and acknowledge it then. */
+static void doubt(struct conn_env *env, struct conn_pkt *cp)
+{
+    const struct seg *s = cp->s;
+    struct flow_side *snd = &cp->f->side[cp->from];
+
+    if (seq_lt(snd->snd_max, s->seq + seg_slen(s)))
+        snd->snd_max = s->seq + seg_slen(s);
+    if ((s->tflags & TH_FIN_) && !(snd->flags & SIDE_FIN_SENT))
+        fin_hold(env, cp->f, cp->from, s->seq + s->plen);
+}
+
 void conn_recv(struct conn_env *env, struct conn_pkt *cp)
 {
     struct flow *f = cp->f;
@@ -468,8 +480,8 @@ void conn_recv(struct conn_env *env, struct conn_pkt *cp)
     if (base_known(f, cp->to))
         cp->off = seq_to_off(seq, rcv->base, rcv->next);
     if (cp->ignored) {
-        if (cp->doubt && seq_lt(snd->snd_max, s->seq + s->plen))
-            snd->snd_max = s->seq + s->plen; /* it may be acknowledged */
+        if (cp->doubt)
+            doubt(env, cp);
         return;
     }
     if (unlikely((s->tflags & TH_FIN_) && syn && !cp->late_syn))

@@ -495,6 +495,8 @@ bool strm_doubt(struct strm_env *e, struct flow_side *sd, uint64_t off, const ui
 
     if (s == NULL || (s->syn_len && !s->doubted))
         return false;
+    if (s->syn_len && off == sd->next && s->aside > off) /* what is in order is more likely taken */
+        set_aside_forget(e, s, s->aside, UINT64_MAX);
     aside = s->syn_len ? s->aside : ahead ? off : sd->next;
     if (off != aside + s->syn_len || aside < sd->next || (aside > sd->next && !ahead) ||
         s->syn_len + len > UINT16_MAX || ival_cover(e, s->ooo, off, off + len))
