@@ -175,23 +175,65 @@ static bool older(const struct conn_pkt *cp)
 }
 
 /*
- * judge_age: RFC 7323 5.3, R1; RST is exempt. What a tap sees out of order is no danger: TS.Recent
- * is what the receiver has echoed.
+ * age_unsure: TS.Recent is what was echoed, or what was sent since in order, or what was refused and perhaps
+ * wrongly so: do they disagree about this segment?
  */
-static enum reason judge_age(struct conn_pkt *cp)
+static bool age_unsure(const struct conn_pkt *cp, const struct flow_ext *x, bool old)
+{
+    const struct flow *f = cp->f;
+    uint32_t tsval = cp->s->tsval;
+
+    if (f->side[cp->from].flags & SIDE_FIN_SENT)
+        return false;
+    if (old && x && x->dir[cp->from].ts_doubt &&
+        !paws_old(tsval, x->dir[cp->from].doubt_last, cp->idle))
+        return true;
+    return paws_old(tsval, f->ctr[cp->from].tsval, cp->idle) != old;
+}
+
+/*
+ * note_doubt: a timestamp that is refused, in order: if it is echoed its receiver has taken it. Of those that
+ * may be taken all since the first, of others the last.
+ */
+static void note_doubt(struct conn_env *env, struct conn_pkt *cp, bool unsure)
+{
+    const struct seg *s = cp->s;
+    struct flow_ext *x;
+
+    if (!base_known(cp->f, cp->to) || seq_lt(next_seq(cp->f, cp->to), s->seq) ||
+        (cp->f->side[cp->from].flags & SIDE_FIN_SENT) || (x = conn_ext(env, cp->f)) == NULL)
+        return;
+    if (!x->dir[cp->from].ts_doubt || !unsure || seq_lt(s->tsval, x->dir[cp->from].doubt_last))
+        x->dir[cp->from].doubt_first = s->tsval;
+    x->dir[cp->from].doubt_last = s->tsval;
+    x->dir[cp->from].ts_doubt = true;
+}
+
+/*
+ * judge_age: RFC 7323 5.3, R1; RST is exempt. What a tap sees out of order is no danger: TS.Recent
+ * is what the receiver has echoed, or what came in order since then: that may have reached it, or not.
+ */
+static enum reason judge_age(struct conn_env *env, struct conn_pkt *cp)
 {
     const struct flow *f = cp->f;
     const struct seg *s = cp->s;
     const struct flow_side *snd = &f->side[cp->from];
+    bool old, unsure;
 
-    if (!(s->flags & SEG_TS) || !(f->side[CLI].flags & f->side[SVR].flags & SIDE_TS_OK) ||
-        !older(cp))
+    if (!(s->flags & SEG_TS) || !(f->side[CLI].flags & f->side[SVR].flags & SIDE_TS_OK))
+        return REASON_NONE;
+    old = older(cp);
+    unsure = f->side[cp->to].state > FS_SYN_RCVD &&
+             age_unsure(cp, f->ext ? pool_at(&env->ft.exts, f->ext) : NULL, old);
+    if (!old && !(unsure && seg_slen(s)))
         return REASON_NONE;
     /* an ACK that was overtaken by a later one: no news, no harm (Linux: tcp_disordered_ack) */
-    if (seg_slen(s) == 0 && (snd->flags & SIDE_ACKED) && seq_leq(s->ack, snd->ack)) {
+    if (!unsure && seg_slen(s) == 0 && (snd->flags & SIDE_ACKED) && seq_leq(s->ack, snd->ack)) {
         cp->stale = true;
         return REASON_NONE;
     }
+    note_doubt(env, cp, unsure);
+    cp->doubt = unsure && !(s->tflags & (TH_SYN_ | TH_RST_));
     return REASON_PAWS;
 }
 
@@ -440,7 +482,7 @@ static enum reason verdict(struct conn_env *env, struct conn_pkt *cp)
     /* RFC 9293 3.10.7.4, step 5: if the ACK bit is off, drop the segment */
     if (!(s->tflags & (TH_SYN_ | TH_ACK_)) && !(cp->opened && (f->flags & FLOW_MIDSTREAM)))
         return REASON_TCP_FLAGS;
-    why = rcv->state == FS_SYN_SENT ? REASON_NONE : judge_age(cp);
+    why = rcv->state == FS_SYN_SENT ? REASON_NONE : judge_age(env, cp);
     if (why == REASON_NONE && (rcv->state == FS_SYN_SENT || rcv->state == FS_SYN_RCVD))
         why = judge_opening(cp);
     if (why == REASON_NONE)

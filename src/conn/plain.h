@@ -71,7 +71,10 @@ static inline bool plain_place(const struct flow *f, const struct seg *s, int fr
            seq_leq(s->ack, snd->base + (uint32_t)snd->next);
 }
 
-/* plain_stamps: none, or agreed by both ends and not older than what has been echoed. */
+/*
+ * plain_stamps: none, or agreed by both ends, not older than what has been echoed or sent, and the echo is of
+ * what is known to have come in order.
+ */
 static inline bool plain_stamps(const struct flow *f, const struct seg *s, int from)
 {
     const struct flow_ctr *c = &f->ctr[from];
@@ -79,7 +82,8 @@ static inline bool plain_stamps(const struct flow *f, const struct seg *s, int f
     if (!(s->flags & SEG_TS))
         return true;
     return (f->side[CLI].flags & f->side[SVR].flags & SIDE_TS_OK) && c->tsval != 0 &&
-           !seq_lt(s->tsval, c->echoed);
+           !seq_lt(s->tsval, c->echoed) && !seq_lt(s->tsval, c->tsval) &&
+           seq_leq(s->tsecr, f->ctr[!from].tsval);
 }
 
 /* plain_streams: plain_merge where there is a stream, or somebody wants one (merge.c). */

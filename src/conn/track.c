@@ -233,23 +233,31 @@ static void count(struct conn_env *env, struct conn_pkt *cp)
 }
 
 /*
- * note_stamp: this side's newest timestamp; behind its FIN nothing is newer. Timestamps count only if
- * both SYNs had them (RFC 7323 3.2).
+ * note_stamp: this side's newest timestamp; behind its FIN nothing is newer. What comes beyond a hole does
+ * not become TS.Recent (RFC 7323 4.3), as long as it is one for the receiver, too. Timestamps count only if
+ * both SYNs had them (3.2).
  */
-static void note_stamp(struct conn_pkt *cp)
+static void note_stamp(struct conn_env *env, struct conn_pkt *cp)
 {
     const struct seg *s = cp->s;
     struct flow_side *snd = &cp->f->side[cp->from];
     struct flow_ctr *c = &cp->f->ctr[cp->from];
+    struct flow_ext *x;
 
     if (!(s->flags & SEG_TS) || cp->stale || (snd->flags & SIDE_FIN_SENT))
         return;
     if (!(snd->flags & SIDE_TS_OK) && !(s->tflags & TH_SYN_) && syn_seen(cp->f, cp->from))
         return;
-    if (!(snd->flags & SIDE_TS_OK) || c->tsval == 0)
+    if (!(snd->flags & SIDE_TS_OK) || c->tsval == 0) {
         c->tsval = c->echoed = s->tsval;
-    else if (seq_lt(c->tsval, s->tsval))
-        c->tsval = s->tsval;
+    } else if (seq_lt(c->tsval, s->tsval)) {
+        if (cp->off <= (int64_t)cp->f->side[cp->to].next) {
+            c->tsval = s->tsval;
+        } else if ((x = conn_ext(env, cp->f)) != NULL) {
+            x->dir[cp->from].ahead = s->tsval;
+            x->dir[cp->from].ts_ahead = true;
+        }
+    }
     snd->flags |= SIDE_TS_OK;
 }
 
@@ -263,16 +271,40 @@ static void note_syn_stamp(struct conn_pkt *cp)
         c->tsval = cp->s->tsval;
 }
 
-/* note_echo: only what was sent can be echoed; more is a lie, which would make the truth old. */
-static void note_echo(struct conn_pkt *cp)
+/* echo_new: is this echo one of what was sent since the last one? */
+static bool echo_new(const struct flow_ctr *c, const struct flow_ext *x, int of, uint32_t tsecr)
 {
-    const struct seg *s = cp->s;
+    uint32_t last = c->tsval;
+
+    if (x && x->dir[of].ts_ahead && seq_lt(last, x->dir[of].ahead))
+        last = x->dir[of].ahead;
+    return seq_lt(c->echoed, tsecr) && seq_leq(tsecr, last);
+}
+
+/*
+ * note_echo: only what was sent can be echoed; more is a lie, which would make the truth old. What was
+ * refused, and is echoed, was taken: TS.Recent is there.
+ */
+static void note_echo(const struct conn_env *env, struct conn_pkt *cp)
+{
+    uint32_t tsecr = cp->s->tsecr;
     struct flow_ctr *c = &cp->f->ctr[cp->to];
+    struct flow_ext *x = cp->f->ext ? pool_at(&env->ft.exts, cp->f->ext) : NULL;
     uint16_t flags = cp->f->side[cp->to].flags & (SIDE_TS_OK | SIDE_FIN_SENT);
 
-    if (flags == SIDE_TS_OK && !cp->stale && seq_lt(c->echoed, s->tsecr) &&
-        seq_leq(s->tsecr, c->tsval))
-        c->echoed = s->tsecr;
+    if (flags != SIDE_TS_OK || cp->stale)
+        return;
+    if (echo_new(c, x, cp->to, tsecr)) {
+        c->echoed = tsecr;
+        return;
+    }
+    if (x == NULL || !x->dir[cp->to].ts_doubt || tsecr == c->echoed ||
+        !seq_in(tsecr, x->dir[cp->to].doubt_first,
+                x->dir[cp->to].doubt_last - x->dir[cp->to].doubt_first + 1))
+        return;
+    c->echoed = tsecr;
+    c->tsval = x->dir[cp->to].doubt_last;
+    x->dir[cp->to].ts_doubt = x->dir[cp->to].ts_ahead = false;
 }
 
 /* forget_stamps: RFC 7323 5.5: after so long TS.Recent is no longer valid. */
@@ -285,7 +317,7 @@ static void forget_stamps(struct flow *f)
     }
 }
 
-static void note_sent(struct conn_pkt *cp)
+static void note_sent(struct conn_env *env, struct conn_pkt *cp)
 {
     const struct seg *s = cp->s;
     struct flow_side *snd = &cp->f->side[cp->from];
@@ -294,7 +326,7 @@ static void note_sent(struct conn_pkt *cp)
     if (!(snd->flags & SIDE_SPOKE) || seq_lt(snd->snd_max, end))
         snd->snd_max = end;
     snd->flags |= SIDE_SPOKE;
-    note_stamp(cp);
+    note_stamp(env, cp);
 }
 
 static bool acks_fin(const struct conn_pkt *cp, int of)
@@ -382,7 +414,7 @@ void conn_send(struct conn_env *env, struct conn_pkt *cp)
     if (unlikely(f->ext))
         fin_of_held(env, cp);
     if ((s->flags & SEG_TS) && (s->tflags & (TH_ACK_ | TH_RST_)) == TH_ACK_)
-        note_echo(cp);
+        note_echo(env, cp);
     q.payload = s->plen > 0;
     q.acks_fin = acks_fin(cp, cp->to);
     next = f->flags & FLOW_LINGER ? snd->state : fsm_send(&q);
@@ -493,7 +525,7 @@ void conn_recv(struct conn_env *env, struct conn_pkt *cp)
     /* the first SYN/ACK of a simultaneous open repeats the ISN and is no repetition */
     syn_again = syn && spoke && s->seq + 1 == rcv->base && !cp->first_ack && !cp->first_syn;
     if (likely(!cp->late_syn))
-        note_sent(cp);
+        note_sent(env, cp);
     else
         note_syn_stamp(cp);
     if (unlikely(s->nsack) && !cp->stale)

@@ -80,7 +80,7 @@ struct flow_ctr { /* 32 bytes: what side s has sent */
         uint32_t fin;    /* SIDE_FIN_SENT: sequence number of its FIN */
         uint32_t echoed; /* before: the newest of its timestamps that its peer has echoed */
     };
-    uint32_t tsval; /* its newest timestamp; SIDE_FIN_SENT: what `echoed` was */
+    uint32_t tsval; /* its newest timestamp, not beyond holes; SIDE_FIN_SENT: what `echoed` was */
     uint32_t edge;  /* highest ACK + window it has offered, as a sequence number (SIDE_EDGE) */
 };
 
@@ -233,6 +233,9 @@ struct flow_ext {
         uint32_t held_fin; /* number of a FIN that counts once it is acknowledged: */
         bool fin_on_syn;   /* there is one, on its SYN: the next ACK tells */
         bool fin_doubted;  /* there is one, and its receiver may not have taken it yet */
+        bool ts_ahead;     /* it has sent this timestamp beyond a hole: */
+        bool ts_doubt;     /* it has sent these in order, and they were refused: */
+        uint32_t ahead, doubt_first, doubt_last;
         uint64_t given_up; /* up to this offset holes were given up that nobody has acknowledged */
         /* its last repetitions that were counted as lost; start == end: none */
         struct flow_range again[FLOW_AGAINS];
@@ -263,7 +266,7 @@ static inline bool flow_ext_asks(const struct flow_ext *x)
     for (int i = CLI; i <= SVR; i++)
         asks |= x->dir[i].far_acks | x->dir[i].unheard | x->dir[i].refused | x->dir[i].rst |
                 x->dir[i].probe | x->dir[i].fin_on_syn | x->dir[i].fin_doubted |
-                (x->dir[i].given_up != 0);
+                x->dir[i].ts_doubt | (x->dir[i].given_up != 0);
     return asks;
 }
 
