@@ -125,7 +125,7 @@ static inline bool conn_in_place(const struct conn_env *env, const struct flow *
            (!(rcv->flags & SIDE_ACKED) || seq_leq(rcv->ack, next)) &&
            seq_leq(s->seq + len, f->ctr[!from].edge) &&
            seq_leq(snd->flags & SIDE_ACKED ? snd->ack : snd->base, s->ack) &&
-           seq_leq(s->ack, rcv->snd_max) && seq_leq(s->ack, mine) &&
+           seq_diff(rcv->snd_max, s->ack) >= 0 && seq_leq(s->ack, mine) &&
            env->now - f->last < PLAIN_IDLE && plain_calm(env, snd) && plain_calm(env, rcv) &&
            !env->cfg.long_way;
 }

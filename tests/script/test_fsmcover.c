@@ -146,8 +146,8 @@ static const struct {
     bool strict;
     uint32_t flow;
 } rare[] = {{false, 21288},  {false, 33807}, {false, 57409}, {false, 117745}, {false, 149008},
-            {false, 246938}, {true, 14988},  {true, 18767},  {true, 21288},   {true, 36056},
-            {true, 53140},   {true, 102580}, {true, 198906}};
+            {false, 246938}, {true, 14988},  {true, 18767},  {true, 21288},   {true, 24041},
+            {true, 26019},   {true, 36056},  {true, 53140},  {true, 102580},  {true, 198906}};
 
 /* ---- scripts ---- */
 
