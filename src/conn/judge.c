@@ -495,6 +495,17 @@ static enum reason verdict(struct conn_env *env, struct conn_pkt *cp)
     return why;
 }
 
+/*
+ * cookie: the right ACK to a listening end, and only its timestamps are refused. If the SYN/ACK was a SYN cookie
+ * (Linux under a flood), there is nothing to compare them with, and it is taken (cookie_v4_check). The receiver tells.
+ */
+static bool cookie(const struct conn_pkt *cp, enum reason why)
+{
+    return cp->to == SVR && cp->f->side[SVR].state == FS_SYN_RCVD && syn_seen(cp->f, SVR) &&
+           (why == REASON_PAWS || why == REASON_ACK_INVALID) &&
+           !(cp->s->tflags & (TH_SYN_ | TH_FIN_ | TH_RST_ | TH_URG_)) && ack_of_syn(cp);
+}
+
 void conn_judge(struct conn_env *env, struct conn_pkt *cp)
 {
     enum reason why;
@@ -503,6 +514,10 @@ void conn_judge(struct conn_env *env, struct conn_pkt *cp)
         return;
     cp->ignored = true;
     env->reasons[why]++;
+    if (cookie(cp, why)) {
+        cp->doubt = true;
+        far_refused(env, cp);
+    }
     if (all_seen(cp->f) && cp->f->side[cp->to].state > FS_SYN_RCVD && cp->s->plen &&
         (why == REASON_SEG_ABOVE || why == REASON_ACK_INVALID || why == REASON_PAWS))
         far_refused(env, cp);

@@ -127,8 +127,7 @@ static bool of_the_old(const struct flow *f, const struct seg *s, int from)
     uint64_t back = (uint64_t)window + UNSEEN_SLACK;
     uint32_t oldest = snd->base + (uint32_t)(snd->next - (back < snd->next ? back : snd->next));
 
-    return base_known(f, from) && seq_leq(oldest, s->ack) &&
-           seq_leq(s->ack, rcv->snd_max + window);
+    return base_known(f, from) && seq_leq(oldest, s->ack) && seq_leq(s->ack, rcv->snd_max + window);
 }
 
 /*

@@ -211,6 +211,21 @@ static void note_ack(struct conn_env *env, struct conn_pkt *cp)
     note_window(cp);
 }
 
+/*
+ * connected: a server in SYN_RCVD acknowledges more than with its SYN/ACK, or sends bytes after an ACK of it that was
+ * refused for its timestamps (judge.c: cookie). Then it took what was refused.
+ */
+static bool connected(struct conn_env *env, const struct conn_pkt *cp, uint32_t acked)
+{
+    const struct flow *f = cp->f;
+    const struct flow_ext *x = f->ext ? pool_at(&env->ft.exts, f->ext) : NULL;
+
+    if (cp->from != SVR || f->side[SVR].state != FS_SYN_RCVD || cp->stale ||
+        (cp->s->tflags & (TH_SYN_ | TH_RST_ | TH_ACK_)) != TH_ACK_ || !x || !x->dir[CLI].refused)
+        return false;
+    return cp->s->plen || seq_lt(acked, f->side[SVR].ack);
+}
+
 /* count: a datagram counts with all the fragments that came for it. */
 static void count(struct conn_env *env, struct conn_pkt *cp)
 {
@@ -384,6 +399,7 @@ void conn_send(struct conn_env *env, struct conn_pkt *cp)
     struct flow_side *snd = &f->side[cp->from];
     struct fsm_query q = {
         .state = snd->state, .tflags = s->tflags, .strict = f->flags & FLOW_STRICT};
+    uint32_t acked = snd->ack;
     uint8_t next;
 
     if (likely(cp->plain)) {
@@ -415,6 +431,12 @@ void conn_send(struct conn_env *env, struct conn_pkt *cp)
         fin_of_held(env, cp);
     if ((s->flags & SEG_TS) && (s->tflags & (TH_ACK_ | TH_RST_)) == TH_ACK_)
         note_echo(env, cp);
+    if (unlikely(connected(env, cp, acked))) {
+        snd->state = q.state = FS_ESTABLISHED;
+        cp->snd |= CR_STATE;
+        if (s->flags & SEG_TS && !(f->side[CLI].flags & SIDE_FIN_SENT))
+            f->ctr[CLI].echoed = s->tsecr; /* older than the SYN's, perhaps */
+    }
     q.payload = s->plen > 0;
     q.acks_fin = acks_fin(cp, cp->to);
     next = f->flags & FLOW_LINGER ? snd->state : fsm_send(&q);
