@@ -120,14 +120,14 @@ struct conn_pkt {
      * nothing
      */
     bool ignored;
-    bool late_syn; /* the SYN again, where nothing of it is taken */
-    bool stale;    /* nothing but what the receiver has: it does not look at the ACK either */
-    bool doubt;    /* ignored; but its receiver may take its bytes, and will tell */
-    bool opened;   /* it opened the flow */
-    bool merged;   /* conn_merge was here */
-    bool plain;    /* it goes the short way */
-    bool
-        in_place; /* not so plain, but where it is expected: nothing of it is in question (plain.h) */
+    bool late_syn;  /* the SYN again, where nothing of it is taken */
+    bool stale;     /* nothing but what the receiver has: it does not look at the ACK either */
+    bool doubt;     /* ignored; but its receiver may take its bytes, and will tell */
+    bool contested; /* its bytes differ from some that are set aside */
+    bool opened;    /* it opened the flow */
+    bool merged;    /* conn_merge was here */
+    bool plain;     /* it goes the short way */
+    bool in_place;  /* not so plain, but in its place: nothing of it is in question (plain.h) */
     bool first_ack; /* the first ACK of its sender */
     bool first_syn; /* the first SYN seen of the client */
     uint32_t gap0;  /* env.gaps from here on are this packet's */

@@ -165,6 +165,10 @@ void kept_open(struct conn_env *env, uint32_t idx);
 /* conn_proven: has either end acknowledged a byte of the other's? A handshake two forged packets can make. */
 bool conn_proven(const struct conn_env *env, const struct flow *f);
 
+/* conn_contested: do these bytes differ from some that are set aside, and will the receiver tell which it took? */
+bool conn_contested(const struct conn_env *env, const struct conn_pkt *cp,
+                    const struct strm_in *in);
+
 /* conn_insert: the payload into its stream; what is repeated was looked at before. */
 void conn_insert(struct conn_env *env, struct conn_pkt *cp);
 

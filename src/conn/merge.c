@@ -36,6 +36,13 @@ void conn_raise(struct conn_env *env, uint32_t idx, int side, uint16_t kind)
     sd->flags |= kind;
 }
 
+/*
+ * settle: two copies of the same bytes wait: the one that came later counts, or that which was set aside
+ * before, as far as `upto`.
+ */
+static void settle(struct conn_env *env, uint32_t idx, int side, bool later, uint64_t upto,
+                   uint8_t *data);
+
 /* note_gap: a gap was declared: count it, remember it for the application. */
 static void note_gap(struct conn_env *env, uint32_t idx, int side, enum gap_cause cause,
                      uint64_t off, uint64_t len)
@@ -86,6 +93,10 @@ static bool give_up(struct conn_env *env, uint32_t idx, int side, uint64_t upto,
     uint64_t off = sd->next, end = strm_end(&env->se, sd), len;
     bool unsure = cause == GAP_TIMEOUT || cause == GAP_LIMIT;
 
+    if (unlikely(strm_has_rival(&env->se, sd))) {
+        settle(env, idx, side, true, 0, data);
+        return sd->next != off;
+    }
     upto = fin_stop(env, flow_at(&env->ft, idx), side, upto, unsure);
     len = strm_skip(&env->se, sd, upto);
     if (len == 0)
@@ -273,13 +284,28 @@ static void hold_beyond(struct conn_env *env, struct conn_pkt *cp, const struct 
         set_aside(env, cp, from, in->data + (from - in->off), (uint32_t)(end - from), true);
 }
 
+/* came_twice: does this segment report with a D-SACK that the other copy has come to bytes that were there? */
+static bool came_twice(const struct seg *s, const struct flow_side *sd, const struct strm *st)
+{
+    uint32_t off = sd->base + (uint32_t)st->rival_off;
+
+    return s->nsack && seq_leq(s->sack[0].end, s->ack) && seq_leq(s->sack[0].start, off) &&
+           seq_lt(off, s->sack[0].end);
+}
+
 /* take_doubted: the receiver has acknowledged. */
 static void take_doubted(struct conn_env *env, struct conn_pkt *cp, int side)
 {
     struct flow_side *sd = &cp->f->side[side];
+    const struct strm *st = strm_at(&env->se, sd->strm);
+    uint64_t acked = conn_acked(cp->f, side);
     bool store = (sd->flags & (SIDE_WANTED | SIDE_RETAIN)) && !(sd->flags & SIDE_NOBUF);
 
-    if (strm_doubt_take(&env->se, sd, conn_acked(cp->f, side), store))
+    if (unlikely(st->rival) && acked > st->rival_off && st->aside == sd->next)
+        settle(env, cp->idx, side,
+               !came_twice(cp->s, sd, st) && strm_rival_counts(&env->se, sd, acked), acked,
+               &cp->data);
+    else if (strm_doubt_take(&env->se, sd, acked, store))
         data_ready(env, cp->idx, side, &cp->data);
 }
 
@@ -299,6 +325,77 @@ bool conn_payload(const struct conn_pkt *cp, struct strm_in *in)
         .store = (rcv->flags & (SIDE_WANTED | SIDE_RETAIN)) && !(rcv->flags & SIDE_NOBUF),
     };
     return in->wire_len > 0;
+}
+
+static void insert(struct conn_env *env, struct flow_side *sd, const struct strm_in *in,
+                   uint32_t *cut);
+
+static void settle(struct conn_env *env, uint32_t idx, int side, bool later, uint64_t upto,
+                   uint8_t *data)
+{
+    struct flow_side *sd = &flow_at(&env->ft, idx)->side[side];
+    bool store = (sd->flags & (SIDE_WANTED | SIDE_RETAIN)) && !(sd->flags & SIDE_NOBUF);
+    struct strm_in in = {.store = store};
+    uint64_t end = strm_end(&env->se, sd);
+    uint32_t cut;
+    blk_t blk;
+
+    if (!strm_has_rival(&env->se, sd))
+        return;
+    blk = strm_rival_out(&env->se, sd, &in);
+    if (later && upto > in.off)
+        upto = in.off;
+    strm_doubt_take(&env->se, sd, upto, store);
+    insert(env, sd, &in, &cut);
+    conn_own(env, sd);
+    blk_free(&env->se.blks, blk);
+    if (strm_end(&env->se, sd) > end)
+        data_ready(env, idx, side, data);
+}
+
+/*
+ * conn_contested: by the ACK's place, where one copy ends before the other, or by a D-SACK. Else it cannot be
+ * known: the later one counts, and the application is told of both (conn_classify).
+ */
+bool conn_contested(const struct conn_env *env, const struct conn_pkt *cp, const struct strm_in *in)
+{
+    const struct flow_side *rcv = &cp->f->side[cp->to];
+    const struct strm *s = rcv->strm ? strm_at(&env->se, rcv->strm) : NULL;
+
+    return s && s->doubted && !(cp->s->tflags & TH_SYN_) &&
+           (s->rival || in->off + in->wire_len != s->aside + s->syn_len ||
+            (rcv->flags & cp->f->side[cp->from].flags & SIDE_SACK_OK)) &&
+           strm_contested(&env->se, rcv, in);
+}
+
+/*
+ * contest: bytes come to a place where others are set aside, which differ: both wait till the receiver's ACK
+ * tells which it has taken. What lies before them has no part in that.
+ */
+static bool contest(struct conn_env *env, struct conn_pkt *cp, struct flow_side *rcv,
+                    const struct strm_in *in)
+{
+    struct strm_in part = *in;
+    uint64_t aside, end = strm_end(&env->se, rcv);
+    uint32_t front, cut;
+
+    if (!conn_contested(env, cp, in)) {
+        if (!strm_contested(&env->se, rcv, in))
+            strm_doubt_same(&env->se, rcv, in);
+        return false;
+    }
+    aside = strm_at(&env->se, rcv->strm)->aside;
+    front = in->off < aside ? (uint32_t)(aside - in->off) : 0;
+    if (!strm_rival(&env->se, rcv, in->off + front, in->data + front, in->wire_len - front)) {
+        settle(env, cp->idx, cp->to, true, 0, &cp->data);
+        return false;
+    }
+    part.len = part.wire_len = front;
+    insert(env, rcv, &part, &cut);
+    conn_own(env, rcv);
+    if (strm_end(&env->se, rcv) > end)
+        data_ready(env, cp->idx, cp->to, &cp->data);
+    return true;
 }
 
 /*
@@ -396,6 +493,8 @@ void conn_insert(struct conn_env *env, struct conn_pkt *cp)
         hold_beyond(env, cp, &in);
         return;
     }
+    if (unlikely(rcv->strm) && contest(env, cp, rcv, &in))
+        return;
     if (in.off > next) {
         struct flow_ext *x = conn_ext(env, f);
 
@@ -511,6 +610,7 @@ void conn_flush(struct conn_env *env, uint32_t idx, uint8_t *data)
         struct flow_side *sd = &f->side[side];
         uint64_t off, len, end;
 
+        settle(env, idx, side, true, 0, data);
         if (sd->strm && strm_at(&env->se, sd->strm)->syn_len)
             strm_syn_take(&env->se, sd, 0, false); /* never acknowledged */
         while (strm_hole(&env->se, sd, known_end(f, side), &off, &len))

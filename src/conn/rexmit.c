@@ -158,6 +158,17 @@ static void count_again(struct conn_env *env, struct conn_pkt *cp, uint32_t late
     }
 }
 
+/* aside_overlap: bytes that are set aside count as seen, too. */
+static void aside_overlap(const struct conn_env *env, const struct flow_side *rcv, uint64_t off,
+                          uint32_t len, struct strm_overlap *o)
+{
+    uint32_t n = strm_doubt_overlap(&env->se, rcv, &off, len);
+
+    if (n && (o->dup == 0 || off < o->first))
+        o->first = off;
+    o->dup += n;
+}
+
 /* probed: is this the byte that was sent into a closed window before and is held aside? */
 static bool probed(const struct flow_ext *x, const struct conn_pkt *cp)
 {
@@ -195,9 +206,11 @@ void conn_classify(struct conn_env *env, struct conn_pkt *cp, bool syn_again, bo
 
     if (cp->off < 0)
         before = (uint64_t)-cp->off < s->plen ? (uint32_t)-cp->off : s->plen;
-    if (s->plen > before && !(s->tflags & TH_SYN_))
+    if (s->plen > before && !(s->tflags & TH_SYN_)) {
         o = strm_overlap(&env->se, rcv, off, s->plen - before);
-    else if (s->plen && syn_again)
+        if (unlikely(rcv->strm))
+            aside_overlap(env, rcv, off, s->plen - before, &o);
+    } else if (s->plen && syn_again)
         o = syn_overlap(env, rcv, s->plen);
     if (unlikely(probed(x, cp)))
         o.dup = 1;

@@ -460,7 +460,7 @@ static bool has_all(const struct conn_env *env, const struct conn_pkt *cp)
         int64_t end = cp->off + (int64_t)cp->s->plen;
         uint64_t off = cp->off < 0 ? 0 : (uint64_t)cp->off;
 
-        if (end > (int64_t)next)
+        if (end > (int64_t)next && !cp->contested)
             next = strm_predict(&env->se, rcv, off, (uint32_t)(end - (int64_t)off));
     }
     return next >= fin;
@@ -516,6 +516,7 @@ void conn_recv(struct conn_env *env, struct conn_pkt *cp)
     struct flow_side *snd = &f->side[cp->from], *rcv = &f->side[cp->to];
     bool spoke = snd->flags & SIDE_SPOKE, syn = s->tflags & TH_SYN_, syn_again, fin_again = false;
     uint32_t max_before = snd->snd_max, seq = s->seq + syn;
+    struct strm_in in;
 
     if (likely(cp->plain && plain_still(env, cp))) {
         plain_recv(cp);
@@ -557,6 +558,8 @@ void conn_recv(struct conn_env *env, struct conn_pkt *cp)
         conn_classify(env, cp, syn_again, fin_again, spoke ? max_before : s->seq);
     if (unlikely(s->pb->flags & PB_DATAGRAM))
         conn_note_copies(cp);
+    if (unlikely(rcv->strm))
+        cp->contested = conn_payload(cp, &in) && conn_contested(env, cp, &in);
     step(env, cp);
     if (unlikely(s->tflags & TH_RST_) && !(f->flags & FLOW_LINGER))
         fin_reset(env, cp);

@@ -56,6 +56,9 @@ uint64_t ival_cover(const struct strm_env *e, uint32_t head, uint64_t start, uin
 void ival_pop(struct strm_env *e, uint32_t *head, uint32_t *n);
 void ival_free_all(struct strm_env *e, uint32_t *head, uint32_t *n);
 
+/* strm_rival_cut (rival.c): the stream ends at `off`, for the other copy of doubted bytes, too. */
+void strm_rival_cut(struct strm_env *e, struct strm *s, uint64_t off);
+
 /* The host's queue of a stream whose policy follows a host (policy.c). */
 
 /*

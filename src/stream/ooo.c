@@ -127,6 +127,7 @@ void strm_cut(struct strm_env *e, struct flow_side *sd, uint64_t off)
     chunk_cut(e, s, off, UINT64_MAX);
     if (s->syn_len && s->aside + s->syn_len > off) /* set aside behind the end: gone, too */
         s->syn_len = off > s->aside ? (uint32_t)(off - s->aside) : 0;
+    strm_rival_cut(e, s, off);
     strm_host_free(e, s); /* made again from what is left */
     strm_ooo_count(e, sd->strm);
 }

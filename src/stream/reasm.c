@@ -77,6 +77,7 @@ void strm_drop(struct strm_env *e, struct flow_side *sd)
         return;
     s = strm_at(e, sd->strm);
     chunk_drop_all(e, s);
+    strm_rival_cut(e, s, 0);
     strm_host_free(e, s);
     ival_free_all(e, &s->ooo, &s->ooo_n);
     s->ooo_bytes = 0;

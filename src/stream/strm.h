@@ -83,6 +83,9 @@ struct strm {
     bool doubted;   /* syn_len: they were not on the SYN */
     bool many;      /* there were more stretches above next than SACK tells, and still are some */
     uint64_t aside; /* ... where they begin: at `next`, or behind a hole */
+    blk_t rival;    /* another copy of doubted bytes, that came after them (rival.c), 0: none */
+    uint32_t rival_len;
+    uint64_t rival_off;
 };
 
 struct strm_env {
@@ -267,6 +270,31 @@ uint32_t strm_syn_take(struct strm_env *e, struct flow_side *sd, uint32_t n, boo
 bool strm_doubt(struct strm_env *e, struct flow_side *sd, uint64_t off, const uint8_t *data,
                 uint32_t len, bool ahead);
 uint32_t strm_doubt_take(struct strm_env *e, struct flow_side *sd, uint64_t upto, bool store);
+
+/*
+ * Others come to the place of doubted bytes (rival.c). strm_doubt_overlap: => how many bytes of [*off, *off + len)
+ * are doubted, *off the first of them. strm_contested: do some of them differ from these, or from others
+ * before? strm_doubt_same: they do not: what is doubted begins behind these, which are to be inserted.
+ * strm_rival: keep these as the other copy, or its continuation; off >= aside. => false: no room, or out of
+ * place: it is to count.
+ */
+uint32_t strm_doubt_overlap(const struct strm_env *e, const struct flow_side *sd, uint64_t *off,
+                            uint32_t len);
+bool strm_contested(const struct strm_env *e, const struct flow_side *sd, const struct strm_in *in);
+void strm_doubt_same(struct strm_env *e, struct flow_side *sd, const struct strm_in *in);
+bool strm_rival(struct strm_env *e, struct flow_side *sd, uint64_t off, const uint8_t *data,
+                uint32_t len);
+/*
+ * strm_rival_counts: the receiver has acknowledged up to `upto`: may it have taken the other copy? Not if
+ * that and what follows it end before, nor if just what was doubted is acknowledged, and that is less.
+ */
+bool strm_rival_counts(const struct strm_env *e, const struct flow_side *sd, uint64_t upto);
+/* strm_rival_out: take it out: => the block that in->data is in, for the caller to free. */
+blk_t strm_rival_out(struct strm_env *e, struct flow_side *sd, struct strm_in *in);
+static inline bool strm_has_rival(const struct strm_env *e, const struct flow_side *sd)
+{
+    return sd->strm && strm_at(e, sd->strm)->rival;
+}
 
 /* ---- reading (reader.c) ---- */
 

@@ -25,6 +25,8 @@ void strm_export(const struct strm_env *e, const struct flow_side *sd, struct im
         n++;
     image_put_val(im, *s);
     image_put_val(im, n);
+    if (s->rival)
+        image_put(im, blk_ptr(&e->blks, s->rival), s->rival_len);
     for (uint32_t i = s->head; i; i = chunk_at(e, i)->next) {
         const struct chunk *c = chunk_at(e, i);
 
@@ -59,6 +61,18 @@ static bool get_ivals(struct strm_env *e, struct image *im, uint32_t *head, uint
     return true;
 }
 
+/* get_rival: len bytes. => false: no memory, or no image. */
+static bool get_rival(struct strm_env *e, struct strm *s, struct image *im)
+{
+    const uint8_t *bytes = image_view(im, s->rival_len);
+
+    if (bytes == NULL || s->rival_len == 0 || s->rival_len > BLK_MAX ||
+        (s->rival = blk_alloc(&e->blks, s->rival_len)) == 0)
+        return false;
+    memcpy(blk_ptr(&e->blks, s->rival), bytes, s->rival_len);
+    return true;
+}
+
 static bool get_chunk(struct strm_env *e, struct strm *s, struct image *im)
 {
     struct chunk c;
@@ -90,7 +104,7 @@ bool strm_import(struct strm_env *e, struct flow_side *sd, struct image *im)
     struct strm *s;
     bool ok;
 
-    blk_t host;
+    blk_t host, rival;
 
     if (sd->strm == 0)
         return true;
@@ -100,12 +114,15 @@ bool strm_import(struct strm_env *e, struct flow_side *sd, struct image *im)
     s = strm_at(e, sd->strm);
     ok = image_get_val(im, *s);
     host = s->host;
-    s->host = 0;
+    rival = s->rival;
+    s->host = s->rival = 0;
     ok &= image_get_val(im, chunks);
     ooo_n = s->ooo_n;
     gap_n = s->gap_n;
     s->ooo_counted = s->older = s->newer = 0;
     s->head = s->tail = s->ooo = s->gap = s->ooo_n = s->gap_n = 0;
+    if (ok && rival)
+        ok = get_rival(e, s, im);
     for (; ok && chunks; chunks--)
         ok = get_chunk(e, s, im);
     ok = ok && get_ivals(e, im, &s->ooo, &s->ooo_n, ooo_n) &&
