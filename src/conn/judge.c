@@ -294,6 +294,21 @@ static bool beyond(struct conn_env *env, struct conn_pkt *cp)
 }
 
 /*
+ * wider: may the window be wider than it says, and reach to this segment? 65535 is the most that can be
+ * said, scaled or not; Linux takes what its own window has room for (tcp_select_window: rcv_wnd is not
+ * cut down to what goes into the header).
+ */
+static bool wider(const struct conn_pkt *cp)
+{
+    const struct flow *f = cp->f;
+    uint32_t end = cp->s->seq + cp->s->plen;
+
+    return (f->flags & FLOW_STRICT) && f->side[cp->to].max_wnd == UINT16_MAX &&
+           f->side[cp->to].state > FS_SYN_RCVD && !(cp->s->tflags & (TH_SYN_ | TH_RST_)) &&
+           seq_leq(end, f->ctr[cp->to].edge + UNSEEN_SLACK);
+}
+
+/*
  * judge_place: RFC 9293 3.10.7.4, step 1. A segment with nothing but what the receiver has
  * acknowledged is dropped, with its ACK (Linux: tcp_sequence, end_seq before rcv_wup); here it still
  * counts as a repetition. One that begins beyond the window is refused, tolerant also one that
@@ -312,6 +327,7 @@ static enum reason judge_place(struct conn_env *env, struct conn_pkt *cp)
         cp->stale = true;
     if ((rcv->flags & SIDE_EDGE) && beyond(env, cp)) {
         note_beyond(env, cp);
+        cp->doubt = wider(cp);
         return REASON_SEG_ABOVE;
     }
     return fin_astray(env, cp);

@@ -251,14 +251,14 @@ static void set_aside(struct conn_env *env, struct conn_pkt *cp, uint64_t off, c
  * hold_doubt: a segment that is refused, and that its receiver may take. The ACK is too old: RFC 5961 5.2
  * drops it, with its bytes; but the ACKs after it may be lost behind us, and Linux' header prediction does
  * not look at it where bytes are in order and the memory that the socket has charged suffices, which nobody
- * sees from outside. The receiver's ACK tells.
+ * sees from outside. Or it is beyond a window that may be wider than can be said. The receiver's ACK tells.
  */
 static void hold_doubt(struct conn_env *env, struct conn_pkt *cp)
 {
     struct strm_in in;
 
     if (conn_payload(cp, &in) && in.len == in.wire_len && cp->off >= 0 &&
-        conn_fits(cp->f, cp->to, &in))
+        (conn_beyond(cp->f, cp->to, in.off + in.wire_len) || conn_fits(cp->f, cp->to, &in)))
         set_aside(env, cp, in.off, in.data, in.len, true);
 }
 
