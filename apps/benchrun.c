@@ -64,7 +64,7 @@ double cycle_hz(void)
     do {
         clock_gettime(CLOCK_MONOTONIC_RAW, &b);
         ns = (uint64_t)(b.tv_sec - a.tv_sec) * SECOND + (uint64_t)b.tv_nsec - (uint64_t)a.tv_nsec;
-    } while (ns < SECOND / 20);
+    } while (ns < SECOND / 50);
     return (double)(__builtin_ia32_rdtsc() - from) * 1e9 / (double)ns;
 #else
     return 1e9;

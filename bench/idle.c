@@ -67,6 +67,7 @@ static bool run_job(const void *arg, void *out, char *why)
     c.seed = opt.seed;
     c.flows = c.concurrent = job->flows;
     c.ipv6 = job->ipv6;
+    c.request = 40; /* no frame is larger than a SYN's: those to come fit in where they were */
     c.plant_every = 0;
     c.handshakes_first = c.idle = true;
     c.step_ns = 100;

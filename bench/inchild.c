@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PATIENCE 300 /* seconds */
+#define PATIENCE 1200 /* seconds */
 
 /* send: all of it. */
 static bool send_all(int fd, const void *p, size_t len)
