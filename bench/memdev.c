@@ -100,6 +100,10 @@ static int rx(struct io_dev *dev, struct pktbuf **pb, int n)
         return finish(m);
     if (!m->running)
         start(m);
+    if (m->r->mark && m->at >= m->r->mark && m->r->mark_ns == 0) {
+        m->r->mark_ns = thread_ns() - m->start_ns;
+        m->r->mark_rss = measure_rss() - m->r->start_rss;
+    }
     left = m->p->n - m->at;
     if (left < (uint64_t)n)
         n = (int)left;

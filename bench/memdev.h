@@ -14,6 +14,9 @@ struct memdev_result {
     uint64_t start_rss; /* what it was before */
     uint64_t packets;
     struct gen_totals tot; /* of what was fed */
+    /* to be set behind memdev_install, of one part: a packet's number; */
+    uint64_t mark;
+    uint64_t mark_ns, mark_rss; /* and ns, rss when the burst that begins there was asked for */
 };
 
 /* One batch, from the burst given to the next one asked for. */
