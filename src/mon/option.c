@@ -232,9 +232,10 @@ int mtcp_setsockopt(mctx_t mctx, int sock, int level, int optname, const void *o
     o = find_opt(level, optname);
     if (o == NULL)
         return -1;
-    s.l = mon_listener(s.m, sock);
-    if (s.l == NULL && errno == ENOTSOCK && o->child)
+    if (o->child) /* first: programs do this for each connection */
         s.c = mon_child(s.m, sock, &s.idx);
+    if (s.c == NULL)
+        s.l = mon_listener(s.m, sock);
     if (s.l == NULL && s.c == NULL)
         return err_prefix("mtcp_setsockopt: ");
     if (optval == NULL)

@@ -214,6 +214,19 @@ static int register_own(struct mon *m, struct listener *l, event_t event, int ho
     return change_set(m, &l->set[hook_index(hook)], event, cb);
 }
 
+/* register_child: what it wants follows from the roots of its events. */
+static int register_child(struct mon *m, struct child *c, uint32_t idx, int h, event_t event,
+                          const struct ev_cb *cb)
+{
+    uint32_t roots = evset_mask(m->sets, c->set[h]);
+
+    if (change_set(m, &c->set[h], event, cb) < 0)
+        return -1;
+    if (evset_mask(m->sets, c->set[h]) != roots)
+        mon_rewant(m, idx);
+    return 0;
+}
+
 static int register_cb(mctx_t mctx, int sock, event_t event, int hook, const struct ev_cb *cb)
 {
     struct mon *m = mon_enter(mctx);
@@ -227,16 +240,13 @@ static int register_cb(mctx_t mctx, int sock, event_t event, int hook, const str
     h = check_hook(event, hook);
     if (h < 0)
         return -1;
+    c = mon_child(m, sock, &idx); /* first: programs do this for each connection */
+    if (c)
+        return register_child(m, c, idx, h, event, cb);
     l = mon_listener(m, sock);
     if (l)
         return register_own(m, l, event, hook, cb);
-    c = mon_child(m, sock, &idx);
-    if (c == NULL)
-        return err_set(EBADF, "mtcp_register_callback: no socket has the number %d", sock);
-    if (change_set(m, &c->set[h], event, cb) < 0)
-        return -1;
-    mon_rewant(m, idx);
-    return 0;
+    return err_set(EBADF, "mtcp_register_callback: no socket has the number %d", sock);
 }
 
 int mtcp_register_callback(mctx_t mctx, int sock, event_t event, int hook, callback_t cb)
