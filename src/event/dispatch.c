@@ -37,20 +37,18 @@ static inline bool changed(const struct ev_call *c)
     return unlikely(*c->setp != c->walking);
 }
 
-/* May any member of a subtree run? */
-static bool any_may_run(const struct ev_call *c, const struct ev_op *ops, uint32_t i, uint32_t end)
+/* May any member of the subtree at `o` run, now that the child has another set? */
+static __attribute__((noinline)) bool any_may_run(const struct ev_call *c, const struct ev_op *o)
 {
-    if (!changed(c))
-        return true;
-    for (; i < end; i++)
-        if (op_is_member(&ops[i]) && in_present_set(c, &ops[i]))
+    for (const struct ev_op *behind = o + o->span; o < behind; o++)
+        if (op_is_member(o) && in_present_set(c, o))
             return true;
     return false;
 }
 
 static inline bool run_filter(const struct ev_call *c, const struct ev_op *o)
 {
-    if (o->flags & OP_FILTER)
+    if (likely(o->flags & OP_FILTER))
         return o->f.f5(c->mctx, c->sock, c->side, o->code, o->arg);
     if (o->flags & OP_FILTER4)
         return o->f.f4(c->mctx, c->sock, c->side, o->code);
@@ -65,31 +63,46 @@ static void run_callback(const struct ev_call *c, const struct ev_op *o)
         o->cb.f4(c->mctx, c->sock, c->side, op_event(o));
 }
 
-static void walk(const struct ev_call *c, const struct ev_op *ops, uint32_t i, uint32_t end)
+/*
+ * A filter that has nothing below and says no is the common case. The operation behind it is then the
+ * next one: a guess that does not wait for this one's `span`.
+ */
+#define PLAIN (OP_FILTER | OP_LEAF)
+
+static void walk(const struct ev_call *c, const struct ev_op *o, const struct ev_op *last)
 {
     static const uint16_t no_flags;
-    const uint16_t *flags = c->flags ? c->flags : &no_flags;
+    const uint16_t *flags = c->flags ? c->flags : &no_flags, stop = c->stop;
+    const uint32_t *setp = c->setp;
 
-    while (i < end && !(*flags & c->stop)) {
-        const struct ev_op *o = &ops[i];
-
-        if (!any_may_run(c, ops, i, o->end) || !run_filter(c, o)) {
-            i = o->end;
+    while (o < last && !(*flags & stop)) {
+        if (unlikely(*setp != c->walking) && !any_may_run(c, o)) {
+            o += o->span;
             continue;
         }
-        if (*flags & c->stop)
+        if (likely((o->flags & PLAIN) == PLAIN)) {
+            if (likely(!o->f.f5(c->mctx, c->sock, c->side, o->code, o->arg))) {
+                o++;
+                continue;
+            }
+        } else if (!run_filter(c, o)) {
+            o += o->span;
+            continue;
+        }
+        if (*flags & stop)
             return;
         if (op_is_member(o) && (!changed(c) || in_present_set(c, o)))
             run_callback(c, o);
-        i++;
+        o++;
     }
 }
 
 void ev_dispatch(struct ev_call *c, enum ev_rank rank)
 {
     const struct evset *s = evset_at(c->tab, *c->setp);
-    const uint32_t first = s->start[rank], end = s->start[rank + 1];
-    const struct ev_op *o = &s->ops[first];
+    const bool pkt = rank == EV_PKT_IN; /* known from the set's first line */
+    const uint32_t first = pkt ? 0 : s->start[rank], end = pkt ? s->head.npkt : s->start[rank + 1];
+    const struct ev_op *o = &s->head.ops[first];
 
     c->walking = *c->setp;
     c->raising = 0;
@@ -98,7 +111,7 @@ void ev_dispatch(struct ev_call *c, enum ev_rank rank)
             o->cb.f5(c->mctx, c->sock, c->side, op_event(o), o->arg);
         return;
     }
-    walk(c, s->ops, first, end);
+    walk(c, o, s->head.ops + end);
 }
 
 static uint32_t nesting(const struct ev_call *c)
@@ -114,19 +127,17 @@ int ev_raise(struct ev_call *c, event_t ev)
 {
     const struct evset *s = evset_at(c->tab, c->walking);
     const struct ev_op *o;
-    uint32_t first;
 
     if (!ude_get(ev))
         return err_set(EINVAL, "0x%llx is no user-defined event", (unsigned long long)ev);
     if (nesting(c) >= MAX_NESTING)
         return err_set(ELOOP, "events raised within events, more than %d deep", MAX_NESTING);
     o = evset_op(s, (uint32_t)ev);
-    first = o ? (uint32_t)(o - s->ops) : 0;
-    if (!o || !any_may_run(c, s->ops, first, o->end))
+    if (!o || (changed(c) && !any_may_run(c, o)))
         return err_set(ENOENT, "nothing is registered at or below event 0x%llx",
                        (unsigned long long)ev);
     c->raising++;
-    walk(c, s->ops, first, o->end);
+    walk(c, o, o + o->span);
     c->raising--;
     return 0;
 }

@@ -8,19 +8,21 @@
 /* Subtrees lie within each other; each filter hangs where the forest says. */
 static bool ops_ok(const struct evset *s, uint32_t begin, uint32_t end, event_t parent)
 {
-    for (uint32_t i = begin; i < end; i = s->ops[i].end) {
-        const struct ev_op *o = &s->ops[i];
+    for (uint32_t i = begin; i < end; i += s->head.ops[i].span) {
+        const struct ev_op *o = &s->head.ops[i];
         const struct ude *u = ude_get(op_event(o));
 
-        if (o->end <= i || o->end > end || !o->arg)
+        if (o->span == 0 || i + o->span > end || !o->arg)
             return false;
-        if (!op_is_member(o) && (o->end == i + 1 || !u)) /* leads nowhere */
+        if (((o->flags & OP_LEAF) != 0) != (u && !u->manual && o->span == 1))
+            return false;
+        if (!op_is_member(o) && (o->span == 1 || !u)) /* leads nowhere */
             return false;
         if (u && u->base != parent && !(u->manual && parent == 0))
             return false;
         if (u && u->manual != ((o->flags & (OP_FILTER | OP_FILTER4)) == 0))
             return false;
-        if (!ops_ok(s, i + 1, o->end, op_event(o)))
+        if (!ops_ok(s, i + 1, i + o->span, op_event(o)))
             return false;
     }
     return true;
@@ -32,7 +34,7 @@ static bool members_ok(const struct evtab *t, uint32_t set, const struct evset *
     uint64_t id = 0;
 
     for (uint32_t i = 0; i < s->nmembers; i++) {
-        const struct ev_op *o = &s->ops[evset_order(s)[i]];
+        const struct ev_op *o = &s->head.ops[evset_order(s)[i]];
         struct ev_cb cb = op_cb(o), found;
 
         id ^= ev_member_hash(op_event(o), &cb) & t->hash_mask;
@@ -41,9 +43,9 @@ static bool members_ok(const struct evtab *t, uint32_t set, const struct evset *
             return false;
     }
     for (uint32_t i = 0; i < s->nops; i++)
-        members += op_is_member(&s->ops[i]);
+        members += op_is_member(&s->head.ops[i]);
     for (uint32_t i = 1; i < s->nude; i++)
-        if (s->ops[evset_by_id(s)[i - 1]].code >= s->ops[evset_by_id(s)[i]].code)
+        if (s->head.ops[evset_by_id(s)[i - 1]].code >= s->head.ops[evset_by_id(s)[i]].code)
             return false;
     return id == s->id && mask == evset_mask(t, set) && members == s->nmembers;
 }
@@ -55,15 +57,15 @@ static bool areas_ok(const struct evset *s)
 
         if (i > s->start[r + 1])
             return false;
-        if (i < s->start[r + 1] && s->ops[i].code == r) {
-            if (s->ops[i].end != i + 1)
+        if (i < s->start[r + 1] && s->head.ops[i].code == r) {
+            if (s->head.ops[i].span != 1)
                 return false;
             i++;
         }
         if (!ops_ok(s, i, s->start[r + 1], ev_builtin((enum ev_rank)r)))
             return false;
     }
-    return ops_ok(s, s->start[EV_RANKS], s->nops, 0);
+    return s->head.npkt == s->start[1] && ops_ok(s, s->start[EV_RANKS], s->nops, 0);
 }
 
 static bool equal(const struct evset *a, const struct evset *b)
@@ -71,7 +73,8 @@ static bool equal(const struct evset *a, const struct evset *b)
     if (a->id != b->id || a->nmembers != b->nmembers)
         return false;
     for (uint32_t i = 0; i < a->nmembers; i++) {
-        const struct ev_op *x = &a->ops[evset_order(a)[i]], *y = &b->ops[evset_order(b)[i]];
+        const struct ev_op *x = &a->head.ops[evset_order(a)[i]],
+                           *y = &b->head.ops[evset_order(b)[i]];
         struct ev_cb cx = op_cb(x), cy = op_cb(y);
 
         if (x->code != y->code || !ev_cb_same(&cx, &cy))
@@ -126,18 +129,34 @@ static uint32_t count_edges(const struct evtab *t, uint32_t set)
     return n;
 }
 
+/* Every set that nobody uses is listed, and perhaps some that were there before. */
 static bool dead_ok(const struct evtab *t)
 {
-    uint32_t n = 0;
+    uint32_t n = 0, prev = 0;
     uint64_t bytes = 0;
 
-    for (uint32_t i = t->dead_head; i; i = evset_at(t, i)->dead_next) {
-        if (evset_at(t, i)->refs > 0)
+    for (uint32_t i = t->dead_head; i; prev = i, i = evset_at(t, i)->dead_next) {
+        const struct evset *s = evset_at(t, i);
+
+        if (!s->listed || s->dead_prev != prev)
             return false;
-        n++;
-        bytes += evset_at(t, i)->bytes;
+        n += s->refs == 0;
+        bytes += s->refs == 0 ? s->bytes : 0;
     }
-    return n == t->ndead && bytes == t->dead_bytes;
+    return prev == t->dead_tail && n == t->ndead && bytes == t->dead_bytes;
+}
+
+/* The edge that was taken last is one. */
+static bool hop_ok(const struct evtab *t, const struct evset *s)
+{
+    for (uint32_t e = s->edges[0]; e && s->hop_ev;) {
+        const struct ev_edge *g = pool_at(&t->edges, e);
+
+        if (g->ev == s->hop_ev && g->to == s->hop_to && ev_cb_same(&g->cb, &s->hop_cb))
+            return true;
+        e = g->link[0].next;
+    }
+    return s->hop_ev == 0;
 }
 
 bool evtab_check(const struct evtab *t)
@@ -149,7 +168,7 @@ bool evtab_check(const struct evtab *t)
         for (uint32_t i = t->bucket[b]; i; i = evset_at(t, i)->next) {
             const struct evset *s = evset_at(t, i);
 
-            if (!members_ok(t, i, s) || !areas_ok(s))
+            if (!members_ok(t, i, s) || !areas_ok(s) || !hop_ok(t, s))
                 return false;
             for (uint32_t k = s->next; k; k = evset_at(t, k)->next)
                 if (equal(s, evset_at(t, k)))
@@ -160,6 +179,6 @@ bool evtab_check(const struct evtab *t)
             total++;
         }
     }
-    return total == t->sets.used && dead == t->ndead && live == t->live_bytes && dead_ok(t) &&
-           t->head.mask[0] == 0 && edges_ok(t, edges);
+    return total == t->sets.used && hop_ok(t, &t->empty) && dead == t->ndead &&
+           live == t->live_bytes && dead_ok(t) && evset_mask(t, 0) == 0 && edges_ok(t, edges);
 }

@@ -146,15 +146,16 @@ static void emit(struct writer *w, uint32_t node)
 {
     struct ev_node *n = &w->t->node[node];
     struct ude *u = ude_get(n->ev);
-    struct ev_op *o = &w->s->ops[w->nops];
+    struct ev_op *o = &w->s->head.ops[w->nops];
 
     *o = (struct ev_op){.arg = &w->t->none};
     o->code = u ? (uint32_t)n->ev : (uint32_t)ev_rank_of(n->ev);
-    o->end = w->nops + 1;
+    o->span = 1;
     if (u)
         o->arg = &u->arg;
     if (u && !u->manual) {
         o->flags |= u->f.arity == EV_ARGS4 ? OP_FILTER4 : OP_FILTER;
+        o->flags |= n->first ? 0 : OP_LEAF;
         if (u->f.arity == EV_ARGS4)
             o->f.f4 = u->f.f4;
         else
@@ -188,7 +189,7 @@ static void emit_below(struct writer *w, uint32_t root)
             continue;
         }
         for (; n != root; n = node[n].parent) {
-            w->s->ops[node[n].op].end = w->nops;
+            w->s->head.ops[node[n].op].span = w->nops - node[n].op;
             if (node[n].next)
                 break;
         }
@@ -208,7 +209,7 @@ static void sort_by_id(struct evset *s)
         for (uint32_t i = gap; i < s->nude; i++) {
             uint32_t x = a[i], j = i;
 
-            for (; j >= gap && s->ops[a[j - gap]].code > s->ops[x].code; j -= gap)
+            for (; j >= gap && s->head.ops[a[j - gap]].code > s->head.ops[x].code; j -= gap)
                 a[j] = a[j - gap];
             a[j] = x;
         }
@@ -217,16 +218,17 @@ static void sort_by_id(struct evset *s)
 
 static bool body_alloc(struct evtab *t, struct evset *s)
 {
-    s->bytes = (uint32_t)(s->nops * sizeof(*s->ops) + (s->nmembers + s->nude) * sizeof(uint32_t));
+    s->bytes =
+        (uint32_t)(s->nops * sizeof(*s->head.ops) + (s->nmembers + s->nude) * sizeof(uint32_t));
     s->blk = 0;
     if (s->bytes > BLK_MAX) {
-        s->ops = evtab_zalloc(t, s->bytes);
-        return s->ops != NULL;
+        s->head.ops = evtab_zalloc(t, s->bytes);
+        return s->head.ops != NULL;
     }
     s->blk = blk_alloc(&t->blks, s->bytes);
     if (!s->blk)
         return false;
-    s->ops = (struct ev_op *)(void *)blk_ptr(&t->blks, s->blk);
+    s->head.ops = (struct ev_op *)(void *)blk_ptr(&t->blks, s->blk);
     return true;
 }
 
@@ -235,15 +237,15 @@ void evset_body_free(struct evtab *t, struct evset *s)
     if (s->blk)
         blk_free(&t->blks, s->blk);
     else
-        evtab_free(t, s->ops, s->bytes);
+        evtab_free(t, s->head.ops, s->bytes);
 }
 
-bool evset_compile(struct evtab *t, struct evset *s, uint32_t n, uint32_t *mask)
+bool evset_compile(struct evtab *t, struct evset *s, uint32_t n)
 {
     struct writer w = {.t = t, .s = s};
 
     assert(n > 0);
-    if (!plant(t, n, mask, &s->nops))
+    if (!plant(t, n, &s->head.mask, &s->nops) || s->nops > OPS_MAX)
         return false;
     s->nmembers = n;
     s->nude = t->nnodes - NODE_FIRST;
@@ -256,6 +258,7 @@ bool evset_compile(struct evtab *t, struct evset *s, uint32_t n, uint32_t *mask)
         emit_below(&w, NODE_RANK(r));
     }
     s->start[EV_RANKS] = w.nops;
+    s->head.npkt = s->start[EV_PKT_IN + 1];
     emit_below(&w, NODE_RAISED);
     assert(w.nops == s->nops && w.nude == s->nude);
     sort_by_id(s);

@@ -34,15 +34,34 @@ static uint32_t *bucket_of(const struct evtab *t, uint32_t hash)
     return &t->ebucket[hash & (t->nebuckets - 1)];
 }
 
-uint32_t edge_find(const struct evtab *t, uint32_t from, event_t ev, const struct ev_cb *cb)
+/*
+ * The edge that was taken last is written in the set itself: connections that register one event after
+ * the other all go the same way, and find the next step in the line that they are on.
+ */
+static void hop_set(struct evtab *t, const struct ev_edge *g)
 {
-    uint32_t hash = edge_hash(t, from, ev, cb);
+    struct evset *s = evset_mut(t, g->from);
 
+    s->hop_ev = g->ev;
+    s->hop_cb = g->cb;
+    s->hop_to = g->to;
+}
+
+uint32_t edge_find(struct evtab *t, uint32_t from, event_t ev, const struct ev_cb *cb)
+{
+    const struct evset *s = evset_at(t, from);
+    uint32_t hash;
+
+    if (s->hop_ev == ev && ev_cb_same(&s->hop_cb, cb))
+        return s->hop_to;
+    hash = edge_hash(t, from, ev, cb);
     for (uint32_t e = *bucket_of(t, hash); e; e = edge_at(t, e)->next) {
         const struct ev_edge *g = edge_at(t, e);
 
-        if (g->hash == hash && g->from == from && g->ev == ev && ev_cb_same(&g->cb, cb))
+        if (g->hash == hash && g->from == from && g->ev == ev && ev_cb_same(&g->cb, cb)) {
+            hop_set(t, g);
             return g->to;
+        }
     }
     return EVSET_NONE;
 }
@@ -78,6 +97,8 @@ static void edge_drop(struct evtab *t, uint32_t e)
     while (*at != e)
         at = &edge_at(t, *at)->next;
     *at = g->next;
+    if (evset_at(t, g->from)->hop_to == g->to)
+        evset_mut(t, g->from)->hop_ev = 0;
     unlink_edge(t, g, g->from, LEAVES);
     unlink_edge(t, g, g->to, ARRIVES);
     pool_free(&t->edges, e);
@@ -146,4 +167,5 @@ void edge_add(struct evtab *t, uint32_t from, event_t ev, const struct ev_cb *cb
     *bucket_of(t, hash) = e;
     link_edge(t, e, from, LEAVES);
     link_edge(t, e, to, ARRIVES);
+    hop_set(t, g);
 }

@@ -129,14 +129,29 @@ void evset_unref(struct evtab *t, uint32_t set);
 void evset_gc(struct evtab *t);
 /*
  * evset_mask: OR of EVB(rank) over the roots of all members (those below hand-raised events too).
- * => two loads: test it before ev_dispatch.
+ * => test it before ev_dispatch. It lies in the line of the set that ev_dispatch looks at first, and
+ *    evset_prefetch fetches that.
  */
 struct evtab_head {
-    uint32_t *mask; /* by set index; [0] is 0 */
+    struct pool sets; /* objects that begin with a struct evset_head; 0 is the empty set: none */
 };
+struct evset_head {
+    struct ev_op *ops;
+    uint32_t mask;
+    uint32_t npkt; /* operations of EV_PKT_IN, the first ones */
+};
+static inline const struct evset_head *evset_head(const struct evtab *t, uint32_t set)
+{
+    return pool_at(&((const struct evtab_head *)(const void *)t)->sets, set);
+}
 static inline uint32_t evset_mask(const struct evtab *t, uint32_t set)
 {
-    return ((const struct evtab_head *)(const void *)t)->mask[set];
+    return set ? evset_head(t, set)->mask : 0;
+}
+static inline void evset_prefetch(const struct evtab *t, uint32_t set)
+{
+    if (set)
+        prefetch_r(evset_head(t, set));
 }
 /*
  * evset_count: number of different sets in use (tests, statistics). evset_members: members of one.

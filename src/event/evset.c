@@ -9,10 +9,10 @@
  * follows it (evedge.c).
  *
  * Ownership. Whoever points at a set holds a reference. A set without references goes to the end of
- * the list of the dead, where an edge or a search may still find it; evset_gc, at the end of a
- * batch, frees the oldest of them. So no set disappears while a dispatch walks it, and dispatch
- * touches no count. Dead sets stay as long as they take no more memory than the living ones and
- * `keep` together: with flows coming and going, the sets on the way to the common ones are built
+ * the list of the dead, where an edge or a search may still find it (it stays there when it comes
+ * back to life, until evset_gc meets it); evset_gc, at the end of a batch, frees the oldest of them. So no set disappears while a dispatch walks it, and dispatch
+ * touches no count. Dead sets stay as long as they take no more memory than `keep` and four times
+ * what the living ones take: with flows coming and going, the sets on the way to the common ones are built
  * once and not for each flow, and yet K sets cost O(K) memory.
  *
  * Threads: none. One table belongs to one context.
@@ -29,7 +29,7 @@
 #include "base/hash.h"
 #include "event/ude.h"
 
-#define SETS_PER_SLAB  64
+#define SETS_PER_SLAB  256
 #define EDGES_PER_SLAB 256
 #define BUCKETS0       64
 #ifdef WEIR_POISON
@@ -37,6 +37,7 @@
 #else
 #define KEEP_BYTES (256u << 10)
 #endif
+#define KEEP_TIMES 4
 
 /* ---- memory ------------------------------------------------------------------------------- */
 
@@ -104,11 +105,10 @@ struct evtab *evtab_create(struct memacct *acct)
     t->sets.vital = t->edges.vital = true; /* what the program asked for */
     for (int i = 0; i < BLK_CLASSES; i++)
         t->blks.cls[i].vital = true;
-    t->head.mask = evtab_room(t, NULL, &t->mask_cap, 1, sizeof(*t->head.mask));
     t->bucket = evtab_zalloc(t, BUCKETS0 * sizeof(*t->bucket));
     t->ebucket = evtab_zalloc(t, BUCKETS0 * sizeof(*t->ebucket));
     t->nbuckets = t->nebuckets = BUCKETS0;
-    if (!t->head.mask || !t->bucket || !t->ebucket) {
+    if (!t->bucket || !t->ebucket) {
         evtab_destroy(t);
         return err_null(ENOMEM, "no memory for event sets");
     }
@@ -132,7 +132,6 @@ void evtab_destroy(struct evtab *t)
     pool_fini(&t->sets);
     pool_fini(&t->edges);
     blkpool_fini(&t->blks);
-    evtab_free(t, t->head.mask, t->mask_cap * sizeof(*t->head.mask));
     evtab_free(t, t->bucket, t->nbuckets * sizeof(*t->bucket));
     evtab_free(t, t->ebucket, t->nebuckets * sizeof(*t->ebucket));
     evtab_free(t, t->cand, t->cand_cap * sizeof(*t->cand));
@@ -210,7 +209,7 @@ const struct ev_op *evset_op(const struct evset *s, uint32_t code)
     if (s->nops == 0)
         return NULL;
     if (code < EV_RANKS) {
-        const struct ev_op *o = &s->ops[s->start[code]];
+        const struct ev_op *o = &s->head.ops[s->start[code]];
 
         return s->start[code] < s->start[code + 1] && o->code == code ? o : NULL;
     }
@@ -218,12 +217,12 @@ const struct ev_op *evset_op(const struct evset *s, uint32_t code)
     while (lo < hi) {
         uint32_t mid = (lo + hi) / 2;
 
-        if (s->ops[by_id[mid]].code < code)
+        if (s->head.ops[by_id[mid]].code < code)
             lo = mid + 1;
         else
             hi = mid;
     }
-    return lo < s->nude && s->ops[by_id[lo]].code == code ? &s->ops[by_id[lo]] : NULL;
+    return lo < s->nude && s->head.ops[by_id[lo]].code == code ? &s->head.ops[by_id[lo]] : NULL;
 }
 
 bool evset_has(const struct evtab *t, uint32_t set, event_t ev, struct ev_cb *cb)
@@ -249,7 +248,7 @@ uint32_t evset_members(const struct evtab *t, uint32_t set)
 void evset_member(const struct evtab *t, uint32_t set, uint32_t i, event_t *ev, struct ev_cb *cb)
 {
     const struct evset *s = evset_at(t, set);
-    const struct ev_op *o = &s->ops[evset_order(s)[i]];
+    const struct ev_op *o = &s->head.ops[evset_order(s)[i]];
 
     *ev = op_event(o);
     *cb = op_cb(o);
@@ -271,9 +270,8 @@ static void dead_append(struct evtab *t, uint32_t set, struct evset *s)
     else
         t->dead_head = set;
     t->dead_tail = set;
-    t->ndead++;
-    t->dead_bytes += s->bytes;
-    t->live_bytes -= s->bytes;
+    s->listed = true;
+    s->recent = false;
 }
 
 static void dead_remove(struct evtab *t, struct evset *s)
@@ -286,11 +284,10 @@ static void dead_remove(struct evtab *t, struct evset *s)
         evset_mut(t, s->dead_next)->dead_prev = s->dead_prev;
     else
         t->dead_tail = s->dead_prev;
-    t->ndead--;
-    t->dead_bytes -= s->bytes;
-    t->live_bytes += s->bytes;
+    s->listed = false;
 }
 
+/* A set that comes back to life stays in the list: the next step of a registration kills it again. */
 void evset_ref(struct evtab *t, uint32_t set)
 {
     struct evset *s;
@@ -298,8 +295,12 @@ void evset_ref(struct evtab *t, uint32_t set)
     if (set == 0)
         return;
     s = evset_mut(t, set);
-    if (s->refs++ == 0)
-        dead_remove(t, s);
+    if (s->refs++ > 0)
+        return;
+    s->recent = true;
+    t->ndead--;
+    t->dead_bytes -= s->bytes;
+    t->live_bytes += s->bytes;
 }
 
 void evset_unref(struct evtab *t, uint32_t set)
@@ -310,7 +311,12 @@ void evset_unref(struct evtab *t, uint32_t set)
         return;
     s = evset_mut(t, set);
     assert(s->refs > 0);
-    if (--s->refs == 0)
+    if (--s->refs > 0)
+        return;
+    t->ndead++;
+    t->dead_bytes += s->bytes;
+    t->live_bytes -= s->bytes;
+    if (!s->listed)
         dead_append(t, set, s);
 }
 
@@ -320,20 +326,35 @@ static void free_set(struct evtab *t, uint32_t set)
     uint32_t *at = id_bucket(t, s->id);
 
     dead_remove(t, s);
-    t->live_bytes -= s->bytes;
+    t->ndead--;
+    t->dead_bytes -= s->bytes;
     edge_purge(t, set);
     while (*at != set)
         at = &evset_mut(t, *at)->next;
     *at = s->next;
     evset_body_free(t, s);
-    t->head.mask[set] = 0;
     pool_free(&t->sets, set);
+}
+
+static bool too_many_dead(const struct evtab *t)
+{
+    return t->ndead > 0 && (t->keep == 0 || t->dead_bytes > t->keep + KEEP_TIMES * t->live_bytes);
 }
 
 void evset_gc(struct evtab *t)
 {
-    while (t->dead_head && (t->keep == 0 || t->dead_bytes > t->keep + t->live_bytes))
-        free_set(t, t->dead_head);
+    while (too_many_dead(t)) {
+        uint32_t set = t->dead_head;
+        struct evset *s = evset_mut(t, set);
+
+        if (s->refs == 0 && !(s->recent && t->keep)) {
+            free_set(t, set);
+            continue;
+        }
+        dead_remove(t, s);
+        if (s->refs == 0) /* it was used since: once round again */
+            dead_append(t, set, s);
+    }
 }
 
 /* ---- finding and building ----------------------------------------------------------------- */
@@ -343,7 +364,7 @@ static bool same_members(const struct evset *s, const struct ev_member *m, uint3
     const uint32_t *order = evset_order(s);
 
     for (uint32_t i = 0; i < n; i++) {
-        const struct ev_op *o = &s->ops[order[i]];
+        const struct ev_op *o = &s->head.ops[order[i]];
         struct ev_cb cb = op_cb(o);
 
         if (op_event(o) != m[i].ev || !ev_cb_same(&cb, &m[i].cb))
@@ -367,16 +388,13 @@ static uint32_t find_set(const struct evtab *t, uint64_t id, uint32_t n)
 /* => the new set with one reference; EVSET_NONE without memory. */
 static uint32_t build_set(struct evtab *t, uint64_t id, uint32_t n)
 {
-    uint32_t set = pool_zalloc(&t->sets), *mask, *b;
+    uint32_t set = pool_zalloc(&t->sets), *b;
     struct evset *s;
 
     if (!set)
         return EVSET_NONE;
-    mask = evtab_room(t, t->head.mask, &t->mask_cap, set + 1, sizeof(*mask));
-    if (mask)
-        t->head.mask = mask;
     s = evset_mut(t, set);
-    if (!mask || !evset_compile(t, s, n, &mask[set])) {
+    if (!evset_compile(t, s, n)) {
         pool_free(&t->sets, set);
         return EVSET_NONE;
     }
@@ -427,7 +445,7 @@ static bool load_members(struct evtab *t, const struct evset *s, event_t ev, uin
     t->cand = c;
     *pos = s->nmembers;
     for (uint32_t i = 0; i < s->nmembers; i++) {
-        const struct ev_op *o = &s->ops[evset_order(s)[i]];
+        const struct ev_op *o = &s->head.ops[evset_order(s)[i]];
 
         c[i].ev = op_event(o);
         c[i].cb = op_cb(o);
@@ -452,8 +470,8 @@ static uint32_t follow(struct evtab *t, uint32_t from, event_t ev, const struct 
 uint32_t evset_add(struct evtab *t, uint32_t set, event_t ev, const struct ev_cb *cb)
 {
     const struct evset *s = evset_at(t, set);
-    uint32_t to, pos, n = s->nmembers;
-    uint64_t id = s->id;
+    uint32_t to, pos, n;
+    uint64_t id;
 
     if (ev_cb_null(cb)) {
         err_set(EINVAL, "no function to call");
@@ -464,6 +482,8 @@ uint32_t evset_add(struct evtab *t, uint32_t set, event_t ev, const struct ev_cb
         return to;
     if (ude_root(ev) < 0 || !load_members(t, s, ev, &pos))
         return EVSET_NONE;
+    n = s->nmembers;
+    id = s->id;
     if (pos < n) {
         if (ev_cb_same(&t->cand[pos].cb, cb)) {
             evset_ref(t, set);

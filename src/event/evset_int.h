@@ -9,7 +9,7 @@
  * r
  *
  * Within a rank: the base callback if there is one, then the user-defined events depth first. An
- * operation's subtree is the operations from it up to `end`. An event that is raised by hand
+ * operation's subtree is the `span` operations from it on. An event that is raised by hand
  * (ude_alloc), with what hangs below it, is a subtree of the last area and of nothing else.
  */
 #ifndef WEIR_EVENT_EVSET_INT_H
@@ -20,7 +20,13 @@
 
 #define EVSET_NONE UINT32_MAX
 
-enum op_flags { OP_FILTER = 1, OP_FILTER4 = 2, OP_CB = 4, OP_CB4 = 8 };
+enum op_flags {
+    OP_FILTER = 1,
+    OP_FILTER4 = 2,
+    OP_CB = 4,
+    OP_CB4 = 8,
+    OP_LEAF = 16, /* a filter, and nothing below it */
+};
 
 struct ev_op {
     union {
@@ -33,29 +39,41 @@ struct ev_op {
     } cb;               /* OP_CB: f5, OP_CB4: f4; neither: not a member, only on the way to one */
     filter_arg_t *arg;  /* never NULL */
     uint32_t code;      /* rank of a built-in, id of a user-defined event */
-    uint32_t end : 28;  /* first operation behind the subtree */
-    uint32_t flags : 4; /* enum op_flags */
+    uint32_t span : 24; /* operations of the subtree, this one included */
+    uint32_t flags : 8; /* enum op_flags */
 };
+
+#define OPS_MAX ((1u << 24) - 1) /* of one set */
 
 struct ev_member {
     event_t ev;
     struct ev_cb cb;
 };
 
+/* Three cache lines: what packets and registrations look at; where the ranks begin; the rest. */
 struct evset {
-    struct ev_op *ops;
-    uint32_t start[EV_RANKS + 1];
-    uint32_t nops;
-    uint32_t nmembers;
-    uint32_t nude;  /* operations of user-defined events: entries of the sorted index */
-    uint32_t bytes; /* of the body */
-    blk_t blk;      /* the body's block; 0: from the system, too large for one */
+    struct evset_head head;
     uint32_t refs;
-    uint64_t id;                   /* XOR of the members' hashes */
-    uint32_t next;                 /* next set in its bucket */
-    uint32_t dead_prev, dead_next; /* while refs == 0: the list of sets nobody uses, oldest first */
-    uint32_t edges[2];             /* first memoised edge that leaves, that arrives */
+    uint32_t bytes;                /* of the body */
+    uint32_t dead_prev, dead_next; /* while `listed`: sets that nobody uses or used, oldest first */
+    struct ev_cb hop_cb; /* the edge taken last (evedge.c): this event with this callback */
+    event_t hop_ev;      /* leads to this set; 0: none */
+    uint32_t hop_to;
+    uint32_t nmembers : 30;
+    uint32_t listed : 1; /* among the dead; it may have come back to life there */
+    uint32_t recent : 1; /* it has, since it was put there */
+
+    uint32_t start[EV_RANKS + 1];
+
+    uint64_t id; /* XOR of the members' hashes */
+    uint32_t nops;
+    uint32_t nude;     /* operations of user-defined events: entries of the sorted index */
+    blk_t blk;         /* the body's block; 0: from the system, too large for one */
+    uint32_t next;     /* next set in its bucket */
+    uint32_t edges[2]; /* first memoised edge that leaves, that arrives */
 };
+
+_Static_assert(offsetof(struct evset, start) == CACHELINE, "the first line is one");
 
 struct ev_edge {
     uint32_t from, to;
@@ -78,11 +96,9 @@ struct ev_node {
 };
 
 struct evtab {
-    struct evtab_head head; /* mask by set index; must be first */
-    uint32_t mask_cap;
+    struct pool sets; /* struct evset; index 0 is the empty set and has no object; must be first */
     struct memacct *acct;
     struct memacct own; /* when the caller has none */
-    struct pool sets;   /* struct evset; index 0 is the empty set and has no object */
     struct pool edges;  /* struct ev_edge */
     struct blkpool blks;
     struct evset empty;
@@ -115,7 +131,7 @@ static inline struct evset *evset_mut(struct evtab *t, uint32_t set)
 /* Operation of each member, in order of registration. */
 static inline uint32_t *evset_order(const struct evset *s)
 {
-    return (uint32_t *)(void *)(s->ops + s->nops);
+    return (uint32_t *)(void *)(s->head.ops + s->nops);
 }
 
 /* Operations of user-defined events, ascending by id. */
@@ -160,13 +176,13 @@ void evtab_free(struct evtab *t, void *p, size_t bytes);
 /* ---- evcompile.c */
 
 /* evset_compile: build the body of `s` from t->cand[0 .. n-1]. => false without memory. */
-bool evset_compile(struct evtab *t, struct evset *s, uint32_t n, uint32_t *mask);
+bool evset_compile(struct evtab *t, struct evset *s, uint32_t n);
 void evset_body_free(struct evtab *t, struct evset *s);
 
 /* ---- evedge.c */
 
 /* edge_find: where <ev, cb> leads from a set; cb with a NULL function is removal. => EVSET_NONE. */
-uint32_t edge_find(const struct evtab *t, uint32_t from, event_t ev, const struct ev_cb *cb);
+uint32_t edge_find(struct evtab *t, uint32_t from, event_t ev, const struct ev_cb *cb);
 /* edge_add: remember it. Without memory it is not remembered. */
 void edge_add(struct evtab *t, uint32_t from, event_t ev, const struct ev_cb *cb, uint32_t to);
 /* edge_purge: forget all that leave or arrive at a set. */
