@@ -534,6 +534,29 @@ static void worker_input(struct worker *w, struct seg *s, int i)
         input_other(m, s);
 }
 
+/* prefetch_sets: the event sets of the burst's packets, where they are too many to lie in the cache. */
+static void prefetch_sets(const struct worker *w, int n)
+{
+    const struct mon *m = w->m;
+
+    for (int i = 0; i < n; i++) {
+        if (w->guess[i]) {
+            const struct flow *f = flow_at(&m->env.ft, w->guess[i]);
+
+            evset_prefetch(m->sets, f->c0.set[HK_SND]);
+            evset_prefetch(m->sets, f->c0.set[HK_RCV]);
+        }
+    }
+    for (int i = 0; i < n; i++) {
+        if (w->guess[i]) {
+            const struct flow *f = flow_at(&m->env.ft, w->guess[i]);
+
+            evset_prefetch_ops(m->sets, f->c0.set[HK_SND]);
+            evset_prefetch_ops(m->sets, f->c0.set[HK_RCV]);
+        }
+    }
+}
+
 static inline void give_realm(struct worker *w, const struct seg *s)
 {
     if (s->pb->realm == 0 && w->m->vlan_in_key)
@@ -581,6 +604,8 @@ static void prefetch_burst(struct worker *w, int n)
     for (int i = 0; i < n; i++)
         if (w->guess[i])
             prefetch_w(flow_at(ft, w->guess[i])->c0.uctx); /* what callbacks will touch first */
+    if (unlikely(evset_many(w->m->sets)))
+        prefetch_sets(w, n);
 }
 
 void worker_burst(struct worker *w, struct pktbuf *const *pb, int n)

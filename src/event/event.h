@@ -129,8 +129,7 @@ void evset_unref(struct evtab *t, uint32_t set);
 void evset_gc(struct evtab *t);
 /*
  * evset_mask: OR of EVB(rank) over the roots of all members (those below hand-raised events too).
- * => test it before ev_dispatch. It lies in the line of the set that ev_dispatch looks at first, and
- *    evset_prefetch fetches that.
+ * => test it before ev_dispatch. It lies in the line of the set that ev_dispatch looks at first.
  */
 struct evtab_head {
     struct pool sets; /* objects that begin with a struct evset_head; 0 is the empty set: none */
@@ -148,10 +147,21 @@ static inline uint32_t evset_mask(const struct evtab *t, uint32_t set)
 {
     return set ? evset_head(t, set)->mask : 0;
 }
+/* evset_many: are there more sets than lie in the cache anyway? */
+static inline bool evset_many(const struct evtab *t)
+{
+    return ((const struct evtab_head *)(const void *)t)->sets.used > 64;
+}
+/* evset_prefetch: fetch what evset_mask looks at; evset_prefetch_ops: then, what PKT_IN runs. */
 static inline void evset_prefetch(const struct evtab *t, uint32_t set)
 {
     if (set)
         prefetch_r(evset_head(t, set));
+}
+static inline void evset_prefetch_ops(const struct evtab *t, uint32_t set)
+{
+    if (set)
+        prefetch_r(evset_head(t, set)->ops);
 }
 /*
  * evset_count: number of different sets in use (tests, statistics). evset_members: members of one.

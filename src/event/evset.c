@@ -37,7 +37,7 @@
 #else
 #define KEEP_BYTES (256u << 10)
 #endif
-#define KEEP_TIMES 4
+#define KEEP_TIMES 40
 
 /* ---- memory ------------------------------------------------------------------------------- */
 
