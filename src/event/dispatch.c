@@ -22,7 +22,7 @@
 /* May member `o` run? It is in the walked set; see if it is in the child's present set. */
 static bool in_present_set(const struct ev_call *c, const struct ev_op *o)
 {
-    const struct ev_op *now = evset_op(evset_at(c->tab, *c->setp), o->code);
+    const struct ev_op *now = evset_op(evset_written(c->tab, *c->setp), o->code);
     struct ev_cb a, b;
 
     if (!now || !op_is_member(now))
@@ -99,7 +99,7 @@ static void walk(const struct ev_call *c, const struct ev_op *o, const struct ev
 
 void ev_dispatch(struct ev_call *c, enum ev_rank rank)
 {
-    const struct evset *s = evset_at(c->tab, *c->setp);
+    const struct evset *s = evset_written(c->tab, *c->setp);
     const bool pkt = rank == EV_PKT_IN; /* known from the set's first line */
     const uint32_t first = pkt ? 0 : s->start[rank], end = pkt ? s->head.npkt : s->start[rank + 1];
     const struct ev_op *o = &s->head.ops[first];

@@ -31,33 +31,25 @@ static uint32_t *map_slot(const struct evtab *t, event_t ev)
     return &t->map[i & (t->map_size - 1)];
 }
 
-/* An empty map of `size` slots, and every node so far in it. => false without memory. */
-static bool map_resize(struct evtab *t, uint32_t size)
+/* An empty map of `size` slots, and every node so far in it. */
+static void map_resize(struct evtab *t, uint32_t size)
 {
-    uint32_t *m = evtab_room(t, t->map, &t->map_cap, size, sizeof(*m));
-
-    if (!m)
-        return false;
-    t->map = m;
+    assert(size <= t->map_cap);
     t->map_size = size;
-    memset(m, 0, size * sizeof(*m));
+    memset(t->map, 0, size * sizeof(*t->map));
     for (uint32_t i = NODE_FIRST; i < t->nnodes; i++)
         *map_slot(t, t->node[i].ev) = i;
-    return true;
 }
 
-/* => a node for ev, in the map, without parent; 0 without memory. */
+/* => a node for ev, in the map, without parent. */
 static uint32_t new_node(struct evtab *t, event_t ev)
 {
     uint32_t i = t->nnodes;
-    struct ev_node *n = evtab_room(t, t->node, &t->node_cap, i + 1, sizeof(*n));
 
-    if (!n)
-        return 0;
-    t->node = n;
-    if (2 * (i + 1) > t->map_size && !map_resize(t, 2 * t->map_size))
-        return 0;
-    n[i] = (struct ev_node){.ev = ev};
+    assert(i < t->node_cap);
+    if (2 * (i + 1) > t->map_size)
+        map_resize(t, 2 * t->map_size);
+    t->node[i] = (struct ev_node){.ev = ev};
     *map_slot(t, ev) = i;
     t->nnodes++;
     return i;
@@ -75,7 +67,7 @@ static void hang(struct evtab *t, uint32_t parent, uint32_t child)
     p->last = child;
 }
 
-/* The node of ev, with all that lie between it and its root. => 0 without memory. */
+/* The node of ev, with all that lie between it and its root. */
 static uint32_t node_of(struct evtab *t, event_t ev)
 {
     uint32_t below = 0, found = 0;
@@ -87,8 +79,6 @@ static uint32_t node_of(struct evtab *t, event_t ev)
 
         if (!known)
             n = new_node(t, ev);
-        if (!n)
-            return 0;
         if (below)
             hang(t, n, below);
         else
@@ -104,33 +94,48 @@ static uint32_t node_of(struct evtab *t, event_t ev)
     }
 }
 
-/* => false without memory; else the number of operations in *nops. */
-static bool plant(struct evtab *t, uint32_t n, uint32_t *mask, uint32_t *nops)
+uint32_t evset_depth(event_t ev)
 {
-    struct ev_node *node = evtab_room(t, t->node, &t->node_cap, NODE_FIRST, sizeof(*node));
+    uint32_t n = 1;
+
+    for (const struct ude *u = ude_get(ev); u && !u->manual && (u = ude_get(u->base)) != NULL;)
+        n++;
+    return n;
+}
+
+bool evset_scratch(struct evtab *t, uint32_t nops)
+{
+    uint32_t nodes = NODE_FIRST + nops;
+    struct ev_node *node = evtab_room(t, t->node, &t->node_cap, nodes, sizeof(*node));
+    uint32_t *map;
 
     if (!node)
         return false;
     t->node = node;
+    map = evtab_room(t, t->map, &t->map_cap, 4 * nodes, sizeof(*map)); /* at least half empty */
+    if (map)
+        t->map = map;
+    return map != NULL;
+}
+
+void evset_plan(struct evtab *t, struct evset *s, uint32_t n)
+{
+    struct ev_node *node = t->node;
+
     t->nnodes = NODE_FIRST;
     memset(node, 0, NODE_FIRST * sizeof(*node));
     for (uint32_t r = 0; r < EV_RANKS; r++)
         node[NODE_RANK(r)].ev = ev_builtin((enum ev_rank)r);
-    if (!map_resize(t, MAP0))
-        return false;
-    *mask = 0;
-    *nops = 0;
+    map_resize(t, MAP0);
+    s->nops = 0;
     for (uint32_t i = 0; i < n; i++) {
         uint32_t at = node_of(t, t->cand[i].ev);
 
-        if (!at)
-            return false;
-        t->node[at].member = i + 1;
-        *mask |= EVB(ude_root(t->cand[i].ev));
-        *nops += at < NODE_FIRST; /* a base callback; the others are counted as nodes */
+        node[at].member = i + 1;
+        s->nops += at < NODE_FIRST; /* a base callback; the others are counted as nodes */
     }
-    *nops += t->nnodes - NODE_FIRST;
-    return true;
+    s->nude = t->nnodes - NODE_FIRST;
+    s->nops += s->nude;
 }
 
 /* ---- writing it out ----------------------------------------------------------------------- */
@@ -216,41 +221,10 @@ static void sort_by_id(struct evset *s)
     }
 }
 
-static bool body_alloc(struct evtab *t, struct evset *s)
-{
-    s->bytes =
-        (uint32_t)(s->nops * sizeof(*s->head.ops) + (s->nmembers + s->nude) * sizeof(uint32_t));
-    s->blk = 0;
-    if (s->bytes > BLK_MAX) {
-        s->head.ops = evtab_zalloc(t, s->bytes);
-        return s->head.ops != NULL;
-    }
-    s->blk = blk_alloc(&t->blks, s->bytes);
-    if (!s->blk)
-        return false;
-    s->head.ops = (struct ev_op *)(void *)blk_ptr(&t->blks, s->blk);
-    return true;
-}
-
-void evset_body_free(struct evtab *t, struct evset *s)
-{
-    if (s->blk)
-        blk_free(&t->blks, s->blk);
-    else
-        evtab_free(t, s->head.ops, s->bytes);
-}
-
-bool evset_compile(struct evtab *t, struct evset *s, uint32_t n)
+void evset_compile(struct evtab *t, struct evset *s)
 {
     struct writer w = {.t = t, .s = s};
 
-    assert(n > 0);
-    if (!plant(t, n, &s->head.mask, &s->nops) || s->nops > OPS_MAX)
-        return false;
-    s->nmembers = n;
-    s->nude = t->nnodes - NODE_FIRST;
-    if (!body_alloc(t, s))
-        return false;
     for (uint32_t r = 0; r < EV_RANKS; r++) {
         s->start[r] = w.nops;
         if (t->node[NODE_RANK(r)].member)
@@ -262,5 +236,4 @@ bool evset_compile(struct evtab *t, struct evset *s, uint32_t n)
     emit_below(&w, NODE_RAISED);
     assert(w.nops == s->nops && w.nude == s->nude);
     sort_by_id(s);
-    return true;
 }

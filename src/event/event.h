@@ -169,11 +169,11 @@ static inline void evset_prefetch_ops(const struct evtab *t, uint32_t set)
 uint32_t evset_count(const struct evtab *t);
 uint32_t evset_members(const struct evtab *t, uint32_t set);
 /* evset_member: the i-th member in order of registration (i < evset_members). */
-void evset_member(const struct evtab *t, uint32_t set, uint32_t i, event_t *ev, struct ev_cb *cb);
+void evset_member(struct evtab *t, uint32_t set, uint32_t i, event_t *ev, struct ev_cb *cb);
 /* evset_has: the callback registered for ev. => false if ev is not a member. */
-bool evset_has(const struct evtab *t, uint32_t set, event_t ev, struct ev_cb *cb);
+bool evset_has(struct evtab *t, uint32_t set, event_t ev, struct ev_cb *cb);
 /* evtab_check: invariants (tests). */
-bool evtab_check(const struct evtab *t);
+bool evtab_check(struct evtab *t);
 
 /* ---- dispatch -------------------------------------------------------------------------------- */
 

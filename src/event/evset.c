@@ -37,7 +37,7 @@
 #else
 #define KEEP_BYTES (256u << 10)
 #endif
-#define KEEP_TIMES 40
+#define KEEP_TIMES 8 /* enough for an outline for each member of each set in use */
 
 /* ---- memory ------------------------------------------------------------------------------- */
 
@@ -137,6 +137,8 @@ void evtab_destroy(struct evtab *t)
     evtab_free(t, t->cand, t->cand_cap * sizeof(*t->cand));
     evtab_free(t, t->node, t->node_cap * sizeof(*t->node));
     evtab_free(t, t->map, t->map_cap * sizeof(*t->map));
+    evtab_free(t, t->raw, t->raw_cap * sizeof(*t->raw));
+    evtab_free(t, t->path, t->path_cap * sizeof(*t->path));
     free(t);
 }
 
@@ -225,13 +227,27 @@ const struct ev_op *evset_op(const struct evset *s, uint32_t code)
     return lo < s->nude && s->head.ops[by_id[lo]].code == code ? &s->head.ops[by_id[lo]] : NULL;
 }
 
-bool evset_has(const struct evtab *t, uint32_t set, event_t ev, struct ev_cb *cb)
+/* A raw set that nobody uses has no room to be written to. */
+static bool raw_has(struct evtab *t, uint32_t set, event_t ev, struct ev_cb *cb)
+{
+    uint32_t pos;
+
+    if (!evset_load(t, set, ev, &pos) || pos == evset_at(t, set)->nmembers)
+        return false;
+    if (cb)
+        *cb = t->cand[pos].cb;
+    return true;
+}
+
+bool evset_has(struct evtab *t, uint32_t set, event_t ev, struct ev_cb *cb)
 {
     int rank = ev_rank_of(ev);
     const struct ev_op *o;
 
     if (rank < 0 && (ev < UDE_FIRST || ev > UINT32_MAX))
         return false;
+    if (evset_at(t, set)->raw)
+        return raw_has(t, set, ev, cb);
     o = evset_op(evset_at(t, set), rank < 0 ? (uint32_t)ev : (uint32_t)rank);
     if (!o || !op_is_member(o))
         return false;
@@ -245,9 +261,9 @@ uint32_t evset_members(const struct evtab *t, uint32_t set)
     return evset_at(t, set)->nmembers;
 }
 
-void evset_member(const struct evtab *t, uint32_t set, uint32_t i, event_t *ev, struct ev_cb *cb)
+void evset_member(struct evtab *t, uint32_t set, uint32_t i, event_t *ev, struct ev_cb *cb)
 {
-    const struct evset *s = evset_at(t, set);
+    const struct evset *s = evset_written(t, set);
     const struct ev_op *o = &s->head.ops[evset_order(s)[i]];
 
     *ev = op_event(o);
@@ -260,6 +276,20 @@ uint32_t evset_count(const struct evtab *t)
 }
 
 /* ---- references --------------------------------------------------------------------------- */
+
+static void count(struct evtab *t, const struct evset *s, bool in)
+{
+    uint64_t *sum = s->refs ? &t->live_bytes : &t->dead_bytes;
+
+    *sum = in ? *sum + evset_weight(s) : *sum - evset_weight(s);
+}
+
+void evset_recharge(struct evtab *t, struct evset *s, uint32_t bytes)
+{
+    count(t, s, false);
+    s->bytes = bytes;
+    count(t, s, true);
+}
 
 static void dead_append(struct evtab *t, uint32_t set, struct evset *s)
 {
@@ -299,8 +329,8 @@ void evset_ref(struct evtab *t, uint32_t set)
         return;
     s->recent = true;
     t->ndead--;
-    t->dead_bytes -= s->bytes;
-    t->live_bytes += s->bytes;
+    t->dead_bytes -= evset_weight(s);
+    t->live_bytes += evset_weight(s);
 }
 
 void evset_unref(struct evtab *t, uint32_t set)
@@ -314,10 +344,12 @@ void evset_unref(struct evtab *t, uint32_t set)
     if (--s->refs > 0)
         return;
     t->ndead++;
-    t->dead_bytes += s->bytes;
-    t->live_bytes -= s->bytes;
+    t->dead_bytes += evset_weight(s);
+    t->live_bytes -= evset_weight(s);
     if (!s->listed)
         dead_append(t, set, s);
+    if (s->raw) /* a step on the way: the next one takes the same room */
+        evset_body_free(t, s);
 }
 
 static void free_set(struct evtab *t, uint32_t set)
@@ -326,13 +358,13 @@ static void free_set(struct evtab *t, uint32_t set)
     uint32_t *at = id_bucket(t, s->id);
 
     dead_remove(t, s);
-    t->ndead--;
-    t->dead_bytes -= s->bytes;
     edge_purge(t, set);
     while (*at != set)
         at = &evset_mut(t, *at)->next;
     *at = s->next;
     evset_body_free(t, s);
+    t->ndead--;
+    t->dead_bytes -= evset_weight(s);
     pool_free(&t->sets, set);
 }
 
@@ -343,6 +375,7 @@ static bool too_many_dead(const struct evtab *t)
 
 void evset_gc(struct evtab *t)
 {
+    evset_end_raw(t);
     while (too_many_dead(t)) {
         uint32_t set = t->dead_head;
         struct evset *s = evset_mut(t, set);
@@ -373,20 +406,45 @@ static bool same_members(const struct evset *s, const struct ev_member *m, uint3
     return true;
 }
 
-/* The set with the members t->cand[0 .. n-1]. => 0 if there is none. */
-static uint32_t find_set(const struct evtab *t, uint64_t id, uint32_t n)
-{
-    for (uint32_t i = *id_bucket(t, id); i; i = evset_at(t, i)->next) {
-        const struct evset *s = evset_at(t, i);
+/* What is asked for: t->cand[0 .. n-1], which is `from` with one change. */
+struct wish {
+    uint32_t from;
+    event_t ev;
+    const struct ev_cb *cb; /* NULL in it: ev goes */
+    uint64_t id;
+    uint32_t n, nops, mask;
+};
 
-        if (s->id == id && s->nmembers == n && same_members(s, t->cand, n))
+/*
+ * The set that is wished for. An outline with this id may be the one or not, and nobody has come by an
+ * edge: it makes room. => 0 if there is none; EVSET_NONE without memory.
+ */
+static uint32_t find_set(struct evtab *t, const struct wish *w)
+{
+    for (uint32_t i = *id_bucket(t, w->id), next; i; i = next) {
+        const struct evset *s = evset_at(t, i);
+        uint32_t pos;
+
+        next = s->next;
+        if (s->id != w->id || s->nmembers != w->n)
+            continue;
+        if (evset_is_outline(s)) {
+            free_set(t, i);
+            continue;
+        }
+        if (!evset_room(t, i))
+            return EVSET_NONE;
+        evset_written(t, i);
+        evset_load(t, w->from, w->ev, &pos); /* there is room: it was loaded before */
+        evset_change(t, evset_at(t, w->from)->nmembers, pos, w->ev, w->cb);
+        if (same_members(s, t->cand, w->n))
             return i;
     }
     return 0;
 }
 
-/* => the new set with one reference; EVSET_NONE without memory. */
-static uint32_t build_set(struct evtab *t, uint64_t id, uint32_t n)
+/* => the new set, raw, with one reference; EVSET_NONE without memory. */
+static uint32_t make_set(struct evtab *t, const struct wish *w)
 {
     uint32_t set = pool_zalloc(&t->sets), *b;
     struct evset *s;
@@ -394,125 +452,121 @@ static uint32_t build_set(struct evtab *t, uint64_t id, uint32_t n)
     if (!set)
         return EVSET_NONE;
     s = evset_mut(t, set);
-    if (!evset_compile(t, s, n)) {
+    s->refs = 1;
+    s->nmembers = w->n;
+    s->nops = w->nops;
+    t->live_bytes += evset_weight(s);
+    if (!evset_raw(t, set, w->from, w->ev, w->cb)) {
+        t->live_bytes -= evset_weight(s);
         pool_free(&t->sets, set);
         return EVSET_NONE;
     }
     grow_buckets(t);
-    b = id_bucket(t, id);
-    s->id = id;
-    s->refs = 1;
+    b = id_bucket(t, w->id);
+    s->id = w->id;
+    s->head.mask = w->mask;
     s->next = *b;
     *b = set;
-    t->live_bytes += s->bytes;
     t->built++;
     return set;
 }
 
-/* The set with the members t->cand[0 .. n-1], one reference taken, and the edge to it. */
-static uint32_t settle(struct evtab *t, uint32_t from, event_t ev, const struct ev_cb *cb,
-                       uint64_t id, uint32_t n)
+static uint32_t no_memory(uint32_t n)
+{
+    err_set(ENOMEM, "no memory for a set of %u events", n);
+    return EVSET_NONE;
+}
+
+/* The set that is wished for, one reference taken, and the edge to it. */
+static uint32_t settle(struct evtab *t, const struct wish *w)
 {
     uint32_t to = 0;
 
-    if (n > 0) {
-        to = find_set(t, id, n);
-        if (to)
+    if (w->n > 0) {
+        to = find_set(t, w);
+        if (to == 0)
+            to = make_set(t, w);
+        else if (to != EVSET_NONE)
             evset_ref(t, to);
-        else
-            to = build_set(t, id, n);
     }
-    if (to == EVSET_NONE) {
-        err_set(ENOMEM, "no memory for a set of %u events", n);
-        return EVSET_NONE;
-    }
-    edge_add(t, from, ev, cb, to);
+    if (to == EVSET_NONE)
+        return no_memory(w->n);
+    edge_add(t, w->from, w->ev, w->cb, to);
     return to;
 }
 
 /*
- * Members of a set into t->cand, with room for one more; *pos is where ev is (the number of members
- * if it is none of them). => false with ENOMEM.
+ * A known edge: one reference more for where it leads.
+ * => false if there is none; *to is EVSET_NONE without memory.
  */
-static bool load_members(struct evtab *t, const struct evset *s, event_t ev, uint32_t *pos)
+static bool follow(struct evtab *t, uint32_t from, event_t ev, const struct ev_cb *cb, uint32_t *to)
 {
-    struct ev_member *c = evtab_room(t, t->cand, &t->cand_cap, s->nmembers + 1, sizeof(*c));
+    struct evset *s;
 
-    if (!c) {
-        err_set(ENOMEM, "no memory for a set of %u events", s->nmembers + 1);
+    *to = edge_find(t, from, ev, cb);
+    if (*to == EVSET_NONE)
         return false;
+    s = evset_mut(t, *to);
+    if (*to && !s->head.ops && !(s->raw ? evset_room(t, *to) : evset_raw(t, *to, from, ev, cb))) {
+        *to = no_memory(s->nmembers);
+        return true;
     }
-    t->cand = c;
-    *pos = s->nmembers;
-    for (uint32_t i = 0; i < s->nmembers; i++) {
-        const struct ev_op *o = &s->head.ops[evset_order(s)[i]];
-
-        c[i].ev = op_event(o);
-        c[i].cb = op_cb(o);
-        if (c[i].ev == ev)
-            *pos = i;
-    }
+    evset_ref(t, *to);
+    t->followed++;
     return true;
-}
-
-/* A known edge: one reference more for where it leads. */
-static uint32_t follow(struct evtab *t, uint32_t from, event_t ev, const struct ev_cb *cb)
-{
-    uint32_t to = edge_find(t, from, ev, cb);
-
-    if (to != EVSET_NONE) {
-        evset_ref(t, to);
-        t->followed++;
-    }
-    return to;
 }
 
 uint32_t evset_add(struct evtab *t, uint32_t set, event_t ev, const struct ev_cb *cb)
 {
+    struct wish w = {.from = set, .ev = ev, .cb = cb};
     const struct evset *s = evset_at(t, set);
-    uint32_t to, pos, n;
-    uint64_t id;
+    uint32_t to, pos;
 
     if (ev_cb_null(cb)) {
         err_set(EINVAL, "no function to call");
         return EVSET_NONE;
     }
-    to = follow(t, set, ev, cb);
-    if (to != EVSET_NONE)
+    if (follow(t, set, ev, cb, &to))
         return to;
-    if (ude_root(ev) < 0 || !load_members(t, s, ev, &pos))
+    if (ude_root(ev) < 0 || !evset_load(t, set, ev, &pos))
         return EVSET_NONE;
-    n = s->nmembers;
-    id = s->id;
-    if (pos < n) {
+    w.n = s->nmembers;
+    w.id = s->id ^ (ev_member_hash(ev, cb) & t->hash_mask);
+    w.nops = s->nops;
+    w.mask = s->head.mask | EVB(ude_root(ev));
+    if (pos < w.n) {
         if (ev_cb_same(&t->cand[pos].cb, cb)) {
             evset_ref(t, set);
             return set;
         }
-        id ^= ev_member_hash(ev, &t->cand[pos].cb) & t->hash_mask;
+        w.id ^= ev_member_hash(ev, &t->cand[pos].cb) & t->hash_mask;
+    } else {
+        w.n++;
+        w.nops += evset_depth(ev);
     }
-    id ^= ev_member_hash(ev, cb) & t->hash_mask;
-    t->cand[pos] = (struct ev_member){ev, *cb};
-    return settle(t, set, ev, cb, id, pos < n ? n : n + 1);
+    return settle(t, &w);
 }
 
 uint32_t evset_del(struct evtab *t, uint32_t set, event_t ev)
 {
     static const struct ev_cb none = {.arity = EV_ARGS5};
+    struct wish w = {.from = set, .ev = ev, .cb = &none};
     const struct evset *s = evset_at(t, set);
-    uint32_t to = follow(t, set, ev, &none), pos;
-    uint64_t id;
+    uint32_t to, pos;
 
-    if (to != EVSET_NONE)
+    if (follow(t, set, ev, &none, &to))
         return to;
-    if (!evset_has(t, set, ev, NULL)) {
+    if (!evset_load(t, set, ev, &pos))
+        return EVSET_NONE;
+    if (pos == s->nmembers) {
         err_set(ENOENT, "nothing is registered for event 0x%llx", (unsigned long long)ev);
         evset_ref(t, set);
         return set;
     }
-    if (!load_members(t, s, ev, &pos))
-        return EVSET_NONE;
-    id = s->id ^ (ev_member_hash(ev, &t->cand[pos].cb) & t->hash_mask);
-    memmove(&t->cand[pos], &t->cand[pos + 1], (s->nmembers - pos - 1) * sizeof(*t->cand));
-    return settle(t, set, ev, &none, id, s->nmembers - 1);
+    w.n = s->nmembers - 1;
+    w.nops = s->nops;
+    w.id = s->id ^ (ev_member_hash(ev, &t->cand[pos].cb) & t->hash_mask);
+    for (uint32_t i = 0; i < s->nmembers; i++)
+        w.mask |= i == pos ? 0 : EVB(ude_root(t->cand[i].ev));
+    return settle(t, &w);
 }

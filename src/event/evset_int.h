@@ -50,30 +50,46 @@ struct ev_member {
     struct ev_cb cb;
 };
 
-/* Three cache lines: what packets and registrations look at; where the ranks begin; the rest. */
+/*
+ * Three cache lines: what packets and registrations look at; where the ranks begin; the rest.
+ *
+ * A set is `raw` when it is new: it has an id and says of its members only which other set it comes from,
+ * by what change; and while somebody uses it, it has the room for its body. It is written out (evraw.c) when it is told
+ * something, or at the end of the batch. One that nobody uses by then, because it was only a step on the
+ * way to another, is never written: what is left then are its id and its edges, an outline. Who comes by such an edge makes it raw again.
+ */
 struct evset {
-    struct evset_head head;
+    struct evset_head head; /* ops: NULL if raw, or an outline */
     uint32_t refs;
-    uint32_t bytes;                /* of the body */
+    uint32_t bytes;                /* of the body, or of the room for it */
     uint32_t dead_prev, dead_next; /* while `listed`: sets that nobody uses or used, oldest first */
     struct ev_cb hop_cb; /* the edge taken last (evedge.c): this event with this callback */
     event_t hop_ev;      /* leads to this set; 0: none */
     uint32_t hop_to;
-    uint32_t nmembers : 30;
+    uint32_t nmembers : 29;
     uint32_t listed : 1; /* among the dead; it may have come back to life there */
     uint32_t recent : 1; /* it has, since it was put there */
+    uint32_t raw : 1;
 
-    uint32_t start[EV_RANKS + 1];
+    union {
+        uint32_t start[EV_RANKS + 1];
+        void *room; /* raw */
+    };
 
-    uint64_t id; /* XOR of the members' hashes */
-    uint32_t nops;
+    uint64_t id;       /* XOR of the members' hashes */
+    uint32_t nops;     /* raw, outline: at most so many */
     uint32_t nude;     /* operations of user-defined events: entries of the sorted index */
-    blk_t blk;         /* the body's block; 0: from the system, too large for one */
+    blk_t blk;         /* the block of body or room; 0: from the system, too large for one */
     uint32_t next;     /* next set in its bucket */
     uint32_t edges[2]; /* first memoised edge that leaves, that arrives */
+    uint32_t from;     /* raw: the set that it comes from, */
+    uint32_t steps;    /* how many raw ones there are up to one that is not, this one included, */
+    event_t ev;        /* and by what: this event gets this callback, or goes if it is NULL */
+    struct ev_cb cb;
 };
 
 _Static_assert(offsetof(struct evset, start) == CACHELINE, "the first line is one");
+_Static_assert(sizeof(struct evset) == 3 * CACHELINE, "three lines");
 
 struct ev_edge {
     uint32_t from, to;
@@ -116,7 +132,20 @@ struct evtab {
     struct ev_node *node; /* scratch of the compiler */
     uint32_t nnodes, node_cap;
     uint32_t *map, map_cap, map_size; /* event -> node, map_size slots of map_cap in use */
+    uint32_t *raw, nraw, raw_cap;     /* sets that are raw, or were in this batch */
+    uint32_t *path, path_cap;         /* raw sets up to one that is not */
 };
+
+/* What a set counts for when it is asked if too many are dead. */
+static inline uint64_t evset_weight(const struct evset *s)
+{
+    return s->bytes + sizeof(struct evset) + sizeof(struct ev_edge);
+}
+
+static inline bool evset_is_outline(const struct evset *s)
+{
+    return !s->raw && !s->head.ops;
+}
 
 static inline const struct evset *evset_at(const struct evtab *t, uint32_t set)
 {
@@ -173,11 +202,51 @@ void *evtab_room(struct evtab *t, void *p, uint32_t *cap, uint32_t need, size_t 
 void *evtab_zalloc(struct evtab *t, size_t bytes);
 void evtab_free(struct evtab *t, void *p, size_t bytes);
 
+/* evset_recharge: a set's body has so many bytes now. */
+void evset_recharge(struct evtab *t, struct evset *s, uint32_t bytes);
+
+/* ---- evraw.c */
+
+/*
+ * evset_raw: a set that has its number of members and its most operations becomes raw. => false without
+ * memory.
+ */
+bool evset_raw(struct evtab *t, uint32_t set, uint32_t from, event_t ev, const struct ev_cb *cb);
+/* evset_room: a raw set has room. => false without memory. */
+bool evset_room(struct evtab *t, uint32_t set);
+/*
+ * evset_load: members of a set into t->cand, with room for one more; *pos is where ev is (the number of
+ * members if it is none of them). => false with ENOMEM; never if the set is raw and ev 0.
+ */
+bool evset_load(struct evtab *t, uint32_t set, event_t ev, uint32_t *pos);
+/* evset_change: of n members in t->cand the one at pos is ev with cb now, or goes. => how many then. */
+uint32_t evset_change(struct evtab *t, uint32_t n, uint32_t pos, event_t ev,
+                      const struct ev_cb *cb);
+/* evset_write: write out a raw set that has room. Needs no memory. */
+void evset_write(struct evtab *t, uint32_t set);
+/* evset_end_raw: at the end of a batch: raw sets in use are written out, others are outlines now. */
+void evset_end_raw(struct evtab *t);
+/* evset_body_free: whatever it has, body or room. */
+void evset_body_free(struct evtab *t, struct evset *s);
+
+/* evset_written: the set, its operations at hand. */
+static inline const struct evset *evset_written(struct evtab *t, uint32_t set)
+{
+    if (unlikely(evset_at(t, set)->raw))
+        evset_write(t, set);
+    return evset_at(t, set);
+}
+
 /* ---- evcompile.c */
 
-/* evset_compile: build the body of `s` from t->cand[0 .. n-1]. => false without memory. */
-bool evset_compile(struct evtab *t, struct evset *s, uint32_t n);
-void evset_body_free(struct evtab *t, struct evset *s);
+/* evset_depth: operations that a member may need at most: its own and those on the way to its root. */
+uint32_t evset_depth(event_t ev);
+/* evset_scratch: see that evset_compile has what it needs for so many operations. => false. */
+bool evset_scratch(struct evtab *t, uint32_t nops);
+/* evset_plan: from the members t->cand[0 .. n-1] the tree, and the numbers of `s`. */
+void evset_plan(struct evtab *t, struct evset *s, uint32_t n);
+/* evset_compile: then the body, to s->head.ops. */
+void evset_compile(struct evtab *t, struct evset *s);
 
 /* ---- evedge.c */
 

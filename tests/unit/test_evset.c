@@ -409,7 +409,7 @@ static void deep_nesting(void **state)
     for (uint32_t i = 0; i < 5000; i++)
         e = ude(e, i);
     add(&s, e, &A);
-    assert_int_equal(evset_at(t, s)->nops, 5000);
+    assert_int_equal(evset_written(t, s)->nops, 5000);
     assert_int_equal(evset_at(t, s)->head.ops[0].span, 5000);
     assert_int_equal(evset_mask(t, s), EVB(EV_PKT_IN));
     drop(&s);
