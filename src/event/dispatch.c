@@ -49,16 +49,16 @@ static __attribute__((noinline)) bool any_may_run(const struct ev_call *c, const
 static inline bool run_filter(const struct ev_call *c, const struct ev_op *o)
 {
     if (likely(o->flags & OP_FILTER))
-        return o->f.f5(c->mctx, c->sock, c->side, o->code, o->arg);
+        return o->u->f.f5(c->mctx, c->sock, c->side, o->code, &o->u->arg);
     if (o->flags & OP_FILTER4)
-        return o->f.f4(c->mctx, c->sock, c->side, o->code);
+        return o->u->f.f4(c->mctx, c->sock, c->side, o->code);
     return true;
 }
 
 static void run_callback(const struct ev_call *c, const struct ev_op *o)
 {
     if (o->flags & OP_CB)
-        o->cb.f5(c->mctx, c->sock, c->side, op_event(o), o->arg);
+        o->cb.f5(c->mctx, c->sock, c->side, op_event(o), &o->u->arg);
     else
         o->cb.f4(c->mctx, c->sock, c->side, op_event(o));
 }
@@ -81,7 +81,7 @@ static void walk(const struct ev_call *c, const struct ev_op *o, const struct ev
             continue;
         }
         if (likely((o->flags & PLAIN) == PLAIN)) {
-            if (likely(!o->f.f5(c->mctx, c->sock, c->side, o->code, o->arg))) {
+            if (likely(!o->u->f.f5(c->mctx, c->sock, c->side, o->code, &o->u->arg))) {
                 o++;
                 continue;
             }
@@ -100,15 +100,14 @@ static void walk(const struct ev_call *c, const struct ev_op *o, const struct ev
 void ev_dispatch(struct ev_call *c, enum ev_rank rank)
 {
     const struct evset *s = evset_written(c->tab, *c->setp);
-    const bool pkt = rank == EV_PKT_IN; /* known from the set's first line */
-    const uint32_t first = pkt ? 0 : s->start[rank], end = pkt ? s->head.npkt : s->start[rank + 1];
+    const uint32_t first = evset_start(s, rank), end = evset_start(s, rank + 1);
     const struct ev_op *o = &s->head.ops[first];
 
     c->walking = *c->setp;
     c->raising = 0;
     if (likely(end - first == 1 && o->flags == OP_CB)) { /* one callback and no filter */
         if (c->flags == NULL || !(*c->flags & c->stop))
-            o->cb.f5(c->mctx, c->sock, c->side, op_event(o), o->arg);
+            o->cb.f5(c->mctx, c->sock, c->side, op_event(o), &o->u->arg);
         return;
     }
     walk(c, o, s->head.ops + end);

@@ -13,7 +13,7 @@ static bool ops_ok(const struct evset *s, uint32_t begin, uint32_t end, event_t 
         const struct ev_op *o = &s->head.ops[i];
         const struct ude *u = ude_get(op_event(o));
 
-        if (o->span == 0 || i + o->span > end || !o->arg)
+        if (o->span == 0 || i + o->span > end || !o->u)
             return false;
         if (((o->flags & OP_LEAF) != 0) != (u && !u->manual && o->span == 1))
             return false;
@@ -54,19 +54,19 @@ static bool members_ok(struct evtab *t, uint32_t set, const struct evset *s)
 static bool areas_ok(const struct evset *s)
 {
     for (uint32_t r = 0; r < EV_RANKS; r++) {
-        uint32_t i = s->start[r];
+        uint32_t i = evset_start(s, r);
 
-        if (i > s->start[r + 1])
+        if (i > evset_start(s, r + 1))
             return false;
-        if (i < s->start[r + 1] && s->head.ops[i].code == r) {
+        if (i < evset_start(s, r + 1) && s->head.ops[i].code == r) {
             if (s->head.ops[i].span != 1)
                 return false;
             i++;
         }
-        if (!ops_ok(s, i, s->start[r + 1], ev_builtin((enum ev_rank)r)))
+        if (!ops_ok(s, i, evset_start(s, r + 1), ev_builtin((enum ev_rank)r)))
             return false;
     }
-    return s->head.npkt == s->start[1] && ops_ok(s, s->start[EV_RANKS], s->nops, 0);
+    return ops_ok(s, evset_start(s, EV_RANKS), s->nops, 0);
 }
 
 static bool equal(const struct evset *a, const struct evset *b)
@@ -144,8 +144,8 @@ static bool dead_ok(const struct evtab *t)
 
         if (!s->listed || s->dead_prev != prev)
             return false;
-        n += s->refs == 0;
-        bytes += s->refs == 0 ? evset_weight(s) : 0;
+        n += s->head.refs == 0;
+        bytes += s->head.refs == 0 ? evset_weight(s) : 0;
     }
     return prev == t->dead_tail && n == t->ndead && bytes == t->dead_bytes;
 }
@@ -169,7 +169,7 @@ bool evtab_check(struct evtab *t)
     uint32_t total = 0, dead = 0;
 
     for (uint32_t i = 0; i < t->nraw; i++)
-        if (evset_at(t, t->raw[i])->refs)
+        if (evset_at(t, t->raw[i])->head.refs)
             evset_written(t, t->raw[i]);
     for (uint32_t b = 0; b < t->nbuckets; b++) {
         for (uint32_t i = t->bucket[b]; i; i = evset_at(t, i)->next) {
@@ -177,14 +177,14 @@ bool evtab_check(struct evtab *t)
 
             if (s->head.ops && (!members_ok(t, i, s) || !areas_ok(s)))
                 return false;
-            if (!hop_ok(t, s) || (s->raw && (s->refs || s->bytes)))
+            if (!hop_ok(t, s) || (s->raw && (s->head.refs || s->bytes)))
                 return false;
             for (uint32_t k = s->next; k; k = evset_at(t, k)->next)
                 if (equal(s, evset_at(t, k)))
                     return false;
             edges += count_edges(t, i);
-            live += s->refs ? evset_weight(s) : 0;
-            dead += s->refs == 0;
+            live += s->head.refs ? evset_weight(s) : 0;
+            dead += s->head.refs == 0;
             total++;
         }
     }

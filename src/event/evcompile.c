@@ -136,6 +136,7 @@ void evset_plan(struct evtab *t, struct evset *s, uint32_t n)
     }
     s->nude = t->nnodes - NODE_FIRST;
     s->nops += s->nude;
+    s->wide = s->nops > UINT16_MAX;
 }
 
 /* ---- writing it out ----------------------------------------------------------------------- */
@@ -153,18 +154,12 @@ static void emit(struct writer *w, uint32_t node)
     struct ude *u = ude_get(n->ev);
     struct ev_op *o = &w->s->head.ops[w->nops];
 
-    *o = (struct ev_op){.arg = &w->t->none};
+    *o = (struct ev_op){.u = u ? u : &w->t->root[ev_rank_of(n->ev)]};
     o->code = u ? (uint32_t)n->ev : (uint32_t)ev_rank_of(n->ev);
     o->span = 1;
-    if (u)
-        o->arg = &u->arg;
     if (u && !u->manual) {
         o->flags |= u->f.arity == EV_ARGS4 ? OP_FILTER4 : OP_FILTER;
         o->flags |= n->first ? 0 : OP_LEAF;
-        if (u->f.arity == EV_ARGS4)
-            o->f.f4 = u->f.f4;
-        else
-            o->f.f5 = u->f.f5;
     }
     if (n->member) {
         const struct ev_cb *cb = &w->t->cand[n->member - 1].cb;
@@ -221,18 +216,25 @@ static void sort_by_id(struct evset *s)
     }
 }
 
+static void set_start(struct evset *s, uint32_t rank, uint32_t first)
+{
+    if (s->wide)
+        evset_by_id(s)[s->nude + rank] = first;
+    else if (rank > 0)
+        s->start[rank - 1] = (uint16_t)first;
+}
+
 void evset_compile(struct evtab *t, struct evset *s)
 {
     struct writer w = {.t = t, .s = s};
 
     for (uint32_t r = 0; r < EV_RANKS; r++) {
-        s->start[r] = w.nops;
+        set_start(s, r, w.nops);
         if (t->node[NODE_RANK(r)].member)
             emit(&w, NODE_RANK(r));
         emit_below(&w, NODE_RANK(r));
     }
-    s->start[EV_RANKS] = w.nops;
-    s->head.npkt = s->start[EV_PKT_IN + 1];
+    set_start(s, EV_RANKS, w.nops);
     emit_below(&w, NODE_RAISED);
     assert(w.nops == s->nops && w.nude == s->nude);
     sort_by_id(s);

@@ -137,7 +137,7 @@ struct evtab_head {
 struct evset_head {
     struct ev_op *ops;
     uint32_t mask;
-    uint32_t npkt; /* operations of EV_PKT_IN, the first ones */
+    uint32_t refs;
 };
 static inline const struct evset_head *evset_head(const struct evtab *t, uint32_t set)
 {

@@ -23,7 +23,9 @@
 
 static uint64_t body_bytes(uint64_t nops, uint64_t nude, uint64_t nmembers)
 {
-    return nops * sizeof(struct ev_op) + (nmembers + nude) * sizeof(uint32_t);
+    uint64_t starts = nops > UINT16_MAX ? EV_RANKS + 1 : 0;
+
+    return nops * sizeof(struct ev_op) + (nmembers + nude + starts) * sizeof(uint32_t);
 }
 
 static bool room_alloc(struct evtab *t, struct evset *s)
@@ -182,7 +184,7 @@ void evset_end_raw(struct evtab *t)
 
         if (!s->raw)
             continue;
-        if (s->refs > 0)
+        if (s->head.refs > 0)
             evset_write(t, set);
         s->raw = false;
     }

@@ -92,11 +92,14 @@ void *evtab_room(struct evtab *t, void *p, uint32_t *cap, uint32_t need, size_t 
 
 struct evtab *evtab_create(struct memacct *acct)
 {
-    struct evtab *t = calloc(1, sizeof(*t));
+    struct evtab *t = aligned_alloc(CACHELINE, sizeof(*t));
 
     if (!t)
         return err_null(ENOMEM, "no memory for event sets");
+    memset(t, 0, sizeof(*t));
     t->acct = acct ? acct : &t->own;
+    for (uint32_t r = 0; r < EV_RANKS; r++)
+        t->root[r].id = ev_builtin((enum ev_rank)r);
     t->hash_mask = UINT64_MAX;
     t->keep = KEEP_BYTES;
     pool_init(&t->sets, "evset", sizeof(struct evset), CACHELINE, SETS_PER_SLAB, 0, t->acct);
@@ -211,9 +214,10 @@ const struct ev_op *evset_op(const struct evset *s, uint32_t code)
     if (s->nops == 0)
         return NULL;
     if (code < EV_RANKS) {
-        const struct ev_op *o = &s->head.ops[s->start[code]];
+        const uint32_t first = evset_start(s, code);
+        const struct ev_op *o = &s->head.ops[first];
 
-        return s->start[code] < s->start[code + 1] && o->code == code ? o : NULL;
+        return first < evset_start(s, code + 1) && o->code == code ? o : NULL;
     }
     by_id = evset_by_id(s);
     while (lo < hi) {
@@ -279,7 +283,7 @@ uint32_t evset_count(const struct evtab *t)
 
 static void count(struct evtab *t, const struct evset *s, bool in)
 {
-    uint64_t *sum = s->refs ? &t->live_bytes : &t->dead_bytes;
+    uint64_t *sum = s->head.refs ? &t->live_bytes : &t->dead_bytes;
 
     *sum = in ? *sum + evset_weight(s) : *sum - evset_weight(s);
 }
@@ -325,7 +329,7 @@ void evset_ref(struct evtab *t, uint32_t set)
     if (set == 0)
         return;
     s = evset_mut(t, set);
-    if (s->refs++ > 0)
+    if (s->head.refs++ > 0)
         return;
     s->recent = true;
     t->ndead--;
@@ -340,8 +344,8 @@ void evset_unref(struct evtab *t, uint32_t set)
     if (set == 0)
         return;
     s = evset_mut(t, set);
-    assert(s->refs > 0);
-    if (--s->refs > 0)
+    assert(s->head.refs > 0);
+    if (--s->head.refs > 0)
         return;
     t->ndead++;
     t->dead_bytes += evset_weight(s);
@@ -380,12 +384,12 @@ void evset_gc(struct evtab *t)
         uint32_t set = t->dead_head;
         struct evset *s = evset_mut(t, set);
 
-        if (s->refs == 0 && !(s->recent && t->keep)) {
+        if (s->head.refs == 0 && !(s->recent && t->keep)) {
             free_set(t, set);
             continue;
         }
         dead_remove(t, s);
-        if (s->refs == 0) /* it was used since: once round again */
+        if (s->head.refs == 0) /* it was used since: once round again */
             dead_append(t, set, s);
     }
 }
@@ -452,7 +456,7 @@ static uint32_t make_set(struct evtab *t, const struct wish *w)
     if (!set)
         return EVSET_NONE;
     s = evset_mut(t, set);
-    s->refs = 1;
+    s->head.refs = 1;
     s->nmembers = w->n;
     s->nops = w->nops;
     t->live_bytes += evset_weight(s);

@@ -17,6 +17,7 @@
 
 #include "base/blkpool.h"
 #include "event/event.h"
+#include "event/ude.h"
 
 #define EVSET_NONE UINT32_MAX
 
@@ -28,19 +29,16 @@ enum op_flags {
     OP_LEAF = 16, /* a filter, and nothing below it */
 };
 
+/* 24 bytes: filter and argument lie in the event, which all sets share. */
 struct ev_op {
-    union {
-        filter_t f5;
-        filter4_t f4;
-    } f; /* OP_FILTER: f5, OP_FILTER4: f4 */
+    struct ude *u; /* of a built-in: evtab.root[] */
     union {
         callback_t f5;
         callback4_t f4;
     } cb;               /* OP_CB: f5, OP_CB4: f4; neither: not a member, only on the way to one */
-    filter_arg_t *arg;  /* never NULL */
     uint32_t code;      /* rank of a built-in, id of a user-defined event */
     uint32_t span : 24; /* operations of the subtree, this one included */
-    uint32_t flags : 8; /* enum op_flags */
+    uint32_t flags : 8; /* enum op_flags; OP_FILTER: u->f.f5, OP_FILTER4: u->f.f4 */
 };
 
 #define OPS_MAX ((1u << 24) - 1) /* of one set */
@@ -51,7 +49,7 @@ struct ev_member {
 };
 
 /*
- * Three cache lines: what packets and registrations look at; where the ranks begin; the rest.
+ * Three cache lines: what packets look at; what registrations look at; what new sets have.
  *
  * A set is `raw` when it is new: it has an id and says of its members only which other set it comes from,
  * by what change; and while somebody uses it, it has the room for its body. It is written out (evraw.c) when it is told
@@ -59,36 +57,36 @@ struct ev_member {
  * way to another, is never written: what is left then are its id and its edges, an outline. Who comes by such an edge makes it raw again.
  */
 struct evset {
-    struct evset_head head; /* ops: NULL if raw, or an outline */
-    uint32_t refs;
+    struct evset_head head;        /* ops: NULL if raw, or an outline */
     uint32_t bytes;                /* of the body, or of the room for it */
     uint32_t dead_prev, dead_next; /* while `listed`: sets that nobody uses or used, oldest first */
-    struct ev_cb hop_cb; /* the edge taken last (evedge.c): this event with this callback */
-    event_t hop_ev;      /* leads to this set; 0: none */
-    uint32_t hop_to;
-    uint32_t nmembers : 29;
+    uint32_t nmembers : 28;
     uint32_t listed : 1; /* among the dead; it may have come back to life there */
     uint32_t recent : 1; /* it has, since it was put there */
     uint32_t raw : 1;
+    uint32_t wide : 1; /* where the ranks begin does not fit here, it is in the body */
+    uint16_t
+        start[EV_RANKS]; /* where the ranks begin; 0 is 0, so: start[rank - 1]; hand-raised last */
 
-    union {
-        uint32_t start[EV_RANKS + 1];
-        void *room; /* raw */
-    };
-
-    uint64_t id;       /* XOR of the members' hashes */
+    struct ev_cb hop_cb; /* the edge taken last (evedge.c): this event with this callback */
+    event_t hop_ev;      /* leads to this set; 0: none */
+    uint64_t id;         /* XOR of the members' hashes */
+    uint32_t hop_to;
+    uint32_t edges[2]; /* first memoised edge that leaves, that arrives */
+    uint32_t next;     /* next set in its bucket */
     uint32_t nops;     /* raw, outline: at most so many */
     uint32_t nude;     /* operations of user-defined events: entries of the sorted index */
     blk_t blk;         /* the block of body or room; 0: from the system, too large for one */
-    uint32_t next;     /* next set in its bucket */
-    uint32_t edges[2]; /* first memoised edge that leaves, that arrives */
-    uint32_t from;     /* raw: the set that it comes from, */
-    uint32_t steps;    /* how many raw ones there are up to one that is not, this one included, */
-    event_t ev;        /* and by what: this event gets this callback, or goes if it is NULL */
+
+    void *room __cacheline; /* raw: where it will be written */
+    uint32_t from;          /* raw: the set that it comes from, */
+    uint32_t steps; /* how many raw ones there are up to one that is not, this one included, */
+    event_t ev;     /* and by what: this event gets this callback, or goes if it is NULL */
     struct ev_cb cb;
 };
 
-_Static_assert(offsetof(struct evset, start) == CACHELINE, "the first line is one");
+_Static_assert(offsetof(struct evset, hop_cb) == CACHELINE, "packets look at one line");
+_Static_assert(offsetof(struct evset, room) == 2 * CACHELINE, "registrations at two");
 _Static_assert(sizeof(struct evset) == 3 * CACHELINE, "three lines");
 
 struct ev_edge {
@@ -126,8 +124,8 @@ struct evtab {
     uint64_t hash_mask; /* tests: 0 makes all ids and all edges' hashes equal */
     uint64_t built;     /* sets built, ever; edges followed, ever (tests, statistics) */
     uint64_t followed;
-    filter_arg_t none;
-    struct ev_member *cand; /* members of the set that is looked for */
+    struct ude root[EV_RANKS]; /* the built-in events as operations see them */
+    struct ev_member *cand;    /* members of the set that is looked for */
     uint32_t cand_cap;
     struct ev_node *node; /* scratch of the compiler */
     uint32_t nnodes, node_cap;
@@ -178,7 +176,15 @@ static inline bool ev_cb_same(const struct ev_cb *a, const struct ev_cb *b)
 
 static inline event_t op_event(const struct ev_op *o)
 {
-    return o->code < EV_RANKS ? ev_builtin((enum ev_rank)o->code) : o->code;
+    return o->u->id;
+}
+
+/* evset_start: the first operation of a rank; EV_RANKS: of hand-raised events. */
+static inline uint32_t evset_start(const struct evset *s, uint32_t rank)
+{
+    if (unlikely(s->wide))
+        return evset_by_id(s)[s->nude + rank];
+    return rank ? s->start[rank - 1] : 0;
 }
 
 static inline bool op_is_member(const struct ev_op *o)

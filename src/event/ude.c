@@ -158,7 +158,7 @@ static struct ude *new_slot(uint32_t n)
     uint32_t k = chunk_of(n);
 
     if (!atomic_load_explicit(&forest.chunk[k], memory_order_relaxed)) {
-        struct ude *c = calloc((size_t)CHUNK0 << k, sizeof(*c));
+        struct ude *c = aligned_alloc(CACHELINE, ((size_t)CHUNK0 << k) * sizeof(*c));
 
         if (!c)
             return NULL;
@@ -196,6 +196,7 @@ static event_t add(event_t base, int rank, const struct ev_filter *f, const filt
         err_set(ENOMEM, "no memory for another event");
         return 0;
     }
+    u->id = UDE_FIRST + n;
     u->base = base;
     u->rank = (uint8_t)rank;
     u->hash = hash;

@@ -9,15 +9,16 @@
 
 #define UDE_FIRST 0x1000u /* contract 2: ids lie in 0x1000 .. 0xffffffff */
 
-struct ude {
-    event_t base;       /* built-in or user-defined */
+struct ude {            /* one cache line */
     struct ev_filter f; /* none if `manual` */
     filter_arg_t arg;   /* our copy; {NULL, 0} if there is none */
-    uint32_t hash;      /* of (base, filter, argument bytes) */
-    uint32_t next;      /* next in its bucket, ordinal + 1 */
-    uint8_t rank;       /* of the built-in at the root */
-    bool manual;        /* from ude_alloc: has no filter, is raised by hand only */
-};
+    event_t id;
+    event_t base;  /* built-in or user-defined */
+    uint32_t hash; /* of (base, filter, argument bytes) */
+    uint32_t next; /* next in its bucket, ordinal + 1 */
+    uint8_t rank;  /* of the built-in at the root */
+    bool manual;   /* from ude_alloc: has no filter, is raised by hand only */
+} __cacheline;
 
 /* ude_get: the event with this id. Any thread, no lock. => NULL if there is none; stays in place
  * for good. */

@@ -382,7 +382,7 @@ static void compare_all(void)
             first &= !(k < c && set[c] == set[k]);
         }
         if (set[c])
-            assert_int_equal(evset_at(t, set[c])->refs, refs);
+            assert_int_equal(evset_at(t, set[c])->head.refs, refs);
         different += first;
     }
     assert_int_equal(evset_count(t), different);

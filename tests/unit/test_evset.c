@@ -387,12 +387,12 @@ static void large_sets(void **state)
     struct ev_cb cb;
 
     t->keep = 0;
-    for (uint32_t i = 0; i < 2000; i++) { /* 80 KB: more than a block holds */
-        add(&s, ude(MOS_ON_PKT_IN, 1999 - i), i % 2 ? &A : &C);
+    for (uint32_t i = 0; i < 2500; i++) { /* 80 KB: more than a block holds */
+        add(&s, ude(MOS_ON_PKT_IN, 2499 - i), i % 2 ? &A : &C);
         if (i % 16 == 0)
             evset_gc(t);
     }
-    assert_int_equal(evset_members(t, s), 2000);
+    assert_int_equal(evset_members(t, s), 2500);
     assert_int_equal(evset_at(t, s)->blk, 0);
     evset_gc(t);
     assert_true(evtab_check(t));
@@ -412,6 +412,87 @@ static void deep_nesting(void **state)
     assert_int_equal(evset_written(t, s)->nops, 5000);
     assert_int_equal(evset_at(t, s)->head.ops[0].span, 5000);
     assert_int_equal(evset_mask(t, s), EVB(EV_PKT_IN));
+    drop(&s);
+}
+
+/* More operations than 16 bits count: where the ranks begin lies in the body. */
+static void more_than_65535_operations(void **state)
+{
+    uint32_t s = 0;
+    event_t e = MOS_ON_PKT_IN, h = ude_alloc(MOS_ON_GAP);
+    struct ev_cb cb;
+
+    for (uint32_t i = 0; i < 70000; i++)
+        e = ude(e, i);
+    add(&s, MOS_ON_CONN_END, &B);
+    add(&s, h, &B);
+    add(&s, e, &A);
+    add(&s, MOS_ON_GAP, &C);
+    assert_int_equal(evset_start(evset_written(t, s), EV_PKT_OUT), 70000);
+    assert_int_equal(evset_start(evset_at(t, s), EV_RANKS), 70002);
+    assert_true(evset_has(t, s, MOS_ON_GAP, &cb));
+    assert_true(ev_cb_same(&cb, &C));
+    assert_true(evset_has(t, s, MOS_ON_CONN_END, NULL) && evset_has(t, s, h, NULL));
+    assert_false(evset_has(t, s, MOS_ON_CONN_START, NULL));
+    drop(&s);
+    evset_gc(t);
+}
+
+/* What is only a step on the way to another set is never written out, and found again all the same. */
+static void steps_are_not_written(void **state)
+{
+    uint32_t s = 0, step, dead;
+    uint64_t built;
+
+    t->keep = 256u << 10;
+    for (uint32_t i = 0; i < 10; i++)
+        add(&s, ude(MOS_ON_PKT_IN, i), &A);
+    evset_gc(t);
+    assert_non_null(evset_at(t, s)->head.ops);
+    assert_int_equal(blkpool_used(&t->blks), 1);
+    assert_int_equal(t->sets.used, 10);
+    dead = t->dead_head;
+    assert_true(evset_is_outline(evset_at(t, dead)));
+    assert_true(evtab_check(t));
+    built = t->built;
+    step = 0;
+    add(&step, ude(MOS_ON_PKT_IN, 0), &A); /* along the edges that are left */
+    assert_int_equal(step, dead);
+    assert_int_equal(t->built, built);
+    assert_int_equal(evset_members(t, step), 1);
+    assert_true(evset_has(t, step, ude(MOS_ON_PKT_IN, 0), NULL));
+    assert_true(evtab_check(t));
+    del(&s, ude(MOS_ON_PKT_IN, 9));
+    del(&s,
+        ude(MOS_ON_PKT_IN, 8)); /* nobody has come by an edge: an outline of this id makes room */
+    assert_int_equal(evset_members(t, s), 8);
+    assert_true(evtab_check(t));
+    drop(&step);
+    drop(&s);
+}
+
+static void no_memory_for_a_step_is_told(void **state)
+{
+    uint32_t s = 0, n;
+
+    t->keep = 256u << 10;
+    add(&s, MOS_ON_PKT_IN, &A);
+    add(&s, MOS_ON_GAP, &A);
+    evset_gc(t); /* the first of the two is an outline */
+    while (blk_alloc(&t->blks, 64) && t->blks.cls[0].nslabs < 2)
+        ;
+    acct.limit = acct.used;
+    while (blk_alloc(&t->blks, 64))
+        ;
+    errno = 0;
+    n = evset_add(t, 0, MOS_ON_PKT_IN, &A);
+    assert_int_equal(n, EVSET_NONE);
+    assert_int_equal(errno, ENOMEM);
+    assert_true(evtab_check(t));
+    acct.limit = 0;
+    n = evset_add(t, 0, MOS_ON_PKT_IN, &A);
+    assert_int_equal(evset_members(t, n), 1);
+    drop(&n);
     drop(&s);
 }
 
@@ -515,6 +596,9 @@ int main(void)
         T(edges_are_bounded),
         T(large_sets),
         T(deep_nesting),
+        T(more_than_65535_operations),
+        T(steps_are_not_written),
+        T(no_memory_for_a_step_is_told),
         T(out_of_memory_is_told),
         T(many_flows_share_few_sets),
     };
