@@ -103,9 +103,16 @@ static const struct score *row_named(const char *name)
     return NULL;
 }
 
+/* ratio: of each round for itself, so that what disturbs the machine disturbs both; then the median. */
 static double ratio(const struct score *s, const struct score *base)
 {
-    return base ? median(s->cycles, s->n) / median(base->cycles, base->n) : 0;
+    double v[MEASURE_ROUNDS];
+
+    if (!base || base->n != s->n)
+        return 0;
+    for (int i = 0; i < s->n; i++)
+        v[i] = s->cycles[i] / base->cycles[i];
+    return median(v, s->n);
 }
 
 /* base_of: the row with one event, of the same kind. */
@@ -150,7 +157,6 @@ static void print_json(const struct evwork *w, int i)
            s->last.changes);
 }
 
-/* Each round for itself, so that what disturbs the machine disturbs both rows. */
 static void print_further(const char *what, const char *few, const char *many, double goal)
 {
     const struct score *a = row_named(few), *b = row_named(many);

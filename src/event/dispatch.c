@@ -97,20 +97,33 @@ static void walk(const struct ev_call *c, const struct ev_op *o, const struct ev
     }
 }
 
+static inline bool stopped(const struct ev_call *c)
+{
+    return c->flags && (*c->flags & c->stop);
+}
+
+/* What programs have as a rule needs no walk: one callback; one event whose filter says no. */
 void ev_dispatch(struct ev_call *c, enum ev_rank rank)
 {
     const struct evset *s = evset_written(c->tab, *c->setp);
     const uint32_t first = evset_start(s, rank), end = evset_start(s, rank + 1);
-    const struct ev_op *o = &s->head.ops[first];
+    const struct ev_op *o = &s->head.ops[first], *last = &s->head.ops[end];
 
     c->walking = *c->setp;
     c->raising = 0;
-    if (likely(end - first == 1 && o->flags == OP_CB)) { /* one callback and no filter */
-        if (c->flags == NULL || !(*c->flags & c->stop))
-            o->cb.f5(c->mctx, c->sock, c->side, op_event(o), &o->u->arg);
-        return;
+    if (likely(o < last && o->flags == OP_CB)) { /* on the built-in event itself */
+        if (stopped(c))
+            return;
+        o->cb.f5(c->mctx, c->sock, c->side, op_event(o), &o->u->arg);
+        o++;
     }
-    walk(c, o, s->head.ops + end);
+    if (o < last && o->flags == OP_FILTER && o + o->span == last && !changed(c)) {
+        if (stopped(c) || !o->u->f.f5(c->mctx, c->sock, c->side, o->code, &o->u->arg))
+            return;
+        o++;
+    }
+    if (o < last)
+        walk(c, o, last);
 }
 
 static uint32_t nesting(const struct ev_call *c)

@@ -69,13 +69,11 @@ void evtab_free(struct evtab *t, void *p, size_t bytes)
     free(p);
 }
 
-void *evtab_room(struct evtab *t, void *p, uint32_t *cap, uint32_t need, size_t size)
+void *evtab_grow(struct evtab *t, void *p, uint32_t *cap, uint32_t need, size_t size)
 {
     uint32_t n = *cap ? *cap : 64;
     void *q;
 
-    if (p && need <= *cap)
-        return p;
     while (n < need)
         n *= 2;
     q = evtab_zalloc(t, n * size);
@@ -281,18 +279,13 @@ uint32_t evset_count(const struct evtab *t)
 
 /* ---- references --------------------------------------------------------------------------- */
 
-static void count(struct evtab *t, const struct evset *s, bool in)
+void evset_recharge(struct evtab *t, struct evset *s, uint32_t bytes)
 {
     uint64_t *sum = s->head.refs ? &t->live_bytes : &t->dead_bytes;
 
-    *sum = in ? *sum + evset_weight(s) : *sum - evset_weight(s);
-}
-
-void evset_recharge(struct evtab *t, struct evset *s, uint32_t bytes)
-{
-    count(t, s, false);
+    *sum += bytes;
+    *sum -= s->bytes;
     s->bytes = bytes;
-    count(t, s, true);
 }
 
 static void dead_append(struct evtab *t, uint32_t set, struct evset *s)

@@ -203,7 +203,11 @@ const struct ev_op *evset_op(const struct evset *s, uint32_t code);
 struct ev_cb op_cb(const struct ev_op *o);
 /* evtab_room: an array with room for `need` elements. => NULL without memory, `p` is then still
  * good. */
-void *evtab_room(struct evtab *t, void *p, uint32_t *cap, uint32_t need, size_t size);
+void *evtab_grow(struct evtab *t, void *p, uint32_t *cap, uint32_t need, size_t size);
+static inline void *evtab_room(struct evtab *t, void *p, uint32_t *cap, uint32_t need, size_t size)
+{
+    return likely(p && need <= *cap) ? p : evtab_grow(t, p, cap, need, size);
+}
 /* evtab_zalloc, evtab_free: zeroed memory of the system, counted in the account. */
 void *evtab_zalloc(struct evtab *t, size_t bytes);
 void evtab_free(struct evtab *t, void *p, size_t bytes);
