@@ -3,7 +3,8 @@
  * event.h: what happened, told in a fixed order. Three parts:
  *   ude.c       the forest of user-defined events (whole process): id -> base, filter, argument
  *   evset.c     sets of <event, callback> (per context): immutable, shared, found by XOR id;
- *               evcompile.c writes them as flat arrays, evedge.c remembers what leads to which
+ *               evraw.c has those that are new, evcompile.c writes them as flat arrays, evedge.c
+ *               remembers what leads to which
  *   dispatch.c  one root event on one child: walk the compiled array
  *
  * A set is named by a 32-bit index; 0 is the empty set. Sets keep the order of registration: two

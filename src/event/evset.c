@@ -2,18 +2,20 @@
 /*
  * evset.c: sets of <event, callback>, shared by all flows of a context.
  *
- * Life cycle. A set is built by evset_add or evset_del when no equal one exists, and never changes.
- * Its id is the XOR of its members' hashes, so the id of "this set plus one member" is known at
- * once; a set with this id is taken only if its members are the same, in the same order. The answer
- * is remembered as an edge (set, event, callback) -> set, and the next flow that does the same
- * follows it (evedge.c).
+ * Life cycle. A set is made by evset_add or evset_del when no equal one exists, and never changes. It
+ * is written out when it is told something or at the end of the batch, if it is in use then
+ * (evraw.c). Its id is the XOR of its members' hashes, so the id of "this set plus one member" is
+ * known at once; a set with this id is taken only if its members are the same, in the same order.
+ * The answer is remembered as an edge (set, event, callback) -> set, and the next flow that does the
+ * same follows it (evedge.c).
  *
  * Ownership. Whoever points at a set holds a reference. A set without references goes to the end of
  * the list of the dead, where an edge or a search may still find it (it stays there when it comes
- * back to life, until evset_gc meets it); evset_gc, at the end of a batch, frees the oldest of them. So no set disappears while a dispatch walks it, and dispatch
- * touches no count. Dead sets stay as long as they take no more memory than `keep` and four times
- * what the living ones take: with flows coming and going, the sets on the way to the common ones are built
- * once and not for each flow, and yet K sets cost O(K) memory.
+ * back to life, until evset_gc meets it); evset_gc, at the end of a batch, frees the oldest of them.
+ * So no set disappears while a dispatch walks it, and dispatch touches no count. Dead sets stay as
+ * long as they take no more memory than `keep` and eight times what the living ones take: with flows
+ * coming and going, the sets on the way to the common ones are made once and not for each flow, and
+ * yet K sets cost O(K) memory.
  *
  * Threads: none. One table belongs to one context.
  *

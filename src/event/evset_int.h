@@ -3,10 +3,12 @@
  * evset_int.h: how sets lie in memory. For src/event and its tests only.
  *
  * A set's body is one block: the compiled operations, then the members' operations in order of
- * registration, then the operations of user-defined events sorted by id.
+ * registration, then the operations of user-defined events sorted by id; in very large sets, where the
+ * ranks begin.
  *
- *   ops     [ rank 0 | rank 1 | ... | rank 14 | hand-raised ]      start[r] .. start[r + 1] is rank
- * r
+ *   ops     [ rank 0 | rank 1 | ... | rank 14 | hand-raised ]
+ *
+ * Rank r goes from evset_start(s, r) to evset_start(s, r + 1).
  *
  * Within a rank: the base callback if there is one, then the user-defined events depth first. An
  * operation's subtree is the `span` operations from it on. An event that is raised by hand
