@@ -130,34 +130,41 @@ void evset_unref(struct evtab *t, uint32_t set);
 void evset_gc(struct evtab *t);
 /*
  * evset_mask: OR of EVB(rank) over the roots of all members (those below hand-raised events too).
- * => test it before ev_dispatch. It lies in the line of the set that ev_dispatch looks at first.
+ * => two loads: test it before ev_dispatch.
  */
 struct evtab_head {
     struct pool sets; /* objects that begin with a struct evset_head; 0 is the empty set: none */
+    uint32_t *mask;   /* by set; [0] is 0 */
 };
 struct evset_head {
     struct ev_op *ops;
-    uint32_t mask;
     uint32_t refs;
 };
-static inline const struct evset_head *evset_head(const struct evtab *t, uint32_t set)
+#define EVSET_SHIFT 8               /* log2 of sets in a slab */
+#define EVSET_BYTES (3 * CACHELINE) /* of one; pool_at, with numbers that the compiler knows */
+static inline struct evset_head *evset_head(const struct evtab *t, uint32_t set)
 {
-    return pool_at(&((const struct evtab_head *)(const void *)t)->sets, set);
+    char *slab = ((const struct evtab_head *)(const void *)t)->sets.slab[set >> EVSET_SHIFT];
+
+    return (struct evset_head *)(void *)(slab +
+                                         (size_t)(set & ((1u << EVSET_SHIFT) - 1)) * EVSET_BYTES);
 }
 static inline uint32_t evset_mask(const struct evtab *t, uint32_t set)
 {
-    return set ? evset_head(t, set)->mask : 0;
+    return ((const struct evtab_head *)(const void *)t)->mask[set];
 }
 /* evset_many: are there more sets than lie in the cache anyway? */
 static inline bool evset_many(const struct evtab *t)
 {
     return ((const struct evtab_head *)(const void *)t)->sets.used > 64;
 }
-/* evset_prefetch: fetch what evset_mask looks at; evset_prefetch_ops: then, what PKT_IN runs. */
+/* evset_prefetch: fetch what evset_mask and ev_dispatch look at; evset_prefetch_ops: then, what PKT_IN runs. */
 static inline void evset_prefetch(const struct evtab *t, uint32_t set)
 {
-    if (set)
+    if (set) {
         prefetch_r(evset_head(t, set));
+        prefetch_r(&((const struct evtab_head *)(const void *)t)->mask[set]);
+    }
 }
 static inline void evset_prefetch_ops(const struct evtab *t, uint32_t set)
 {

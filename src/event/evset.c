@@ -31,7 +31,7 @@
 #include "base/hash.h"
 #include "event/ude.h"
 
-#define SETS_PER_SLAB  256
+#define SETS_PER_SLAB  (1u << EVSET_SHIFT)
 #define EDGES_PER_SLAB 256
 #define BUCKETS0       64
 #ifdef WEIR_POISON
@@ -108,10 +108,11 @@ struct evtab *evtab_create(struct memacct *acct)
     t->sets.vital = t->edges.vital = true; /* what the program asked for */
     for (int i = 0; i < BLK_CLASSES; i++)
         t->blks.cls[i].vital = true;
+    t->mask = evtab_room(t, NULL, &t->mask_cap, 1, sizeof(*t->mask));
     t->bucket = evtab_zalloc(t, BUCKETS0 * sizeof(*t->bucket));
     t->ebucket = evtab_zalloc(t, BUCKETS0 * sizeof(*t->ebucket));
     t->nbuckets = t->nebuckets = BUCKETS0;
-    if (!t->bucket || !t->ebucket) {
+    if (!t->mask || !t->bucket || !t->ebucket) {
         evtab_destroy(t);
         return err_null(ENOMEM, "no memory for event sets");
     }
@@ -135,6 +136,7 @@ void evtab_destroy(struct evtab *t)
     pool_fini(&t->sets);
     pool_fini(&t->edges);
     blkpool_fini(&t->blks);
+    evtab_free(t, t->mask, t->mask_cap * sizeof(*t->mask));
     evtab_free(t, t->bucket, t->nbuckets * sizeof(*t->bucket));
     evtab_free(t, t->ebucket, t->nebuckets * sizeof(*t->ebucket));
     evtab_free(t, t->cand, t->cand_cap * sizeof(*t->cand));
@@ -364,6 +366,7 @@ static void free_set(struct evtab *t, uint32_t set)
     evset_body_free(t, s);
     t->ndead--;
     t->dead_bytes -= evset_weight(s);
+    t->mask[set] = 0;
     pool_free(&t->sets, set);
 }
 
@@ -445,7 +448,7 @@ static uint32_t find_set(struct evtab *t, const struct wish *w)
 /* => the new set, raw, with one reference; EVSET_NONE without memory. */
 static uint32_t make_set(struct evtab *t, const struct wish *w)
 {
-    uint32_t set = pool_zalloc(&t->sets), *b;
+    uint32_t set = pool_zalloc(&t->sets), *b, *mask;
     struct evset *s;
 
     if (!set)
@@ -455,7 +458,10 @@ static uint32_t make_set(struct evtab *t, const struct wish *w)
     s->nmembers = w->n;
     s->nops = w->nops;
     t->live_bytes += evset_weight(s);
-    if (!evset_raw(t, set, w->from, w->ev, w->cb)) {
+    mask = evtab_room(t, t->mask, &t->mask_cap, set + 1, sizeof(*mask));
+    if (mask)
+        t->mask = mask;
+    if (!mask || !evset_raw(t, set, w->from, w->ev, w->cb)) {
         t->live_bytes -= evset_weight(s);
         pool_free(&t->sets, set);
         return EVSET_NONE;
@@ -463,7 +469,7 @@ static uint32_t make_set(struct evtab *t, const struct wish *w)
     grow_buckets(t);
     b = id_bucket(t, w->id);
     s->id = w->id;
-    s->head.mask = w->mask;
+    t->mask[set] = w->mask;
     s->next = *b;
     *b = set;
     t->built++;
@@ -532,7 +538,7 @@ uint32_t evset_add(struct evtab *t, uint32_t set, event_t ev, const struct ev_cb
     w.n = s->nmembers;
     w.id = s->id ^ (ev_member_hash(ev, cb) & t->hash_mask);
     w.nops = s->nops;
-    w.mask = s->head.mask | EVB(ude_root(ev));
+    w.mask = t->mask[set] | EVB(ude_root(ev));
     if (pos < w.n) {
         if (ev_cb_same(&t->cand[pos].cb, cb)) {
             evset_ref(t, set);

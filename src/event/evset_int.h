@@ -89,7 +89,7 @@ struct evset {
 
 _Static_assert(offsetof(struct evset, hop_cb) == CACHELINE, "packets look at one line");
 _Static_assert(offsetof(struct evset, room) == 2 * CACHELINE, "registrations at two");
-_Static_assert(sizeof(struct evset) == 3 * CACHELINE, "three lines");
+_Static_assert(sizeof(struct evset) == EVSET_BYTES, "three lines");
 
 struct ev_edge {
     uint32_t from, to;
@@ -112,7 +112,9 @@ struct ev_node {
 };
 
 struct evtab {
-    struct pool sets; /* struct evset; index 0 is the empty set and has no object; must be first */
+    struct pool sets; /* struct evset; index 0 is the empty set and has no object; both first */
+    uint32_t *mask;   /* roots, by set */
+    uint32_t mask_cap;
     struct memacct *acct;
     struct memacct own; /* when the caller has none */
     struct pool edges;  /* struct ev_edge */
@@ -149,12 +151,12 @@ static inline bool evset_is_outline(const struct evset *s)
 
 static inline const struct evset *evset_at(const struct evtab *t, uint32_t set)
 {
-    return set ? pool_at(&t->sets, set) : &t->empty;
+    return set ? (struct evset *)(void *)evset_head(t, set) : &t->empty;
 }
 
 static inline struct evset *evset_mut(struct evtab *t, uint32_t set)
 {
-    return set ? pool_at(&t->sets, set) : &t->empty;
+    return set ? (struct evset *)(void *)evset_head(t, set) : &t->empty;
 }
 
 /* Operation of each member, in order of registration. */
