@@ -59,8 +59,9 @@ void pool_init(struct pool *p, const char *name, uint32_t size, uint32_t align, 
 /*
  * Regions. A pool that has grown beyond 2 MiB takes its slabs from aligned regions of that size, which
  * the system may back by huge pages: a table of many flows is read at random, and with small pages
- * nearly every record costs a walk through the page tables besides. Where a budget is small, pages
- * stay small, so that what is counted is what is used.
+ * nearly every record costs a walk through the page tables besides. It is told so of a region only when
+ * that is full: to clear a huge page at the first touch takes longer than a batch of packets. Where a
+ * budget is small, pages stay small, so that what is counted is what is used.
  */
 #define REGION       ((size_t)2 << 20)
 #define SMALL_BUDGET (64 * REGION)
@@ -87,8 +88,8 @@ static char *slab_memory(const struct pool *p, size_t n)
         return p->slab[i - 1] + n;
     s = aligned_alloc(REGION, REGION);
 #ifdef MADV_HUGEPAGE
-    if (s && (!p->acct || p->acct->limit == 0 || p->acct->limit >= SMALL_BUDGET))
-        (void)madvise(s, REGION, MADV_HUGEPAGE); /* a wish */
+    if (i > per && (!p->acct || p->acct->limit == 0 || p->acct->limit >= SMALL_BUDGET))
+        (void)madvise(p->slab[i - per], REGION, MADV_HUGEPAGE); /* a wish */
 #endif
     if (s)
         poison(s, REGION);
