@@ -17,7 +17,7 @@
 #include <string.h>
 
 #include "evapp.h"
-#include "isolate.h"
+#include "inchild.h"
 #include "measure.h"
 #include "workload.h"
 
@@ -69,11 +69,14 @@ struct job {
     const struct evapp_plan *plan;
 };
 
-static void work(const void *arg, void *out)
+static bool work(const void *arg, void *out, char *why)
 {
     const struct job *j = arg;
+    struct evapp_result *r = out;
 
-    evapp_run(j->w, j->plan, out);
+    evapp_run(j->w, j->plan, r);
+    snprintf(why, WHY_TEXT, "%s", r->why);
+    return r->ok;
 }
 
 static void run(const struct evwork *w, int i)
@@ -81,9 +84,10 @@ static void run(const struct evwork *w, int i)
     struct job j = {w, &rows[i]};
     struct score *s = &score[i];
     struct evapp_result r;
+    char why[WHY_TEXT];
 
-    if (!isolate(work, &j, &r, sizeof(r), r.why, sizeof(r.why)) || !r.ok) {
-        fprintf(stderr, "evsets: %s: %s\n", rows[i].name, r.why);
+    if (!in_child(work, &j, &r, sizeof(r), why)) {
+        fprintf(stderr, "evsets: %s: %s\n", rows[i].name, why);
         s->failed = true;
         return;
     }

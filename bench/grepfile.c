@@ -15,7 +15,7 @@
 #include <stdbool.h>
 
 #define EXAMPLE_KEYS "max_concurrency = 2000000\n max_half_open = 2000000\n"
-#include "../examples/example.h"
+#include "example.h"
 
 #include "gen.h"
 

@@ -242,12 +242,9 @@ static bool listed(const char *list, const char *name)
 
 static void options(int argc, char **argv)
 {
-    static const struct option o[] = {{"rounds", 1, NULL, 'n'},
-                                      {"scale", 1, NULL, 's'},
-                                      {"workload", 1, NULL, 'w'},
-                                      {"seed", 1, NULL, 'i'},
-                                      {"name", 1, NULL, 'm'},
-                                      {NULL, 0, NULL, 0}};
+    static const struct option o[] = {{"rounds", 1, NULL, 'n'},   {"scale", 1, NULL, 's'},
+                                      {"workload", 1, NULL, 'w'}, {"seed", 1, NULL, 'i'},
+                                      {"name", 1, NULL, 'm'},     {NULL, 0, NULL, 0}};
     int c;
 
     while ((c = getopt_long(argc, argv, "+", o, NULL)) != -1) {

@@ -30,7 +30,7 @@
 #include "engine/engine.h"
 #include "evwork.h"
 #include "genframe.h"
-#include "isolate.h"
+#include "inchild.h"
 #include "measure.h"
 #include "memdev.h"
 #include "workload.h"
@@ -195,7 +195,7 @@ struct job {
     enum mode mode;
 };
 
-static void work(const void *arg, void *out)
+static bool work(const void *arg, void *out, char *why)
 {
     const struct job *j = arg;
     struct memdev_result dev;
@@ -217,6 +217,8 @@ static void work(const void *arg, void *out)
     memdev_remove();
     mtcp_destroy();
     check_all(j->w, app.r);
+    snprintf(why, WHY_TEXT, "%s", app.r->why);
+    return app.r->ok;
 }
 
 /* ---- the report ---- */
@@ -232,9 +234,10 @@ static void run(const struct evwork *w, enum mode mode, struct score *s)
 {
     struct job j = {w, mode};
     struct result r;
+    char why[WHY_TEXT];
 
-    if (!isolate(work, &j, &r, sizeof(r), r.why, sizeof(r.why)) || !r.ok) {
-        fprintf(stderr, "select: %s: %s\n", names[mode], r.why);
+    if (!in_child(work, &j, &r, sizeof(r), why)) {
+        fprintf(stderr, "select: %s: %s\n", names[mode], why);
         s->failed = true;
         return;
     }

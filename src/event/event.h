@@ -140,7 +140,7 @@ struct evset_head {
     struct ev_op *ops;
     uint32_t refs;
 };
-#define EVSET_SHIFT 8               /* log2 of sets in a slab */
+#define EVSET_SHIFT 6               /* log2 of sets in a slab */
 #define EVSET_BYTES (3 * CACHELINE) /* of one; pool_at, with numbers that the compiler knows */
 static inline struct evset_head *evset_head(const struct evtab *t, uint32_t set)
 {

@@ -29,8 +29,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REF_IDX    SLOT_IDX
-#define MAX_FLOWS  0x3ffffffeu
+#define REF_IDX   SLOT_IDX
+#define MAX_FLOWS 0x3ffffffeu
 
 struct priv {
     struct buckets slots; /* first: ftable_slots */

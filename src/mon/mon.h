@@ -90,9 +90,9 @@ struct mon {
     uint32_t free_head, free_tail, nfree; /* ids + 1; 0: none */
 
     /* what is going on */
-    struct seg *seg;            /* the packet at hand, NULL outside of packet events */
-    struct conn_pkt *cp;        /* its connection, NULL for raw and orphans */
-    struct flow *told;          /* the flow that is being told of something, NULL: none */
+    struct seg *seg;     /* the packet at hand, NULL outside of packet events */
+    struct conn_pkt *cp; /* its connection, NULL for raw and orphans */
+    struct flow *told;   /* the flow that is being told of something, NULL: none */
     uint32_t told_idx;
     enum mon_hook hook;         /* hook being dispatched */
     const struct conn_gap *gap; /* during GAP events */

@@ -233,7 +233,7 @@ static int register_cb(mctx_t mctx, int sock, event_t event, int hook, const str
     struct listener *l;
     struct child *c;
     uint32_t idx;
-    int h;
+    int h, err = errno;
 
     if (m == NULL)
         return -1;
@@ -243,6 +243,7 @@ static int register_cb(mctx_t mctx, int sock, event_t event, int hook, const str
     c = mon_child(m, sock, &idx); /* first: programs do this for each connection */
     if (c)
         return register_child(m, c, idx, h, event, cb);
+    errno = err;
     l = mon_listener(m, sock);
     if (l)
         return register_own(m, l, event, hook, cb);
