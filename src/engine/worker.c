@@ -107,8 +107,12 @@ static void orphan(struct worker *w, struct seg *s)
 static uint32_t try_open(struct worker *w, struct seg *s, int i, const struct opening *o)
 {
     struct mon *m = w->m;
-    uint32_t idx = o->noted ? conn_open_noted(&m->env, s, &w->key[i], w->hash[i], &o->note)
-                            : conn_open(&m->env, s, &w->key[i], w->hash[i], o->client, o->mode);
+    uint32_t idx;
+
+    if (unlikely(ftable_crowded(&m->env.ft)))
+        mon_evict_stopped(m);
+    idx = o->noted ? conn_open_noted(&m->env, s, &w->key[i], w->hash[i], &o->note)
+                   : conn_open(&m->env, s, &w->key[i], w->hash[i], o->client, o->mode);
 
     if (idx == 0)
         return 0;
@@ -177,6 +181,7 @@ static void tombstone(struct worker *w, const struct seg *s, uint32_t idx, int f
 
     t->last = w->m->env.now;
     t->packets++;
+    t->heard = true;
     w->m->env.reasons[REASON_STOPPED]++;
     if (s->tflags & TH_FIN_)
         t->fins |= (uint8_t)(1 << from);

@@ -69,6 +69,69 @@ void flow_unqueue(struct ftable *t, uint32_t idx)
     f->flags &= (uint16_t)~FLOW_HALF;
 }
 
+/* -- tombstones: idx without FLOW_TOMB inside the links, 0: none -- */
+
+#define TOMB_SAMPLE 256 /* each was heard since it was moved last: a packet pays for a move */
+
+void tomb_enqueue(struct ftable *t, uint32_t tomb)
+{
+    struct flow_queue *q = &t->stones;
+    struct flow_tomb *g = tomb_at(t, tomb);
+
+    tomb &= ~FLOW_TOMB;
+    g->qnext = 0;
+    g->qprev = q->tail;
+    if (q->tail)
+        tomb_at(t, q->tail)->qnext = tomb;
+    else
+        q->head = tomb;
+    q->tail = tomb;
+    q->count++;
+}
+
+void tomb_unqueue(struct ftable *t, uint32_t tomb)
+{
+    struct flow_queue *q = &t->stones;
+    const struct flow_tomb *g = tomb_at(t, tomb);
+
+    if (g->qprev)
+        tomb_at(t, g->qprev)->qnext = g->qnext;
+    else
+        q->head = g->qnext;
+    if (g->qnext)
+        tomb_at(t, g->qnext)->qprev = g->qprev;
+    else
+        q->tail = g->qprev;
+    q->count--;
+}
+
+uint32_t ftable_tomb_first(struct ftable *t)
+{
+    for (int i = 0; i < TOMB_SAMPLE && t->stones.head; i++) {
+        uint32_t tomb = t->stones.head;
+
+        if (!tomb_at(t, tomb)->heard)
+            break;
+        tomb_at(t, tomb)->heard = false;
+        tomb_unqueue(t, tomb);
+        tomb_enqueue(t, tomb);
+    }
+    return t->stones.head ? t->stones.head | FLOW_TOMB : 0;
+}
+
+static bool check_stones(const struct ftable *t)
+{
+    uint32_t n = 0, prev = 0;
+
+    for (uint32_t i = t->stones.head; i; prev = i, i = tomb_at(t, i)->qnext)
+        if (tomb_at(t, i)->qprev != prev || ++n > t->tombs.used)
+            return err_set(EINVAL, "tombstone %u: misplaced in their queue", i) == 0;
+    if (n != t->stones.count || n != t->tombs.used || t->stones.tail != prev)
+        return err_set(EINVAL, "queue of tombstones: %u counted, %u found", t->stones.count, n) ==
+               0;
+    return true;
+}
+
 static bool check(const struct ftable *t, const struct flow_queue *q, const char *name,
                   enum flow_class class)
 {
@@ -90,5 +153,5 @@ bool flow_queue_check(const struct ftable *t)
 {
     return check(t, &t->half, "half-open", CLASS_HALF) &&
            check(t, &t->one, "one-sided", CLASS_ONE) &&
-           check(t, &t->closing, "closing", CLASS_CLOSING);
+           check(t, &t->closing, "closing", CLASS_CLOSING) && check_stones(t);
 }

@@ -5,6 +5,8 @@
  * none; it moves when its class changes - at its SYN, at the first data, when the other end has
  * spoken, at its first FIN - and never because a packet came. So the oldest of a
  * class is found at once, however many flows of other classes there are.
+ *
+ * Tombstones have a queue of their own, linked through their own records.
  */
 #ifndef WEIR_FLOW_QUEUE_H
 #define WEIR_FLOW_QUEUE_H
@@ -19,6 +21,10 @@ void flow_enqueue(struct ftable *t, uint32_t idx, enum flow_class class);
 void flow_begins_closing(struct ftable *t, uint32_t idx);
 /* flow_unqueue: out of its queue. => harmless if it is in none. */
 void flow_unqueue(struct ftable *t, uint32_t idx);
+
+/* tomb_enqueue: the last in the queue of tombstones. tomb_unqueue: out of it. */
+void tomb_enqueue(struct ftable *t, uint32_t tomb);
+void tomb_unqueue(struct ftable *t, uint32_t tomb);
 
 /* flow_queue_check: are all queues whole (tests)? => false with the reason in err_text(). */
 bool flow_queue_check(const struct ftable *t);

@@ -294,10 +294,11 @@ struct flow_tomb {
     uint32_t hash;
     uint64_t last;
     struct wheel_node wheel;
-    uint8_t fins; /* bit s: side s has sent FIN */
-    uint8_t zero[3];
+    uint8_t fins;  /* bit s: side s has sent FIN */
+    uint8_t heard; /* a packet came since it was asked last (queue.h) */
+    uint8_t zero[2];
     uint64_t packets;
-    uint32_t spare;
+    uint32_t qnext, qprev; /* its neighbours in the queue of tombstones */
 };
 
 _Static_assert(sizeof(struct flow_tomb) == 64, "a tombstone is one cache line");

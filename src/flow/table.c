@@ -122,7 +122,8 @@ static void init_pools(struct ftable *t, uint32_t max_flows)
     pool_init(&t->exts, "flow extensions", sizeof(struct flow_ext), 8, 64, 0, a);
     pool_init(&t->alts, "second keys", sizeof(struct flow_alt), 4, 256, 0, a);
     pool_init(&t->kids, "children", sizeof(struct child_ext), 8, 512, 0, a);
-    pool_init(&t->tombs, "tombstones", sizeof(struct flow_tomb), CACHELINE, 512, MAX_FLOWS, a);
+    pool_init(&t->tombs, "tombstones", sizeof(struct flow_tomb), CACHELINE, 512, max, a);
+    t->tombs.vital = true; /* else full of flows no table would have room for any */
     wheel_init(&t->wheel, &t->flows, offsetof(struct flow, wheel));
     wheel_init(&t->tomb_wheel, &t->tombs, offsetof(struct flow_tomb, wheel));
 }
@@ -134,6 +135,7 @@ int ftable_init(struct ftable *t, uint32_t max_flows, uint64_t secret, struct me
     memset(t, 0, sizeof(*t));
     t->acct = acct;
     t->secret = secret;
+    t->max_flows = max_flows;
     t->priv = p;
     init_pools(t, max_flows);
     if (!p)
@@ -328,10 +330,8 @@ uint32_t ftable_bury(struct ftable *t, uint32_t idx, uint64_t now)
     const struct flow *f = flow_at(t, idx);
     const uint32_t tomb = pool_zalloc(&t->tombs);
 
-    if (!tomb) {
-        ftable_del(t, idx);
+    if (!tomb)
         return 0;
-    }
     struct flow_tomb *g = tomb_at(t, tomb);
     memcpy(g->addr, f->addr, sizeof(g->addr));
     memcpy(g->port, f->port, sizeof(g->port));
@@ -348,6 +348,7 @@ uint32_t ftable_bury(struct ftable *t, uint32_t idx, uint64_t now)
     assert(was);
     (void)was;
     release(t, idx);
+    tomb_enqueue(t, tomb);
     return tomb | FLOW_TOMB;
 }
 
@@ -359,6 +360,7 @@ void ftable_unbury(struct ftable *t, uint32_t idx)
     assert(idx & FLOW_TOMB && was);
     (void)was;
     wheel_off(&t->tomb_wheel, idx & ~FLOW_TOMB);
+    tomb_unqueue(t, idx);
     free_key(t, g->addr, g->flags);
     pool_free(&t->tombs, idx & ~FLOW_TOMB);
 }
@@ -450,7 +452,7 @@ static bool check_flow(const struct ftable *t, uint32_t idx, uint32_t *alts, uin
     return true;
 }
 
-/* Tombstones have no list: they are met in the buckets. */
+/* Are there as many tombstones in the buckets as in their queue? */
 static bool check_tombs(const struct ftable *t, uint32_t *tombs, uint32_t *v6)
 {
     const struct buckets *b = slots_of(t);

@@ -34,6 +34,8 @@ struct ftable {
     struct flow_queue half;    /* half-open flows, oldest first */
     struct flow_queue one;     /* one-sided flows with data, in the order in which they are asked */
     struct flow_queue closing; /* flows that have begun to close, the first to do so first */
+    struct flow_queue stones;  /* tombstones, in the order in which they go */
+    uint32_t max_flows;        /* flows and tombstones together, 0: no limit */
     void *priv;                /* buckets */
     struct memacct *acct;
 };
@@ -117,14 +119,27 @@ int ftable_alias(struct ftable *t, uint32_t idx, const struct flow_key *k, int s
  */
 void ftable_del(struct ftable *t, uint32_t idx);
 
+/* ftable_crowded: would a new flow be one too many, tombstones counted, and is there one of those? */
+static inline bool ftable_crowded(const struct ftable *t)
+{
+    return t->max_flows && t->stones.count && t->count + t->stones.count >= t->max_flows;
+}
+
 /*
  * ftable_bury: replace the record by a tombstone under the same (first) key; a second slot goes.
  * The record is freed as by ftable_del. => the tombstone's index with FLOW_TOMB; 0 when there was
- * no memory (the flow is then gone altogether).
+ * no room for one (nothing has changed).
  */
 uint32_t ftable_bury(struct ftable *t, uint32_t idx, uint64_t now);
 /* ftable_unbury: remove a tombstone (idx with FLOW_TOMB). */
 void ftable_unbury(struct ftable *t, uint32_t idx);
+
+/*
+ * ftable_tomb_first: the tombstone that makes way first: the oldest of which no packet was heard since
+ * it was made or asked here last; of 256 that were all heard, the oldest. => index with FLOW_TOMB; 0:
+ * there is none.
+ */
+uint32_t ftable_tomb_first(struct ftable *t);
 
 static inline struct flow_tomb *tomb_at(const struct ftable *t, uint32_t idx)
 {

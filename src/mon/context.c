@@ -75,6 +75,16 @@ static uint32_t half_limit(const struct mon_conf *c, uint32_t flows)
     return n < flows ? n : flows;
 }
 
+/* stopped_limit: of a budget of memory, a sixteenth; a tombstone and its slot are some 80 bytes. */
+static uint32_t stopped_limit(const struct mon_conf *c, uint32_t max)
+{
+    uint64_t n = c->mem_limit / 16 / 80;
+
+    if (c->mem_limit == 0 || n >= max)
+        return max;
+    return n > 64 ? (uint32_t)n : 64;
+}
+
 struct mon *mon_create(int cpu, const struct mon_conf *c)
 {
     struct mon *m = calloc(1, sizeof(*m));
@@ -102,6 +112,7 @@ struct mon *mon_create(int cpu, const struct mon_conf *c)
     m->env.acct.kept = c->mem_limit >= KEPT_FROM ? c->mem_limit / 4 : 0;
     m->max_sock = c->max_sock;
     m->max_half = half_limit(c, flows);
+    m->env.ft.tombs.max = stopped_limit(c, m->env.ft.tombs.max);
     m->buffer_always = c->buffer_always;
     m->overlap = (uint8_t)c->overlap;
     m->drop_orphans = c->drop_orphans;

@@ -12,6 +12,7 @@
 #include "mon/mon.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define FLIGHT_MAX (16u << 20) /* bytes in flight that are kept of one side for comparison */
 
@@ -298,18 +299,33 @@ static void flow_timers(struct mon *m)
     }
 }
 
+/* leave_unwatched: no memory for a tombstone: the record itself stands for it, if it has not ended. */
+static void leave_unwatched(struct mon *m, uint32_t idx)
+{
+    struct flow *f = flow_at(&m->env.ft, idx);
+
+    m->env.reasons[REASON_NO_FLOW_MEM]++;
+    memset(f->c0.set, 0, sizeof(f->c0.set));
+    if (f->flags & FLOW_ENDED)
+        conn_free(&m->env, idx);
+}
+
 static void bury(struct mon *m, uint32_t idx)
 {
     struct flow *f = flow_at(&m->env.ft, idx);
+    uint32_t tomb;
 
     mon_abandon(m, idx);
     conn_forget(&m->env, idx); /* it may have been ended after it was stopped, or before */
     strm_drop(&m->env.se, &f->side[CLI]);
     strm_drop(&m->env.se, &f->side[SVR]);
-    idx = ftable_bury(&m->env.ft, idx, m->env.now);
-    m->env.reasons[REASON_NO_FLOW_MEM] += idx == 0; /* its packets will be orphans */
-    if (idx && m->env.cfg.idle_ns != UINT64_MAX)
-        wheel_hang(&m->env.ft.tomb_wheel, idx & ~FLOW_TOMB, m->env.now + m->env.cfg.idle_ns);
+    tomb = ftable_bury(&m->env.ft, idx, m->env.now);
+    if (tomb == 0 && mon_evict_stopped(m))
+        tomb = ftable_bury(&m->env.ft, idx, m->env.now);
+    if (tomb == 0)
+        leave_unwatched(m, idx);
+    if (tomb && m->env.cfg.idle_ns != UINT64_MAX)
+        wheel_hang(&m->env.ft.tomb_wheel, tomb & ~FLOW_TOMB, m->env.now + m->env.cfg.idle_ns);
 }
 
 /*

@@ -14,6 +14,10 @@
  * with invented numbers, and a passive tap has to track that as a connection. So a flow stays half
  * open, whatever its states, until both ends have spoken; with data it is one-sided, which has no
  * limit of its own: where a tap sees one direction only, all its connections are.
+ *
+ * What is remembered of stopped connections (tombstones) counts with the flows and goes before any of
+ * them, when a flow is one too many or a tombstone finds no room. Its memory is bounded apart
+ * (context.c), since slabs for the one are none for the other.
  */
 #include "mon/mon.h"
 
@@ -87,6 +91,17 @@ static bool evict(struct mon *m, uint32_t idx, enum reason class)
         conn_leave_note(&m->env, flow_at(&m->env.ft, idx));
     flow_at(&m->env.ft, idx)->flags &= (uint16_t)~FLOW_LINGER;
     mon_end(m, idx, MOS_END_EVICTED);
+    return true;
+}
+
+bool mon_evict_stopped(struct mon *m)
+{
+    uint32_t tomb = ftable_tomb_first(&m->env.ft);
+
+    if (tomb == 0)
+        return false;
+    m->env.reasons[REASON_EVICTED_STOPPED]++;
+    ftable_unbury(&m->env.ft, tomb);
     return true;
 }
 

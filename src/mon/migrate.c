@@ -271,12 +271,14 @@ static int get_tomb(struct mon *m, struct image *im)
     struct ftable *ft = &m->env.ft;
     struct tomb_image v;
     struct flow_tomb *t;
-    uint32_t idx;
+    uint32_t flow, idx;
 
     if (!image_get_val(im, v))
         return err_set(EINVAL, "flow image: cut off");
-    idx = ftable_new(ft, &v.key, ftable_hash(ft, &v.key), v.client, v.last);
-    idx = idx ? ftable_bury(ft, idx, v.last) : 0;
+    flow = ftable_new(ft, &v.key, ftable_hash(ft, &v.key), v.client, v.last);
+    idx = flow ? ftable_bury(ft, flow, v.last) : 0;
+    if (flow && idx == 0)
+        ftable_del(ft, flow);
     if (idx == 0)
         return err_set(ENOMEM, "flow image: no room for a tombstone");
     t = tomb_at(ft, idx);

@@ -294,6 +294,11 @@ void mon_eof(struct mon *m);
  * least recent one. => false: there is none.
  */
 bool mon_evict(struct mon *m);
+/*
+ * mon_evict_stopped: forget a stopped connection to make room: the oldest that has been silent since.
+ * Nobody is told, no socket is left. => false: there is none.
+ */
+bool mon_evict_stopped(struct mon *m);
 /* mon_evict_half: end the oldest half-open flow; its SYN is noted. => false: there is none. */
 bool mon_evict_half(struct mon *m);
 /*

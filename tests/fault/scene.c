@@ -463,9 +463,10 @@ static void join_all(void)
 /* count_up: what the counters say of a context; and is everything given back? */
 static void count_up(const struct mon *m)
 {
-    static const enum reason losses[] = {REASON_NO_FLOW_MEM, REASON_NO_SOCK,   REASON_NO_STREAM_MEM,
-                                         REASON_SYN_GATED,   REASON_EVICTED,   REASON_NO_FRAME_MEM,
-                                         REASON_FRAG_LIMIT,  REASON_OOO_MEMORY};
+    static const enum reason losses[] = {
+        REASON_NO_FLOW_MEM, REASON_NO_SOCK,    REASON_NO_STREAM_MEM,
+        REASON_SYN_GATED,   REASON_EVICTED,    REASON_NO_FRAME_MEM,
+        REASON_FRAG_LIMIT,  REASON_OOO_MEMORY, REASON_EVICTED_STOPPED};
     const struct conn_env *e = &m->env;
 
     for (size_t i = 0; i < ARRAY_SIZE(losses); i++)

@@ -671,6 +671,120 @@ static void waiting_bytes_have_a_limit(void **state)
     down();
 }
 
+static void stop_it(mctx_t m, int sock, int side, event_t ev, filter_arg_t *arg)
+{
+    int both = MOS_SIDE_BOTH;
+
+    started++;
+    assert_int_equal(mtcp_setsockopt(m, sock, SOL_MONSOCKET, MOS_STOP_MON, &both, sizeof(both)), 0);
+}
+
+/* up_stopping: what begins is stopped at once: a firewall that lets everything through. */
+static void up_stopping(const char *keys)
+{
+    up(keys, MOS_HK_RCV);
+    assert_int_equal(
+        mtcp_register_callback(fix.ctx, fix.lst, MOS_ON_CONN_START, MOS_HK_SND, stop_it), 0);
+}
+
+/* passes: a whole connection. => how many of its packets were dropped. */
+static int passes(int i)
+{
+    char src[40];
+    int dropped = 0;
+    struct frame v[5] = {
+        {.src = src, .flags = "S", .seq = FIX_CLI},
+        {FRAME_REPLY, .src = src, .flags = "S.", .seq = FIX_SVR, .ack = FIX_CLI + 1},
+        {.src = src, .seq = FIX_CLI + 1, .ack = FIX_SVR + 1},
+        {.src = src, .flags = "P.", .seq = FIX_CLI + 1, .ack = FIX_SVR + 1, .payload = "hello"},
+        {FRAME_REPLY, .src = src, .seq = FIX_SVR + 1, .ack = FIX_CLI + 6}};
+
+    snprintf(src, sizeof(src), "192.168.%d.%d", i >> 8, i & 255);
+    for (int k = 0; k < 5; k++) {
+        fix_push(v[k]);
+        dropped += !!(fix.last[0].verdict & MTCP_FRAME_DROP);
+    }
+    return dropped;
+}
+
+/* Stopped connections count with the others; the oldest makes way for a new one, and it gets through. */
+static void stopped_ones_make_way(void **state)
+{
+    up_stopping("max_flows = 100\n drop_orphans = 1");
+    syns(0, 1000);
+    assert_int_equal(started, 1000);
+    assert_int_equal(stat_of("flows_now"), 0);
+    assert_int_equal(stat_of("stopped_now"), 100);
+    assert_int_equal(stat_of("evicted-stopped"), 900);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(passes(i), 0);
+    assert_int_equal(stat_of("stopped_now"), 100);
+    assert_int_equal(stat_of("evicted-stopped"), 920);
+    for (int r = 0; r < 50; r++) { /* those that go on stay, whatever comes */
+        syns(2000 + 60 * r, 60);
+        for (int i = 0; i < 20; i++) {
+            char src[40];
+
+            snprintf(src, sizeof(src), "192.168.0.%d", i);
+            fix_push((struct frame){.src = src, .seq = FIX_CLI + 6, .ack = FIX_SVR + 1});
+        }
+    }
+    assert_int_equal(stat_of("orphan"), 0);
+    assert_int_equal(evicted, 0);
+    assert_int_equal(stat_of("evicted"), 0); /* no socket was left: that is a counter of its own */
+    down();
+}
+
+/* Before connections that are watched. */
+static void stopped_ones_go_first(void **state)
+{
+    up("max_flows = 20", MOS_HK_RCV);
+    for (int i = 0; i < 10; i++)
+        established(i);
+    assert_int_equal(
+        mtcp_register_callback(fix.ctx, fix.lst, MOS_ON_CONN_START, MOS_HK_SND, stop_it), 0);
+    for (int i = 0; i < 30; i++)
+        syns(i, 1);
+    assert_int_equal(stat_of("stopped_now"), 10);
+    assert_int_equal(mtcp_register_callback(fix.ctx, fix.lst, MOS_ON_CONN_START, MOS_HK_SND, NULL),
+                     0);
+    for (int i = 10; i < 20; i++)
+        established(i);
+    assert_int_equal(stat_of("stopped_now"), 0);
+    assert_int_equal(stat_of("flows_now"), 20);
+    assert_int_equal(stat_of("evicted"), 0);
+    established(20);
+    assert_int_equal(stat_of("evicted"), 1);
+    down();
+}
+
+/* A budget of memory: they have a sixteenth of it, and new ones get through; so do they in a full one. */
+static void stopped_ones_in_memory(void **state)
+{
+    static const char *const keys[] = {"memory = 1M\n drop_orphans = 1",
+                                       "memory = 8M\n drop_orphans = 1"};
+
+    for (int k = 0; k < 2; k++) {
+        up_stopping(keys[k]);
+        syns(0, k ? 120000 : 20000);
+        for (int i = 0; i < 50; i++)
+            assert_int_equal(passes(i), 0);
+        assert_int_equal(stat_of("orphan"), 0);
+        assert_in_range(stat_of("stopped_now"), 64, (k ? 8 : 1) * (1 << 20) / 16 / 80);
+        assert_true(stat_of("mem_now") <= (uint64_t)(k ? 8 : 1) << 20);
+        down();
+    }
+    up("memory = 8M\n drop_orphans = 1\n max_half_open = 100000", MOS_HK_RCV);
+    syns(0, 30000); /* all that there is */
+    assert_true(evicted > 0);
+    assert_int_equal(
+        mtcp_register_callback(fix.ctx, fix.lst, MOS_ON_CONN_START, MOS_HK_SND, stop_it), 0);
+    for (int i = 0; i < 50; i++)
+        assert_int_equal(passes(i), 0);
+    assert_true(stat_of("stopped_now") > 0);
+    down();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -690,6 +804,9 @@ int main(void)
         cmocka_unit_test(room_is_made),
         cmocka_unit_test(one_sided_until_answered),
         cmocka_unit_test(waiting_bytes_have_a_limit),
+        cmocka_unit_test(stopped_ones_make_way),
+        cmocka_unit_test(stopped_ones_go_first),
+        cmocka_unit_test(stopped_ones_in_memory),
     };
 
     return cmocka_run_group_tests_name("flood", tests, NULL, NULL);

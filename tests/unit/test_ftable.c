@@ -236,6 +236,52 @@ static void a_tombstone_takes_the_place(void **state)
     WANT_MISS(find(t, 9, 1000, 2, 80));
 }
 
+/* The oldest that has been silent goes; of those that were heard, the oldest. */
+static void the_first_tombstone_to_go(void **state)
+{
+    struct ftable *t = &((struct fix *)*state)->t;
+    uint32_t tomb[300];
+
+    assert_int_equal(ftable_tomb_first(t), 0);
+    for (uint32_t i = 0; i < ARRAY_SIZE(tomb); i++)
+        tomb[i] = ftable_bury(t, new_flow(t, 9, (uint16_t)(1000 + i), 2, 80), 1);
+    check(t);
+    assert_int_equal(ftable_tomb_first(t), tomb[0]);
+    tomb_at(t, tomb[0])->heard = tomb_at(t, tomb[1])->heard = true;
+    assert_int_equal(ftable_tomb_first(t), tomb[2]);
+    ftable_unbury(t, tomb[2]);
+    ftable_unbury(t, tomb[270]);
+    ftable_unbury(t, tomb[1]); /* the last in the queue now */
+    check(t);
+    for (uint32_t i = 3; i < 270; i++)
+        tomb_at(t, tomb[i])->heard = true;
+    assert_int_equal(ftable_tomb_first(t), tomb[259]); /* 256 were asked */
+    assert_int_equal(t->stones.count, 297);
+    check(t);
+    for (uint32_t n = 297; n; n--)
+        ftable_unbury(t, ftable_tomb_first(t));
+    assert_int_equal(ftable_tomb_first(t), 0);
+    check(t);
+}
+
+static void crowded_by_tombstones(void **state)
+{
+    struct memacct acct = {0};
+    struct ftable t;
+    uint32_t tomb;
+
+    assert_int_equal(ftable_init(&t, 2, 1, &acct), 0);
+    tomb = ftable_bury(&t, new_flow(&t, 1, 1, 2, 80), 1);
+    assert_false(ftable_crowded(&t));
+    new_flow(&t, 1, 2, 2, 80);
+    assert_true(ftable_crowded(&t));
+    ftable_unbury(&t, tomb);
+    assert_false(ftable_crowded(&t));
+    new_flow(&t, 1, 3, 2, 80);
+    assert_false(ftable_crowded(&t)); /* full, but not of tombstones */
+    ftable_fini(&t);
+}
+
 static void an_ipv6_tombstone_keeps_the_key(void **state)
 {
     struct ftable *t = &((struct fix *)*state)->t;
@@ -414,7 +460,7 @@ static void no_memory_for_v6_key_tomb_or_alias(void **state)
     WANT_HIT(find(&t, 2, 80, 1, 1), idx, SVR, 0); /* not translated: still answers both ways */
     assert_null(flow_ext_get(&t, flow_at(&t, idx)));
     assert_int_equal(ftable_bury(&t, idx, 1), 0);
-    WANT_MISS(find(&t, 1, 1, 2, 80)); /* gone altogether */
+    WANT_HIT(find(&t, 1, 1, 2, 80), idx, CLI, 0); /* nothing has changed */
     check(&t);
     ftable_fini(&t);
     assert_int_equal(acct.used, 0);
@@ -432,6 +478,8 @@ int main(void)
         CASE(a_host_that_talks_to_itself),
         CASE(a_translated_flow_answers_one_way_under_each_key),
         CASE(a_tombstone_takes_the_place),
+        CASE(the_first_tombstone_to_go),
+        CASE(crowded_by_tombstones),
         CASE(an_ipv6_tombstone_keeps_the_key),
         CASE(the_walk_and_the_clock_hand),
         CASE(a_long_chain),
