@@ -52,7 +52,7 @@ struct conn_cfg {
     uint64_t grace_ns;  /* gap_grace */
     uint32_t grace_pkts;
     uint64_t gap_timeout_ns;
-    uint64_t ooo_memory; /* bytes out of order over all flows, 0: no limit */
+    uint64_t ooo_memory; /* memory for what is out of order over all flows, 0: no limit */
     bool long_way;       /* tests: no segment is plain (plain.h) */
 };
 
@@ -272,11 +272,12 @@ uint64_t conn_deadline(const struct conn_env *env, const struct flow *f);
 bool conn_timer(struct conn_env *env, uint32_t idx, uint8_t *data);
 void conn_rearm(struct conn_env *env, uint32_t idx);
 /*
- * conn_relieve: if more bytes are out of order than cfg.ooo_memory, a stream that has waited long and
- * holds much gives up its first hole.
- * => its flow, to be told of gaps and data as after conn_timer; 0: all is well.
+ * conn_relieve: if what is out of order takes more than cfg.ooo_memory, a stream that has waited long
+ * and takes much gives up its first hole. conn_relieve_most: whatever it takes.
+ * => its flow, to be told of gaps and data as after conn_timer; 0: all is well, or nobody waits.
  */
 uint32_t conn_relieve(struct conn_env *env, uint8_t *data);
+uint32_t conn_relieve_most(struct conn_env *env, uint8_t *data);
 
 /*
  * conn_raise: list (flow, side) for NEW_DATA (kind SIDE_PEND_DATA) or GAP (SIDE_PEND_GAP) at the

@@ -625,9 +625,14 @@ void conn_flush(struct conn_env *env, uint32_t idx, uint8_t *data)
 
 uint32_t conn_relieve(struct conn_env *env, uint8_t *data)
 {
-    uint32_t idx = env->cfg.ooo_memory && env->se.ooo_bytes > env->cfg.ooo_memory
-                       ? strm_ooo_most(&env->se)
-                       : 0;
+    if (env->cfg.ooo_memory == 0 || env->se.ooo_mem <= env->cfg.ooo_memory)
+        return 0;
+    return conn_relieve_most(env, data);
+}
+
+uint32_t conn_relieve_most(struct conn_env *env, uint8_t *data)
+{
+    uint32_t idx = strm_ooo_most(&env->se);
     const struct strm *s;
 
     if (idx == 0)

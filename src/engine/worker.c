@@ -290,7 +290,7 @@ static void finish(struct worker *w, struct conn_pkt *cp)
     if (reason)
         conn_kill(&m->env, cp->idx, reason);
     mon_reclass(m, cp->idx);
-    if (unlikely(m->env.se.ooo_bytes > m->env.cfg.ooo_memory))
+    if (unlikely(m->env.se.ooo_mem > m->env.cfg.ooo_memory))
         mon_relieve(m);
 }
 

@@ -151,9 +151,37 @@ static void cede(struct mon *m, uint32_t idx)
         evict(m, idx, class[f->queue]);
 }
 
+/* relieve_one: one hole is given up, by `relieve`, and told. => false: there was no need, or none. */
+static bool relieve_one(struct mon *m, uint32_t (*relieve)(struct conn_env *, uint8_t *))
+{
+    uint32_t gap0 = m->env.ngaps, idx;
+    uint8_t data = 0;
+
+    idx = relieve(&m->env, &data);
+    if (idx)
+        mon_tell_given_up(m, idx, gap0, data);
+    return idx != 0;
+}
+
+/*
+ * give_up_holes: of those that take most, as many as make the reserve whole when what waited behind
+ * them has been read, at the end of this batch.
+ */
+static bool give_up_holes(struct mon *m)
+{
+    const struct strm_env *se = &m->env.se;
+    const uint64_t was = se->ooo_mem, enough = strm_reserve(se);
+    int n = 0;
+
+    while (n < ASKED && se->ooo_mem + enough > was && relieve_one(m, conn_relieve_most))
+        n++;
+    return n > 0;
+}
+
 /*
  * mon_make_room: before the bytes come that need it: afterwards their frames are gone. Slabs are not
- * given back, a record's cannot hold bytes: so who holds none is not asked.
+ * given back, a record's cannot hold bytes: so who holds none is not asked. Last of all those that
+ * have much behind holes give them up, before others lose what is in order.
  */
 void mon_make_room(struct mon *m)
 {
@@ -171,21 +199,16 @@ void mon_make_room(struct mon *m)
             if (!busy(m, idx))
                 step[k](m, idx);
         }
+    if (strm_tight(se) && give_up_holes(m))
+        return;
     if (se->chunks.used + se->strms.used == held)
         m->room_wait = ROOM_WAIT;
 }
 
 void mon_relieve(struct mon *m)
 {
-    for (;;) {
-        uint32_t gap0 = m->env.ngaps, idx;
-        uint8_t data = 0;
-
-        idx = conn_relieve(&m->env, &data);
-        if (idx == 0)
-            return;
-        mon_tell_given_up(m, idx, gap0, data);
-    }
+    while (relieve_one(m, conn_relieve))
+        ;
 }
 
 /*

@@ -308,10 +308,11 @@ bool mon_evict_half(struct mon *m);
 uint64_t mon_half_due(const struct mon *m);
 /*
  * mon_make_room: at the end of a batch: when memory is short for the bytes of the next one, retained
- * bytes go, then half-open, one-sided and closing flows that hold bytes: of 256 flows a batch.
+ * bytes go, then half-open, one-sided and closing flows that hold bytes: of 256 flows a batch; then
+ * holes are given up by who has most behind them, 256 at most.
  */
 void mon_make_room(struct mon *m);
-/* mon_relieve: more bytes out of order than all flows together may have: holes are given up. */
+/* mon_relieve: what is out of order takes more than all flows together may: holes are given up. */
 void mon_relieve(struct mon *m);
 /* mon_entered: a new flow is half open, or one-sided if it was picked up behind its handshake. */
 void mon_entered(struct mon *m, uint32_t idx);

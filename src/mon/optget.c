@@ -378,7 +378,7 @@ static void put_stats(struct mon *m, struct stat_out *o)
     put_stat(o, "one_sided_now", m->env.ft.one.count);
     put_stat(o, "stopped_now", m->env.ft.stones.count);
     put_stat(o, "flows_from_notes", m->from_notes);
-    put_stat(o, "ooo_now", m->env.se.ooo_bytes);
+    put_stat(o, "ooo_now", m->env.se.ooo_mem);
     put_stat(o, "sockets_now", m->nsock - m->nfree);
     put_stat(o, "sets_now", evset_count(m->sets));
     put_stat(o, "mem_now", m->env.acct.used);

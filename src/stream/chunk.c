@@ -192,6 +192,11 @@ static uint32_t shorten(struct strm_env *e, struct strm *s, struct chunk *c, uin
     return rest && chunk_add(e, s, c->off + max, c->ptr + max, rest) < 0 ? rest : 0;
 }
 
+uint32_t chunk_room(uint32_t len)
+{
+    return len <= OWN_MIN ? OWN_MIN : 1u << (32 - __builtin_clz(len - 1));
+}
+
 /* own_one: give c, or its beginning, bytes of its own. => false: no memory. *lost as by shorten. */
 static bool own_one(struct strm_env *e, struct strm *s, struct chunk *c, uint32_t *lost)
 {

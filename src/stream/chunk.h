@@ -36,6 +36,8 @@ void chunk_drop_all(struct strm_env *e, struct strm *s);
  * memory.
  */
 uint32_t chunk_own_all(struct strm_env *e, struct strm *s);
+/* chunk_room: the block that borrowed bytes of this length will have of their own. */
+uint32_t chunk_room(uint32_t len);
 /* chunk_sum: bytes held in [from, to). */
 uint64_t chunk_sum(const struct strm_env *e, const struct strm *s, uint64_t from, uint64_t to);
 

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * ooo.c: what all streams of a context take: their bytes out of order, the sum and the streams that
- * have any, in the order in which they began to; is memory short? And where a stream ends.
+ * ooo.c: what all streams of a context take: the memory of what is out of order, the sum and the
+ * streams that have any, in the order in which they began to; is memory short? And where a stream ends.
+ *
+ * A byte out of order costs a block of 256, a chunk and an interval: so memory is counted, not bytes.
+ * It is counted anew when it changes, along the stream's chunks, which an insertion out of order walks
+ * anyway.
  */
 #include "stream/chunk.h"
 
@@ -32,20 +36,39 @@ static void leave(struct strm_env *e, struct strm *s)
     s->older = s->newer = 0;
 }
 
+/* taken: by what a stream has out of order. */
+static uint32_t taken(const struct strm_env *e, const struct strm *s)
+{
+    uint32_t sum = (uint32_t)(sizeof(*s) + s->ooo_n * sizeof(struct ival));
+    uint64_t from;
+
+    if (s->ooo == 0)
+        return 0;
+    from = ival_at(e, s->ooo)->start;
+    for (uint32_t i = s->head; i; i = chunk_at(e, i)->next) {
+        const struct chunk *c = chunk_at(e, i);
+
+        if (chunk_end(c) > from)
+            sum += (uint32_t)sizeof(*c) + (c->blk ? blk_size(c->blk) : chunk_room(c->len));
+    }
+    return s->host ? sum + blk_size(s->host) : sum;
+}
+
 void strm_ooo_count(struct strm_env *e, uint32_t idx)
 {
     struct strm *s = strm_at(e, idx);
+    uint32_t mem = taken(e, s);
 
     s->many = s->ooo_n > SACK_BLOCKS || (s->many && s->ooo_n);
-    if (s->ooo_bytes == s->ooo_counted)
+    if (mem == s->ooo_mem)
         return;
-    if (s->ooo_counted == 0)
+    if (s->ooo_mem == 0)
         enter(e, s, idx);
-    else if (s->ooo_bytes == 0)
+    else if (mem == 0)
         leave(e, s);
-    e->ooo_bytes += s->ooo_bytes;
-    e->ooo_bytes -= s->ooo_counted;
-    s->ooo_counted = s->ooo_bytes;
+    e->ooo_mem += mem;
+    e->ooo_mem -= s->ooo_mem;
+    s->ooo_mem = mem;
 }
 
 uint32_t strm_ooo_most(const struct strm_env *e)
@@ -53,7 +76,7 @@ uint32_t strm_ooo_most(const struct strm_env *e)
     uint32_t best = e->ooo_oldest, i = best;
 
     for (int n = 0; i && n < 16; n++, i = strm_at(e, i)->newer)
-        if (strm_at(e, i)->ooo_bytes > strm_at(e, best)->ooo_bytes)
+        if (strm_at(e, i)->ooo_mem > strm_at(e, best)->ooo_mem)
             best = i;
     return best;
 }
@@ -64,10 +87,16 @@ static bool lacks(struct pool *p, uint32_t n)
     return !pool_keep(p, n) && p->used > n;
 }
 
+uint64_t strm_reserve(const struct strm_env *e)
+{
+    const uint64_t part = e->acct->limit / 32;
+
+    return part < RESERVE_MAX ? part : RESERVE_MAX;
+}
+
 bool strm_tight(struct strm_env *e)
 {
-    const uint64_t limit = e->acct->limit, part = limit / 32;
-    const uint64_t reserve = part < RESERVE_MAX ? part : RESERVE_MAX;
+    const uint64_t limit = e->acct->limit, reserve = strm_reserve(e);
 
     if (limit == 0 || e->acct->used + 2 * reserve <= limit)
         return false;

@@ -124,7 +124,14 @@ int strm_same(const struct strm_env *e, const struct flow_side *sd, uint64_t off
 
 uint32_t strm_own(struct strm_env *e, struct flow_side *sd)
 {
-    return sd->strm ? chunk_own_all(e, strm_at(e, sd->strm)) : 0;
+    uint32_t lost;
+
+    if (sd->strm == 0)
+        return 0;
+    lost = chunk_own_all(e, strm_at(e, sd->strm));
+    if (unlikely(strm_at(e, sd->strm)->ooo))
+        strm_ooo_count(e, sd->strm);
+    return lost;
 }
 
 void strm_release(struct strm_env *e, struct flow_side *sd, uint64_t keep)
@@ -136,6 +143,8 @@ void strm_release(struct strm_env *e, struct flow_side *sd, uint64_t keep)
 
 void strm_clear(struct strm_env *e, struct flow_side *sd)
 {
-    if (sd->strm)
-        chunk_drop_all(e, strm_at(e, sd->strm));
+    if (sd->strm == 0)
+        return;
+    chunk_drop_all(e, strm_at(e, sd->strm));
+    strm_ooo_count(e, sd->strm);
 }

@@ -225,6 +225,8 @@ static uint64_t hold_around(struct strm_env *e, struct strm *s, const struct str
 /* absorb: intervals that `next` has reached become in order. */
 static void absorb(struct strm_env *e, struct flow_side *sd, struct strm *s)
 {
+    bool any = s->ooo && ival_at(e, s->ooo)->start <= sd->next;
+
     while (s->ooo && ival_at(e, s->ooo)->start <= sd->next) {
         const struct ival *v = ival_at(e, s->ooo);
 
@@ -233,7 +235,8 @@ static void absorb(struct strm_env *e, struct flow_side *sd, struct strm *s)
             sd->next = v->end;
         ival_pop(e, &s->ooo, &s->ooo_n);
     }
-    strm_ooo_count(e, sd->strm);
+    if (any)
+        strm_ooo_count(e, sd->strm);
     strm_host_drain(e, sd, s);
 }
 

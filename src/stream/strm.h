@@ -63,7 +63,7 @@ struct strm {
     uint32_t ooo, ooo_n;   /* intervals above next */
     uint32_t gap, gap_n;   /* declared gaps, ascending */
     uint32_t ooo_bytes;    /* seen above next */
-    uint32_t ooo_counted;  /* of them in strm_env.ooo_bytes */
+    uint32_t ooo_mem;      /* memory that they take, as counted in strm_env.ooo_mem */
     uint32_t older, newer; /* neighbours among the streams that have such bytes */
     uint32_t flow, side;   /* whose it is (conn/ says so when bytes come out of order) */
     uint32_t limit;        /* bytes that may be held below next at the end of a batch */
@@ -93,7 +93,7 @@ struct strm_env {
     struct blkpool blks;
     struct memacct *acct;
     uint32_t limit, ooo_limit;       /* defaults for new streams */
-    uint64_t ooo_bytes;              /* seen out of order, over all streams */
+    uint64_t ooo_mem;                /* memory taken by what is out of order, over all streams */
     uint32_t ooo_oldest, ooo_newest; /* streams that have such bytes, oldest first */
     uint64_t copied;                 /* bytes copied into own blocks, ever */
     uint64_t failed;                 /* bytes not held because memory ran out, ever */
@@ -212,9 +212,13 @@ void strm_append(struct strm_env *e, struct flow_side *sd, const uint8_t *data, 
 uint64_t strm_predict(const struct strm_env *e, const struct flow_side *sd, uint64_t off,
                       uint32_t len);
 
-/* strm_ooo_count (ooo.c): a stream's ooo_bytes have changed: bring the sum and the list up to date. */
+/*
+ * strm_ooo_count (ooo.c): what a stream has out of order has changed: count the memory that it takes -
+ * blocks, chunks, intervals, the stream itself - and bring the sum and the list up to date. What is
+ * still borrowed counts as what it will take.
+ */
 void strm_ooo_count(struct strm_env *e, uint32_t idx);
-/* strm_ooo_most: of the 16 streams that have waited longest, the one with most. => 0: none waits. */
+/* strm_ooo_most: of the 16 streams that have waited longest, the one that takes most. => 0: none waits. */
 uint32_t strm_ooo_most(const struct strm_env *e);
 
 /* strm_ooo_begin: where the stretch above `next` begins that reaches to `off`. => off: none does. */
@@ -327,6 +331,8 @@ uint32_t strm_own(struct strm_env *e, struct flow_side *sd);
  * => true: they are in use, and whoever lets go of some helps.
  */
 bool strm_tight(struct strm_env *e);
+/* strm_reserve: the bytes of that reserve; 0 without a limit. */
+uint64_t strm_reserve(const struct strm_env *e);
 /* strm_release: let go of what lies below `keep` (and below next). */
 void strm_release(struct strm_env *e, struct flow_side *sd, uint64_t keep);
 /* strm_clear: let go of all held bytes (a buffer was switched off); intervals and gaps stay. */

@@ -119,7 +119,7 @@ bool strm_import(struct strm_env *e, struct flow_side *sd, struct image *im)
     ok &= image_get_val(im, chunks);
     ooo_n = s->ooo_n;
     gap_n = s->gap_n;
-    s->ooo_counted = s->older = s->newer = 0;
+    s->ooo_mem = s->older = s->newer = 0;
     s->head = s->tail = s->ooo = s->gap = s->ooo_n = s->gap_n = 0;
     if (ok && rival)
         ok = get_rival(e, s, im);

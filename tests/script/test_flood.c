@@ -620,6 +620,42 @@ static void one_sided_until_answered(void **state)
     down();
 }
 
+static char gone[INET_ADDRSTRLEN]; /* the client of the last one that was evicted */
+
+static void on_gone(mctx_t m, int sock, int side, event_t ev, filter_arg_t *arg)
+{
+    struct sockaddr_in a[2];
+    socklen_t len = sizeof(a);
+
+    assert_int_equal(mtcp_getpeername(m, sock, (struct sockaddr *)a, &len, MOS_SIDE_BOTH), 0);
+    inet_ntop(AF_INET, &a[0].sin_addr, gone, sizeof(gone));
+}
+
+/* Of the first 16 one-sided flows the one goes that has been silent longest; the next 16 are asked next. */
+static void silent_ones_go(void **state)
+{
+    up("max_flows = 20", MOS_HK_RCV);
+    assert_int_equal(mtcp_register_callback(fix.ctx, fix.lst, MOS_ON_EVICT, MOS_NULL, on_gone), 0);
+    bytes = 0;
+    blind(0, 20, "+", true);
+    for (int i = 0; i < 16; i++) { /* number 7 says no more, and 4 was the first to go on */
+        int n = (i + 4) % 16;
+        char src[40];
+
+        snprintf(src, sizeof(src), "172.16.0.%d", n);
+        if (n != 7)
+            fix_push(
+                (struct frame){.src = src, .flags = "P.", .seq = 79, .ack = 4711, .payload = "-"});
+    }
+    established(0);
+    assert_string_equal(gone, "172.16.0.7");
+    established(1); /* asks 16 to 19, and 0 to 11 */
+    assert_string_equal(gone, "172.16.0.16");
+    assert_int_equal(stat_of("evicted-one-sided"), 2);
+    assert_int_equal(stat_of("evicted"), 2);
+    down();
+}
+
 static int gaps, gap_cause;
 
 static void on_gap(mctx_t m, int sock, int side, event_t ev, filter_arg_t *arg)
@@ -645,7 +681,9 @@ static void waiting_bytes_have_a_limit(void **state)
 {
     static char src[40], text[1001];
 
-    up("ooo_memory = 10000", MOS_HK_RCV);
+    uint64_t each = 0; /* what a hole with 1,000 bytes behind it takes */
+
+    up("ooo_memory = 13000", MOS_HK_RCV);
     gaps = 0;
     memset(text, 'x', 1000);
     assert_int_equal(mtcp_register_callback(fix.ctx, fix.lst, MOS_ON_GAP, MOS_NULL, on_gap), 0);
@@ -661,7 +699,9 @@ static void waiting_bytes_have_a_limit(void **state)
         bytes = 0;
         snprintf(src, sizeof(src), "192.168.1.%d", i);
         fix_batch(v, 4);
-        assert_int_equal(stat_of("ooo_now"), i < 10 ? 1000 * (i + 1) : 10000);
+        each = i ? each : stat_of("ooo_now");
+        assert_in_range(each, 1024, 1300);
+        assert_int_equal(stat_of("ooo_now"), each * (uint64_t)(i < 10 ? i + 1 : 10));
         assert_int_equal(gaps, i < 10 ? 0 : i - 9);
         assert_int_equal(bytes, i < 10 ? 0 : 1000); /* what waited behind it is read */
     }
@@ -669,6 +709,58 @@ static void waiting_bytes_have_a_limit(void **state)
     assert_int_equal(stat_of("ooo-memory"), 5);
     assert_int_equal(stat_of("evicted"), 0);
     down();
+}
+
+/* splinters: n established connections send single bytes with holes between, so many each. */
+static void splinters(int n, int pieces)
+{
+    for (int k = 0; k < pieces; k += 60)
+        for (int i = 0; i < n; i++) {
+            char src[40];
+            struct frame v[60];
+
+            snprintf(src, sizeof(src), "192.168.%d.%d", 1 + (i >> 8), i & 255);
+            for (int j = 0; j < 60; j++)
+                v[j] = (struct frame){.src = src,
+                                      .flags = "P.",
+                                      .seq = FIX_CLI + 2 + 2 * (uint32_t)(k + j),
+                                      .ack = FIX_SVR + 1,
+                                      .payload = "x"};
+            fix_batch(v, 60);
+        }
+}
+
+/*
+ * A byte behind a hole takes the memory of some 300: that is what is counted, and limited; and where it
+ * has no limit of its own, who takes most gives up his holes before anybody loses a byte.
+ */
+static void splinters_have_a_limit(void **state)
+{
+    static const char *const keys[] = {"memory = 4M", "memory = 4M\n ooo_memory = 64M"};
+
+    for (int k = 0; k < 2; k++) {
+        up(keys[k], MOS_HK_RCV);
+        gaps = gap_cause = 0;
+        assert_int_equal(mtcp_register_callback(fix.ctx, fix.lst, MOS_ON_GAP, MOS_NULL, on_gap), 0);
+        assert_int_equal(
+            mtcp_register_callback(fix.ctx, fix.lst, MOS_ON_CONN_NEW_DATA, MOS_NULL, on_length), 0);
+        lengths = 0;
+        for (int i = 0; i < 100; i++)
+            established(i);
+        for (int i = 0; i < 50; i++)
+            established(256 + i);
+        splinters(50, 480);
+        late_bytes();
+        assert_int_equal(lengths, 200000);
+        assert_int_equal(stat_of("stream_failed"), 0);
+        assert_int_equal(stat_of("no-stream-mem"), 0);
+        assert_int_equal(stat_of("evicted"), 0);
+        assert_int_equal(stat_of("ooo-memory"), gaps);
+        assert_true(gaps > 0);
+        assert_int_equal(gap_cause, MOS_GAP_LIMIT);
+        assert_true(k || stat_of("ooo_now") <= 1 << 20);
+        down();
+    }
 }
 
 static void stop_it(mctx_t m, int sock, int side, event_t ev, filter_arg_t *arg)
@@ -803,7 +895,9 @@ int main(void)
         cmocka_unit_test(blind_acks_make_no_connection),
         cmocka_unit_test(room_is_made),
         cmocka_unit_test(one_sided_until_answered),
+        cmocka_unit_test(silent_ones_go),
         cmocka_unit_test(waiting_bytes_have_a_limit),
+        cmocka_unit_test(splinters_have_a_limit),
         cmocka_unit_test(stopped_ones_make_way),
         cmocka_unit_test(stopped_ones_go_first),
         cmocka_unit_test(stopped_ones_in_memory),

@@ -511,7 +511,7 @@ static void segment_beyond_the_window_strict(void **state)
     assert_int_equal(x.env.se.strms.used, 0);
     c2s(&x, "P.", 8192 - 2, 0, "abc"); /* trimmed, taken, or not: hosts differ, the ACK will tell */
     assert_true(x.cp.rcv & CR_ERROR);
-    assert_int_equal(x.env.se.ooo_bytes, 0);
+    assert_int_equal(x.env.se.ooo_mem, 0);
     assert_int_equal(x.env.se.strms.used, 1);
     c2s(&x, "P.", 8192 - 3, 0, "abc");
     assert_false(x.cp.rcv & CR_ERROR);

@@ -362,9 +362,73 @@ static void check_finds_damage(void **state)
     teardown(&f);
 }
 
+/* pieces: n single bytes with holes between, at the end of a batch. */
+static void pieces(struct fix *f, struct flow_side *sd, int n)
+{
+    uint32_t cut;
+
+    for (int i = 0; i < n; i++) {
+        const struct strm_in in = {.off = 10 + 2 * (uint64_t)i,
+                                   .data = (const uint8_t *)"x",
+                                   .len = 1,
+                                   .wire_len = 1,
+                                   .store = true};
+
+        strm_insert(&f->e, sd, &in, &cut);
+    }
+    strm_own(&f->e, sd);
+}
+
+/* What is out of order is counted by what holds it. */
+static void splinters_are_counted(void **state)
+{
+    struct fix f;
+    uint64_t each = sizeof(struct ival) + sizeof(struct chunk) + 256;
+
+    setup(&f, 0);
+    pieces(&f, &f.sd, 50);
+    assert_int_equal(blkpool_used(&f.e.blks), 50);
+    assert_int_equal(f.e.ooo_mem, sizeof(struct strm) + 50 * each);
+    strm_skip(&f.e, &f.sd, 10);
+    assert_int_equal(f.e.ooo_mem, sizeof(struct strm) + 49 * each);
+    strm_clear(&f.e, &f.sd); /* their places are known still */
+    assert_int_equal(f.e.ooo_mem, sizeof(struct strm) + 49 * sizeof(struct ival));
+    strm_cut(&f.e, &f.sd, 12);
+    assert_int_equal(f.e.ooo_mem, 0);
+    assert_int_equal(f.e.ooo_oldest + f.e.ooo_newest, 0);
+    teardown(&f);
+}
+
+/* Who has most: in memory, not in bytes; among the 16 that wait longest. */
+static void the_one_with_most(void **state)
+{
+    static const int n[] = {2, 5, 3, 1, 4};
+    struct flow_side sd[20] = {0};
+    struct fix f;
+
+    setup(&f, 0);
+    assert_int_equal(strm_ooo_most(&f.e), 0);
+    for (int i = 0; i < 5; i++)
+        pieces(&f, &sd[i], n[i]);
+    put(&f, 10, "many bytes in one piece");
+    assert_int_equal(strm_ooo_most(&f.e), sd[1].strm);
+    strm_drop(&f.e, &sd[1]);
+    assert_int_equal(strm_ooo_most(&f.e), sd[4].strm);
+    for (int i = 5; i < 20; i++)
+        pieces(&f, &sd[i], i == 15 ? 6 : i == 16 ? 7 : 1);
+    assert_int_equal(strm_ooo_most(&f.e), sd[15].strm); /* the 16th that waits */
+    for (int i = 0; i < 20; i++)
+        strm_drop(&f.e, &sd[i]);
+    assert_int_equal(strm_ooo_most(&f.e), f.sd.strm);
+    teardown(&f);
+    assert_int_equal(f.e.ooo_mem, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(splinters_are_counted),
+        cmocka_unit_test(the_one_with_most),
         cmocka_unit_test(syn_taken),
         cmocka_unit_test(syn_taken_in_part_or_not),
         cmocka_unit_test(syn_held_once),
