@@ -424,6 +424,20 @@ def test_sample_forgets(tmp_path):
     assert 500 <= up['changed_bytes'] <= 1000       # an estimate: 250 bytes differ, give or take a cell
 
 
+def test_sample_cut_repetitions_are_unknown(tmp_path):
+    """Of what the capture has of them nothing differs; of the rest nobody knows."""
+    net = gen.Net()
+    c, data = long_talk(net, 100000)
+    for at in range(300, 60000, 2929):
+        c.data(C, data[at:at + 1000], off=at + 1, cap=700, take=False)
+    c.ack(S).close()
+    path = net.write(tmp_path / 'x.pcap')
+    for opts in (('--sample', '1/2'), ('--sample', '1/8'), ('--sample', '1/8', '--epoch', '1')):
+        up = abacus(path, *opts).only['up']
+        assert up['unknown_bytes'] == up['rexmit_bytes'] == 1000 * up['rexmit_packets'] > 0, opts
+        assert up['charged_bytes'] == up['bytes'] and up['changed_packets'] == 0, opts
+
+
 def test_sample_honest_repetitions_are_free(tmp_path):
     """Of each a part was kept, and nothing of it is missing: that is enough."""
     net = gen.Net()

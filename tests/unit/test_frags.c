@@ -173,6 +173,27 @@ static void nobody_takes_it(void **state)
     down();
 }
 
+/*
+ * A repetition that reaches over two pieces of a run: Linux ignores it, the others take it. One datagram
+ * for each completes with the same fragment, the connection takes one, and nothing was lost.
+ */
+static void one_of_two_is_taken(void **state)
+{
+    struct frame f = {.seq = FIX_CLI + 1, .ack = FIX_SVR + 1, .plen = 100, .id = 5};
+
+    up("");
+    fix_on(fix.lst, MOS_ON_PKT_IN, MOS_HK_SND);
+    fix_shake();
+    send_part(f, 0, 40);
+    send_part(f, 40, 40);
+    send_part(f, 24, 32);
+    assert_int_equal(fix.calls, 3);
+    send_part(f, 80, 40);
+    assert_int_equal(fix.calls, 4);
+    assert_int_equal(counted(REASON_FRAG_OVERLAP), 0);
+    down();
+}
+
 /* Nothing waits: fragments are handed on. */
 static void switched_off(void **state)
 {
@@ -225,13 +246,10 @@ static void times(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_shown),
-        cmocka_unit_test(refused_and_counted),
-        cmocka_unit_test(lost_and_counted),
-        cmocka_unit_test(nobody_takes_it),
-        cmocka_unit_test(switched_off),
-        cmocka_unit_test(old_without_another),
-        cmocka_unit_test(times),
+        cmocka_unit_test(what_is_shown),       cmocka_unit_test(refused_and_counted),
+        cmocka_unit_test(lost_and_counted),    cmocka_unit_test(nobody_takes_it),
+        cmocka_unit_test(one_of_two_is_taken), cmocka_unit_test(switched_off),
+        cmocka_unit_test(old_without_another), cmocka_unit_test(times),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

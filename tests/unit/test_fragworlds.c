@@ -250,6 +250,19 @@ static void strict_and_full_in_one_world(void **state)
     refused(FRAG_LIMIT, text(2, 48, "end", false));
 }
 
+/* Several contexts: what leaves is behind what has come. A stone stands also for a time before it was set. */
+static void stones_and_the_past(void **state)
+{
+    struct frag_key key = {.id = 1, .proto = 6}, other = {.id = 2, .proto = 6};
+
+    defrag_bury(&d, &key, REASON_FRAG_DROPPED, now);
+    assert_int_equal(defrag_buried(&d, &key, now - 1), REASON_FRAG_DROPPED);
+    assert_int_equal(defrag_buried(&d, &key, now - 40 * SEC), REASON_FRAG_DROPPED);
+    assert_int_equal(defrag_buried(&d, &key, now + 30 * SEC - 1), REASON_FRAG_DROPPED);
+    assert_int_equal(defrag_buried(&d, &key, now + 30 * SEC), REASON_NONE);
+    assert_int_equal(defrag_buried(&d, &other, now), REASON_NONE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -264,6 +277,7 @@ int main(void)
         frag_test(ipv6_end_of_a_repetition),
         frag_test(strict_and_full),
         frag_test(strict_and_full_in_one_world),
+        frag_test(stones_and_the_past),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
