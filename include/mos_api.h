@@ -691,13 +691,22 @@ struct mos_flow_info {
 #define MOS_REXMIT_CHANGED 1
 #define MOS_REXMIT_UNKNOWN 2 /* the first copy is gone, at least in part; the rest is the same */
 
-/* MOS_REXMIT_INFO, in an event rooted in MOS_ON_REXMIT. */
+/*
+ * MOS_REXMIT_INFO, in an event rooted in MOS_ON_REXMIT.
+ * => Of a packet that came as fragments (pkt_info.frag 3) content is CHANGED also if they brought
+ *    copies of one another's bytes that differ.
+ * => Versioned by size, as MOS_FLOW_INFO is: the first 24 bytes at least.
+ */
 struct mos_rexmit_info {
     uint64_t off;     /* stream offset of the first repeated byte */
     uint32_t len;     /* repeated bytes */
     uint32_t new_len; /* bytes of the segment that were not seen before */
     int32_t kind;     /* MOS_REXMIT_LOST .. MOS_REXMIT_FIN */
     int32_t content;  /* MOS_REXMIT_SAME, CHANGED, UNKNOWN */
+    /* IP bytes of the packet, or of all its fragments, without IP options and IPv6 extension headers
+     * (a fragment header is none); pkt_info.len32 has them in */
+    uint32_t plain_len;
+    uint32_t reserved; /* 0 */
 };
 
 /* mos_gap_info.cause: why bytes were given up (contract 1). */
@@ -720,10 +729,14 @@ struct mos_gap_info {
  * read with mtcp_ppeek at off, the one that has come with mtcp_getlastpkt: its payload begins at
  * seg_off.
  * => Of a packet that came as fragments (pkt_info.frag 3) whose copies differ: content is CHANGED,
- *    changed_off, changed_len and differ are of those copies too; what the packet has is the one
- *    chosen, the others are gone. If it repeats nothing that is held off and len are those of the
- *    change, and taken is 0.
+ *    changed_off, changed_len and differ are of those copies too, and differ counts the bytes of each
+ *    copy but the first: it may be more than changed_len. What the packet has is the one chosen; of
+ *    the others the beginning is at copy. If it repeats nothing that is held off and len are those of
+ *    the change, and taken is 0. Copies may differ in headers alone (TCP options, IPv6 extension
+ *    headers): changed_len is 0 then.
+ * => Versioned by size, as MOS_FLOW_INFO is: the first 56 bytes at least.
  */
+#define MOS_OVERLAP_COPY 16
 struct mos_overlap_info {
     uint64_t off;         /* stream offset of the first byte that was held already */
     uint32_t len;         /* bytes */
@@ -736,6 +749,10 @@ struct mos_overlap_info {
     uint64_t changed_off; /* stream offset of the first byte that differs */
     uint32_t differ;      /* bytes that differ, of those that are held and were captured */
     uint32_t taken;       /* bytes of the packet's copy that will replace those held */
+    uint32_t ncopy;       /* bytes at copy; 0: none differs */
+    uint32_t reserved;    /* 0 */
+    /* from changed_off, or from the first byte of a header that differs: the first copy, the other */
+    uint8_t copy[2][MOS_OVERLAP_COPY];
 };
 
 /*

@@ -312,14 +312,24 @@ uint64_t conn_acked(const struct flow *f, int side);
 /* conn_fin_off: stream offset of the FIN on side's receive stream. => false if none was seen. */
 bool conn_fin_off(const struct flow *f, int side, uint64_t *off);
 
-/* Bytes of the stream of which the fragments of one packet brought copies that differ. */
+/*
+ * Of which bytes the fragments of one packet brought copies that differ. They may be TCP's options, in
+ * front of all payload: off == end then.
+ */
 struct conn_copies {
-    uint64_t off, end; /* all lie in here; none: off == end */
-    uint32_t differ;
+    uint64_t off, end;      /* of the stream: those of the payload lie in here */
+    uint32_t differ;        /* in each copy but the first; 0: none */
+    uint32_t shown;         /* bytes at copy */
+    const uint8_t *copy[2]; /* from the first that differs on: the first copy, the other */
 };
 
 /* conn_copies: of this packet; none if it did not come as fragments. conn_recv has seen it. */
 struct conn_copies conn_copies(const struct conn_pkt *cp);
+/*
+ * conn_plain_len: IP bytes of this packet, or of all its fragments, without IP options and extension headers
+ * but a fragment's own.
+ */
+uint32_t conn_plain_len(const struct seg *s);
 
 /*
  * conn_payload: the packet's payload as the merge will take it: without what lies below offset 0.

@@ -90,8 +90,8 @@ bool ack_of_syn(const struct conn_pkt *cp);
 /* new_isn: a SYN/ACK that takes the place of one that nobody has acknowledged? */
 bool new_isn(const struct conn_pkt *cp);
 
-/* conn_note_copies: have its fragments brought copies of its payload that differ? */
-void conn_note_copies(struct conn_pkt *cp);
+/* conn_note_copies: have its fragments brought copies that differ? Counted, and the content is a changed one. */
+void conn_note_copies(struct conn_env *env, struct conn_pkt *cp);
 /*
  * conn_classify: is anything in this segment repeated? To be asked before the merge, so that both
  * copies can be compared. max_before: the sender's highest number before this segment.

@@ -128,6 +128,12 @@ void conn_note_sack(struct conn_env *env, const struct conn_pkt *cp)
         not_lost(x, cp->to, s->sack[0].start, s->sack[0].end);
 }
 
+/* counted_changed: a keep-alive's byte is garbage (RFC 9293 3.8.4). */
+static bool counted_changed(const struct conn_pkt *cp)
+{
+    return cp->rexmit.differ && cp->rexmit.cls != RX_KEEPALIVE;
+}
+
 /* count_again: into the flow's books. */
 static void count_again(struct conn_env *env, struct conn_pkt *cp, uint32_t late, bool flags_again)
 {
@@ -146,8 +152,8 @@ static void count_again(struct conn_env *env, struct conn_pkt *cp, uint32_t late
         x->dir[cp->from].late_bytes += late;
     }
     x->dir[cp->from].kind[cp->rexmit.cls]++;
-    if (cp->rexmit.cls != RX_KEEPALIVE) { /* whose byte is garbage, RFC 9293 3.8.4 */
-        x->dir[cp->from].changed_packets += cp->rexmit.differ > 0;
+    if (counted_changed(cp)) {
+        x->dir[cp->from].changed_packets++;
         x->dir[cp->from].changed_bytes += cp->rexmit.differ;
     }
     if (cp->rexmit.cls == RX_LOST) {
@@ -260,12 +266,36 @@ struct conn_copies conn_copies(const struct conn_pkt *cp)
         return c;
     c.off = in_stream(cp, g, g->diff.off);
     c.end = in_stream(cp, g, g->diff.end);
-    c.differ = g->diff.n < c.end - c.off ? g->diff.n : (uint32_t)(c.end - c.off);
+    c.differ = g->diff.n;
+    c.shown = g->diff.shown;
+    c.copy[0] = g->diff.copy[0];
+    c.copy[1] = g->diff.copy[1];
     return c;
 }
 
-void conn_note_copies(struct conn_pkt *cp)
+void conn_note_copies(struct conn_env *env, struct conn_pkt *cp)
 {
-    if (conn_copies(cp).differ)
-        cp->rcv |= CR_OVERLAP;
+    uint32_t differ = conn_copies(cp).differ;
+    struct flow_ext *x = differ ? conn_ext(env, cp->f) : NULL;
+
+    if (differ == 0)
+        return;
+    cp->rcv |= CR_OVERLAP;
+    if (x) {
+        x->dir[cp->from].changed_packets += !counted_changed(cp);
+        x->dir[cp->from].changed_bytes += differ;
+    }
+    cp->rexmit.content = 1;
+}
+
+uint32_t conn_plain_len(const struct seg *s)
+{
+    const struct datagram *g = datagram_of(s->pb);
+    uint32_t bare = s->flags & SEG_IP6 ? 40 : 20;
+
+    if (g)
+        return g->plain - (s->l4_off - (uint32_t)(g->payload - g->pb.data));
+    if (s->flags & SEG_IP6 && s->flags & SEG_ATOMIC)
+        bare += 8;
+    return s->ip_len - (s->l4_off - s->l3_off - bare);
 }

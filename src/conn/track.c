@@ -557,7 +557,7 @@ void conn_recv(struct conn_env *env, struct conn_pkt *cp)
     if (!cp->in_place && (syn_again || fin_again || s->plen || (spoke && s->seq + 1 == max_before)))
         conn_classify(env, cp, syn_again, fin_again, spoke ? max_before : s->seq);
     if (unlikely(s->pb->flags & PB_DATAGRAM))
-        conn_note_copies(cp);
+        conn_note_copies(env, cp);
     if (unlikely(rcv->strm))
         cp->contested = conn_payload(cp, &in) && conn_contested(env, cp, &in);
     step(env, cp);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/errtext.h"
+#include "wire/defrag.h"
 
 /* One question: a child and its flow, and where the answer goes. */
 struct get {
@@ -28,6 +29,20 @@ static int answer(const struct get *g, const void *v, size_t n)
         return err_set(EINVAL, "mtcp_getsockopt: %u bytes are too few, %zu are needed",
                        (unsigned)*g->len, n);
     memcpy(g->out, v, n);
+    *g->len = (socklen_t)n;
+    return 0;
+}
+
+/* answer_some: n bytes, of which the caller may know the first `oldest` only; as MOS_FLOW_INFO. */
+static int answer_some(const struct get *g, const void *v, size_t n, size_t oldest)
+{
+    size_t room = *g->len;
+
+    if (room < oldest)
+        return err_set(EINVAL, "mtcp_getsockopt: %zu bytes are too few, %zu are needed", room,
+                       oldest);
+    memset(g->out, 0, room);
+    memcpy(g->out, v, room < n ? room : n);
     *g->len = (socklen_t)n;
     return 0;
 }
@@ -229,11 +244,7 @@ static int get_flow_info(const struct get *g)
     bool ending = g->m->ending == g->idx;
     struct mos_flow_info v = {
         .start_ns = f->start, .last_ns = f->last - (x ? x->behind : 0), .flags = info_flags(g)};
-    size_t room = *g->len;
 
-    if (room < OLDEST)
-        return err_set(EINVAL, "mtcp_getsockopt: MOS_FLOW_INFO needs %d bytes at least",
-                       (int)OLDEST);
     v.reason = ending ? f->reason : 0;
     for (int d = CLI; d <= SVR; d++) {
         v.dir[d] = get_dir(g, d);
@@ -247,10 +258,7 @@ static int get_flow_info(const struct get *g)
     v.nvlan = x ? x->nvlan : 0;
     for (int i = 0; i < v.nvlan && i < SEG_MAX_VLANS; i++)
         v.vlan[i] = x->vlan[i];
-    memset(g->out, 0, room);
-    memcpy(g->out, &v, room < sizeof(v) ? room : sizeof(v));
-    *g->len = sizeof(v);
-    return 0;
+    return answer_some(g, &v, sizeof(v), OLDEST);
 }
 
 /* ---- the event at hand ---- */
@@ -261,7 +269,7 @@ static int get_rexmit(const struct get *g)
                        MOS_REXMIT_FIN == (int)RX_FIN,
                    "classes have one numbering");
     const struct conn_pkt *cp = g->m->cp;
-    struct mos_rexmit_info v;
+    struct mos_rexmit_info v = {0};
 
     if (!g->m->rexmit_now || cp == NULL || cp->idx != g->idx)
         return nothing("this is not a MOS_ON_REXMIT event");
@@ -270,7 +278,8 @@ static int get_rexmit(const struct get *g)
     v.new_len = cp->rexmit.fresh;
     v.kind = cp->rexmit.cls;
     v.content = cp->rexmit.content;
-    return answer(g, &v, sizeof(v));
+    v.plain_len = conn_plain_len(cp->s);
+    return answer_some(g, &v, sizeof(v), offsetof(struct mos_rexmit_info, plain_len));
 }
 
 static int get_gap(const struct get *g)
@@ -289,6 +298,22 @@ static int get_gap(const struct get *g)
     return answer(g, &v, sizeof(v));
 }
 
+/* put_shown: the beginnings of the held copy and of the packet's, from the first byte that differs. */
+static void put_shown(const struct get *g, struct mos_overlap_info *v, const struct strm_in *in)
+{
+    const struct flow_side *sd = &g->m->cp->f->side[g->m->cp->to];
+    const uint8_t *again = in->data + (v->changed_off - in->off);
+    struct iovec iov[MOS_OVERLAP_COPY];
+    int n = MOS_OVERLAP_COPY;
+
+    v->ncopy = v->changed_len < MOS_OVERLAP_COPY ? v->changed_len : MOS_OVERLAP_COPY;
+    v->ncopy =
+        (uint32_t)strm_view(&g->m->env.se, sd, v->changed_off, UINT64_MAX, v->ncopy, iov, &n);
+    for (int i = 0, at = 0; i < n; at += (int)iov[i++].iov_len)
+        memcpy(v->copy[0] + at, iov[i].iov_base, iov[i].iov_len);
+    memcpy(v->copy[1], again, v->ncopy);
+}
+
 /* put_repeated: what the packet repeats of the bytes that are held. */
 static void put_repeated(const struct get *g, struct mos_overlap_info *v)
 {
@@ -305,6 +330,8 @@ static void put_repeated(const struct get *g, struct mos_overlap_info *v)
     v->differ = d.differ;
     v->changed_off = d.first;
     v->changed_len = (uint32_t)(d.end - d.first);
+    if (d.differ)
+        put_shown(g, v, &in);
     if (conn_fits(cp->f, cp->to, &in))
         v->taken = strm_taken(&g->m->env.se, sd, &in);
 }
@@ -318,19 +345,25 @@ static void put_copies(struct mos_overlap_info *v, const struct conn_copies *c)
         v->off = off;
         v->len = (uint32_t)(end - off);
     }
+    if (v->differ == 0 || off < v->changed_off) {
+        v->ncopy = c->shown;
+        memcpy(v->copy[0], c->copy[0], c->shown);
+        memcpy(v->copy[1], c->copy[1], c->shown);
+    }
     if (v->differ) {
         off = v->changed_off < off ? v->changed_off : off;
         end = v->changed_off + v->changed_len > end ? v->changed_off + v->changed_len : end;
     }
     v->changed_off = off;
     v->changed_len = (uint32_t)(end - off);
-    v->differ += c->differ < v->changed_len - v->differ ? c->differ : v->changed_len - v->differ;
+    v->differ += c->differ;
     v->content = MOS_REXMIT_CHANGED;
 }
 
 static int get_overlap(const struct get *g)
 {
     const struct conn_pkt *cp = g->m->cp;
+    _Static_assert(MOS_OVERLAP_COPY == (int)FRAG_SHOWN, "room for what is held");
     struct mos_overlap_info v = {0};
     struct conn_copies c;
 
@@ -345,7 +378,7 @@ static int get_overlap(const struct get *g)
         put_repeated(g, &v);
     if (c.differ)
         put_copies(&v, &c);
-    return answer(g, &v, sizeof(v));
+    return answer_some(g, &v, sizeof(v), offsetof(struct mos_overlap_info, ncopy));
 }
 
 /* ---- counters ---- */

@@ -132,6 +132,7 @@ static void count(struct frag_entry *e, const struct frag *f)
 {
     e->nfrags++;
     e->bytes += f->s->ip_len;
+    e->plain += (e->key.v6 ? FRAG_BARE6 : FRAG_BARE4) + f->len;
 }
 
 static bool keep_head(struct defrag *d, struct frag_entry *e, struct frag *f)
@@ -234,6 +235,7 @@ static struct datagram *make_datagram(struct defrag *d, const struct frag_entry 
     g->overlap = e->overlap;
     g->ecn_mixed = ecn_mixed(e);
     g->diff = e->diff;
+    g->plain = e->plain;
     g->pb.flags = PB_DATAGRAM;
     g->pb.nfrags = e->nfrags;
     g->pb.frag_bytes = e->bytes;
@@ -315,6 +317,7 @@ static bool copy_head(struct defrag *d, uint32_t from, uint32_t to, struct frag 
     b->head_ip_len = a->head_ip_len;
     b->nfrags = a->nfrags;
     b->bytes = a->bytes;
+    b->plain = a->plain;
     b->ecn = a->ecn;
     b->diff = a->diff;
     b->tries = a->tries;

@@ -51,10 +51,14 @@ struct frag_piece {
     const uint8_t *data;
 };
 
+enum { FRAG_SHOWN = 16 };
+
 /* Copies of the same bytes that differ: all lie in [off, end). */
 struct frag_diff {
     uint32_t off, end;
     uint32_t n; /* how many that differ from the copy that came first, of all others; 0: none */
+    uint32_t shown;
+    uint8_t copy[2][FRAG_SHOWN]; /* `shown` bytes from off on: of the first copy, of the other */
 };
 
 /* A datagram that is complete. */
@@ -62,9 +66,10 @@ struct datagram {
     struct pktbuf pb; /* its frame: first fragment's link and IP header, lengths set right */
     uint8_t *payload; /* in that frame, `len` bytes */
     uint32_t len;
-    uint8_t world;            /* enum frag_world */
-    bool overlap;             /* pieces overlap: defrag_assemble has a choice */
-    bool ecn_mixed;           /* only for its ECN fields not one of FW_DISCARD, too */
+    uint32_t plain; /* the bytes of its fragments, repeated ones too, each with a bare IP header */
+    uint8_t world;  /* enum frag_world */
+    bool overlap;   /* pieces overlap: defrag_assemble has a choice */
+    bool ecn_mixed; /* only for its ECN fields not one of FW_DISCARD, too */
     struct frag_diff diff;    /* fragments that came for it, taken or not, had other bytes */
     uint32_t npiece;          /* 0 without an overlap: the payload stands */
     struct frag_piece *piece; /* in order of arrival */

@@ -303,11 +303,35 @@ static bool unseen(const struct frag_seen *seen, const struct frag *f, uint32_t 
     return false;
 }
 
-static void add_diff(struct frag_diff *diff, uint32_t at)
+/* add_diff: => is it the first byte that differs? */
+static bool add_diff(struct frag_diff *diff, uint32_t at)
 {
-    diff->off = diff->n == 0 || at < diff->off ? at : diff->off;
+    bool first = diff->n == 0 || at < diff->off;
+
+    diff->off = first ? at : diff->off;
     diff->end = at + 1 > diff->end ? at + 1 : diff->end;
     diff->n++;
+    return first;
+}
+
+/* show: both copies from diff->off on, as far as both reach. */
+static void show(const struct defrag *d, uint32_t i, const struct frag *f, uint32_t hi,
+                 struct frag_diff *diff)
+{
+    uint32_t at = frag_piece_at(d, i)->off, block = i, n = hi - diff->off;
+
+    diff->shown = n < FRAG_SHOWN ? n : FRAG_SHOWN;
+    memcpy(diff->copy[1], f->data + (diff->off - f->off), diff->shown);
+    for (bool first = true; at < diff->off + diff->shown; first = false) {
+        const uint8_t *p;
+        uint32_t len = stretch(d, &block, &p, first), end = diff->off + diff->shown,
+                 lo = at > diff->off ? at : diff->off;
+
+        end = at + len < end ? at + len : end;
+        if (lo < end)
+            memcpy(diff->copy[0] + (lo - diff->off), p + (lo - at), end - lo);
+        at += len;
+    }
 }
 
 /* see: the units of [lo, hi) have been compared. => how many were not. */
@@ -328,6 +352,7 @@ uint32_t frag_compare(const struct defrag *d, uint32_t i, const struct frag *f,
     const struct frag_block *q = frag_piece_at(d, i);
     uint32_t at = q->off, end = q->off + q->len, block = i, lo = at > f->off ? at : f->off,
              hi = f->off + f->len < end ? f->off + f->len : end;
+    bool earlier = false;
 
     if (lo >= hi || !unseen(seen, f, lo, hi))
         return 0;
@@ -339,10 +364,12 @@ uint32_t frag_compare(const struct defrag *d, uint32_t i, const struct frag *f,
             uint32_t u = (x - f->off) / FRAG_UNIT;
 
             if (!(seen->bit[u / 64] >> u % 64 & 1) && p[x - at] != f->data[x - f->off])
-                add_diff(diff, x);
+                earlier |= add_diff(diff, x);
         }
         at += n;
     }
+    if (unlikely(earlier))
+        show(d, i, f, hi, diff);
     return see(seen, f, lo, hi);
 }
 

@@ -12,6 +12,7 @@
 #include "wire/defrag.h"
 
 enum { FRAG_BLOCK = 256, FRAG_UNIT = 8, FRAG_MAX_LEN = 65535, FRAG_TCP_HEADER = 20 };
+enum { FRAG_BARE4 = 20, FRAG_BARE6 = 48 }; /* IP header of a fragment, nothing else in it */
 enum { FRAG_MAP_UNITS = FRAG_BLOCK * 8 };
 enum { FRAG_SEEN = (FRAG_MAX_LEN + 40) / FRAG_UNIT / 64 + 1 }; /* an IPv6 packet's length */
 enum { FRAG_MAPS = 2 * (FRAG_MAX_LEN + 1) / FRAG_UNIT / FRAG_MAP_UNITS }; /* Linux keeps more */
@@ -41,6 +42,7 @@ struct frag_entry {
     uint32_t end;            /* NO_END: the last fragment has not come */
     uint32_t top, top_run, runs;
     uint32_t npieces, nfrags, bytes;
+    uint32_t plain; /* `bytes` without IP options and extension headers */
     uint32_t tries; /* fragments that have come for it, repeated and refused ones too */
     uint32_t head_ip_len;
     uint16_t head_l3, head_link_len, head_linktype;

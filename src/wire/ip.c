@@ -158,6 +158,7 @@ static enum reason take_fragment(struct seg *s, struct cursor *c)
     s->l4_off = (uint16_t)c->off;
     if (field & 0xfff9)
         return fragment(s, field & 0xfff8, field & 1);
+    s->flags |= SEG_ATOMIC;
     return REASON_NONE;
 }
 

@@ -50,6 +50,7 @@ enum seg_flags {
     SEG_HDR_CUT = 1 << 13,    /* TCP header captured in part: options missing, perhaps the window */
     SEG_IP_DROPPED = 1 << 14, /* hosts drop it for its IP options or headers: ip_why */
     SEG_IP_LINUX = 1 << 15,   /* Linux does, others need not */
+    SEG_ATOMIC = 1 << 16,     /* it has a fragment header and is whole all the same (RFC 6946) */
 };
 
 /* How far decode got. Fields of a higher level are 0 (but sack[] from nsack on is not written). */

@@ -309,7 +309,8 @@ FIELD(struct mos_rexmit_info, len, 8, 4);
 FIELD(struct mos_rexmit_info, new_len, 12, 4);
 FIELD(struct mos_rexmit_info, kind, 16, 4);
 FIELD(struct mos_rexmit_info, content, 20, 4);
-IS(sizeof(struct mos_rexmit_info), 24);
+FIELD(struct mos_rexmit_info, plain_len, 24, 4);
+IS(sizeof(struct mos_rexmit_info), 32);
 
 FIELD(struct mos_gap_info, off, 0, 8);
 FIELD(struct mos_gap_info, len, 8, 8);
@@ -322,7 +323,9 @@ FIELD(struct mos_overlap_info, len, 8, 4);
 FIELD(struct mos_overlap_info, side, 12, 4);
 FIELD(struct mos_overlap_info, policy, 16, 4);
 FIELD(struct mos_overlap_info, content, 20, 4);
-IS(sizeof(struct mos_overlap_info), 56);
+FIELD(struct mos_overlap_info, ncopy, 56, 4);
+FIELD(struct mos_overlap_info, copy, 64, 32);
+IS(sizeof(struct mos_overlap_info), 96);
 
 FIELD(struct mos_stat, name, 0, 32);
 FIELD(struct mos_stat, value, 32, 8);

@@ -239,7 +239,12 @@ static void rexmit(int sock, int side, event_t ev)
     assert_int_equal(v.new_len, 2);
     assert_int_equal(v.kind, MOS_REXMIT_PARTIAL);
     assert_int_equal(v.content, MOS_REXMIT_CHANGED);
-    assert_fails(EINVAL, get(sock, MOS_REXMIT_INFO, &v, sizeof(v) - 1));
+    assert_int_equal(v.plain_len, 20 + 20 + 5);
+    assert_fails(EINVAL, get(sock, MOS_REXMIT_INFO, &v, 23));
+    v = (struct mos_rexmit_info){.plain_len = 7};
+    assert_int_equal(get(sock, MOS_REXMIT_INFO, &v, 24), 0); /* who knows no more of it */
+    assert_int_equal(v.content, MOS_REXMIT_CHANGED);
+    assert_int_equal(v.plain_len, 7);
     fix.calls += 100;
 }
 

@@ -183,8 +183,9 @@ def ipv6():
     add("ip6-all", ETHER, eth() / ip6() / hbh / dst / IPv6ExtHdrRouting(type=4, segleft=0, addresses=["2001:db8::5"]) /
         AH(nh=60, payloadlen=4, icv=b"\xaa" * 12) / dst / tcp() / pay, flags=v6)
     atomic = eth() / ip6() / hbh / IPv6ExtHdrFragment(id=99, nh=6) / tcp() / pay
-    add("ip6-atomic", ETHER, atomic, flags=v6, frag_id=99)
-    add("ip6-atomic-reserved-bits", ETHER, eth() / ip6() / IPv6ExtHdrFragment(res1=255, res2=3, nh=6) / tcp() / pay, flags=v6)
+    add("ip6-atomic", ETHER, atomic, flags=v6 + ["ATOMIC"], frag_id=99)
+    add("ip6-atomic-reserved-bits", ETHER, eth() / ip6() / IPv6ExtHdrFragment(res1=255, res2=3, nh=6) / tcp() / pay,
+        flags=v6 + ["ATOMIC"])
     add("ip6-frag-first", ETHER, eth() / ip6() / IPv6ExtHdrFragment(id=98, m=1, nh=6) / tcp(), "IP_FRAGMENT", "IP",
         flags=v6 + ["FRAG", "FRAG_MORE"], proto=6, frag_id=98, ip_len=68)
     add("ip6-frag-last", ETHER, eth() / ip6() / IPv6ExtHdrFragment(id=98, offset=181, nh=6) / Raw(pay), "IP_FRAGMENT", "IP",

@@ -263,6 +263,41 @@ static void stones_and_the_past(void **state)
     assert_int_equal(defrag_buried(&d, &other, now), REASON_NONE);
 }
 
+static void assert_copies(const struct frag_diff *diff, uint32_t off, uint32_t n, const char *first,
+                          const char *again)
+{
+    assert_int_equal(diff->n, n);
+    assert_int_equal(diff->off, off);
+    assert_int_equal(diff->shown, strlen(first));
+    assert_memory_equal(diff->copy[0], first, diff->shown);
+    assert_memory_equal(diff->copy[1], again, diff->shown);
+}
+
+/* Both copies from the first byte that differs on, also over the blocks that pieces are kept in. */
+static void copies_are_shown(void **state)
+{
+    struct frag_note *n;
+    char big[601], two[601];
+
+    taken(text(1, 0, HEAD "aaaaaaaa", true));
+    taken(text(1, 24, "aaaaXXXX", true));
+    taken(text(1, 24, "aaYYYYYY", true));
+    n = text(1, 32, "end", false);
+    assert_copies(&n->dg[0]->diff, 26, 10, "aaaaaa", "YYYYYY");
+    assert_int_equal(n->dg[0]->plain, 4 * 20 + 32 + 8 + 8 + 3);
+
+    for (int i = 0; i < 600; i++)
+        big[i] = two[i] = (char)('a' + i % 26);
+    big[600] = two[600] = '\0';
+    memset(two + 230, '!', 300); /* the first block of a piece ends with byte 236 */
+    taken(text(2, 0, HEAD, true));
+    taken(text(2, 24, big, true));
+    taken(text(2, 24, two, true));
+    n = text(2, 624, "end", false);
+    big[246] = two[246] = '\0';
+    assert_copies(&n->dg[0]->diff, 24 + 230, 300, big + 230, two + 230);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -278,6 +313,7 @@ int main(void)
         frag_test(strict_and_full),
         frag_test(strict_and_full_in_one_world),
         frag_test(stones_and_the_past),
+        frag_test(copies_are_shown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
