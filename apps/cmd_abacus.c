@@ -9,12 +9,12 @@
  * --interval, when a report is due. A raw socket counts all IP packets: what no connection has
  * counted belongs to nobody, and the sum is that of the capture.
  *
- * NOT CHARGED  MOS_ON_REXMIT tells of every repetition. Whole ones count with their headers, those
- * that bring new bytes too with the bytes that are old. Changed ones are charged.
+ * NOT CHARGED  MOS_ON_REXMIT tells of every repetition. Whole ones count with plain headers
+ * (plainhdr.h), those that bring new bytes too with the bytes that are old. Changed ones are charged.
  *
- * EVIDENCE  MOS_ON_OVERLAP comes while both copies can be read: the first in the stream
- * (mtcp_ppeek), the other in the packet. Registering it makes the library keep the last KEPT bytes
- * of a stream, and all that is not acknowledged.
+ * EVIDENCE  MOS_ON_OVERLAP tells where copies differ, of segments and of fragments, and has the
+ * beginnings of both. Registering it makes the library keep the last KEPT bytes of a stream, and all
+ * that is not acknowledged.
  *
  * SAMPLE  With --sample 1/N the library keeps little (KEPT_LITTLE), and sample.c every N-th byte:
  * put there when they come in order, compared when a repetition comes whose content the library
@@ -24,6 +24,7 @@
 #include "apprun.h"
 #include "appstat.h"
 #include "billout.h"
+#include "plainhdr.h"
 #include "sample.h"
 #include "subscribers.h"
 
@@ -166,13 +167,6 @@ static void note_change(struct app *app, struct bill *b, struct change *c, uint6
         app_failed(app, "out of memory");
 }
 
-/* n bytes of evidence, the first copy or the second. */
-static void put_copy(struct change *c, int which, const void *p, uint64_t n)
-{
-    c->n[which] = (uint32_t)(n < EVIDENCE_BYTES ? n : EVIDENCE_BYTES);
-    memcpy(c->copy[which], p, c->n[which]);
-}
-
 /* Does it begin below offset 0, where nothing was ever seen? */
 static bool begins_below(mctx_t mctx, int sock, int side, const struct pkt_info *p)
 {
@@ -220,10 +214,24 @@ static bool sample_tells(mctx_t mctx, int sock, int side, struct bill *b, const 
     }
     c.len = f.last + 1 - f.first;
     c.differ = f.differ;
-    put_copy(&c, 0, f.kept, f.nkept);
-    put_copy(&c, 1, p->payload + (f.first - p->offset), f.nkept);
+    change_copy(&c, 0, f.kept, f.nkept);
+    change_copy(&c, 1, p->payload + (f.first - p->offset), f.nkept);
     note_change(app_ctx_of(mctx)->app, b, &c, estimate < info->len ? estimate : info->len);
     return true;
+}
+
+/* Nothing new, it seems: free, but for what its headers have beyond plain ones. */
+static void credit(struct app *app, struct bill *b, int side, const struct pkt_info *p,
+                   const struct mos_rexmit_info *info)
+{
+    struct plainhdr h = plainhdr_of(p, info);
+    struct change c = {p->ts_ns, .way = way_to(b, side), .off = info->off, .differ = h.odd};
+
+    b->sub->way[c.way].free_bytes += h.plain;
+    if (h.odd == 0)
+        return;
+    change_copy(&c, 1, h.shown, h.nshown);
+    note_change(app, b, &c, h.odd);
 }
 
 static void on_rexmit(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
@@ -232,6 +240,7 @@ static void on_rexmit(mctx_t mctx, int sock, int side, event_t event, filter_arg
     struct mos_rexmit_info info;
     socklen_t len = sizeof(info);
     struct pkt_info p;
+    bool alive, again;
     struct way *w;
 
     if (!b || mtcp_getsockopt(mctx, sock, SOL_MONSOCKET, MOS_REXMIT_INFO, &info, &len) < 0 ||
@@ -240,22 +249,24 @@ static void on_rexmit(mctx_t mctx, int sock, int side, event_t event, filter_arg
     w = &b->sub->way[way_to(b, side)];
     w->again_packets++;
     w->again_bytes += info.len;
-    /* of a keep-alive any byte will do (RFC 1122 4.2.3.6) */
-    if (info.kind == MOS_REXMIT_KEEPALIVE || info.content == MOS_REXMIT_SAME ||
-        (info.content == MOS_REXMIT_UNKNOWN && !sample_tells(mctx, sock, side, b, &p, &info)))
-        w->free_bytes += info.new_len ? info.len : p.len32;
+    /* of a keep-alive any byte will do (RFC 1122 4.2.3.6), in one piece */
+    alive = info.kind == MOS_REXMIT_KEEPALIVE && p.frag == 0;
+    again = alive || info.content == MOS_REXMIT_SAME ||
+            (info.content == MOS_REXMIT_UNKNOWN && !sample_tells(mctx, sock, side, b, &p, &info));
+    if (again && info.new_len)
+        w->free_bytes += info.len;
+    else if (again)
+        credit(app_ctx_of(mctx)->app, b, side, &p, &info);
 }
 
-/* Both copies are there. */
+/* Copies that differ, of segments or of fragments. */
 static void on_overlap(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
 {
     struct bill *b = bill_of(mctx, sock);
     struct mos_overlap_info info;
     socklen_t len = sizeof(info);
-    char first[EVIDENCE_BYTES];
     struct change c = {0};
     struct pkt_info p;
-    ssize_t n;
 
     if (!b || mtcp_getsockopt(mctx, sock, SOL_MONSOCKET, MOS_OVERLAP_INFO, &info, &len) < 0 ||
         info.content != MOS_REXMIT_CHANGED || mtcp_getlastpkt(mctx, sock, side, &p) < 0)
@@ -265,12 +276,8 @@ static void on_overlap(mctx_t mctx, int sock, int side, event_t event, filter_ar
                         .off = info.changed_off,
                         .len = info.changed_len,
                         .differ = info.differ};
-    n = mtcp_ppeek(mctx, sock, side, first, sizeof(first), c.off);
-    if (n > 0) {
-        n = (uint64_t)n < c.len ? n : (ssize_t)c.len;
-        put_copy(&c, 0, first, (uint64_t)n);
-        put_copy(&c, 1, p.payload + (c.off - p.offset), (uint64_t)n);
-    }
+    for (int which = 0; which < 2; which++)
+        change_copy(&c, which, info.copy[which], info.ncopy);
     note_change(app_ctx_of(mctx)->app, b, &c, c.differ);
 }
 

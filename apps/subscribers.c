@@ -86,6 +86,13 @@ static int cmp_change(const void *va, const void *vb)
     return c ? c : cmp_u64(a->off, b->off);
 }
 
+void change_copy(struct change *c, int which, const void *p, uint64_t n)
+{
+    c->n[which] = (uint32_t)(n < EVIDENCE_BYTES ? n : EVIDENCE_BYTES);
+    if (c->n[which])
+        memcpy(c->copy[which], p, c->n[which]);
+}
+
 bool subscriber_change(struct subscriber *s, const struct change *c)
 {
     int at = s->nchange;

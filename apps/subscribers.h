@@ -75,6 +75,8 @@ bool subscribers_merge(struct subscribers *to, struct subscribers *from);
 struct subscriber **subscribers_list(const struct subscribers *t);
 void subscribers_free(struct subscribers *t);
 
+/* change_copy: n bytes of evidence, as many as there is room for, of the first copy (0) or the other (1). */
+void change_copy(struct change *c, int which, const void *p, uint64_t n);
 /* subscriber_change: keep a piece of evidence, if there is room. => false: no memory. */
 bool subscriber_change(struct subscriber *s, const struct change *c);
 
