@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum {
     OPT_WORD = 1, /* what getopt_long gives for a word that is no option */
@@ -428,12 +429,14 @@ static int parse_all(struct appopt *opt, int argc, char **argv, bool *help)
     return 0;
 }
 
-static bool same_file(const char *a, const char *b)
+/* Is the output the input, which may be standard input? */
+static bool same_file(const char *out, const char *in)
 {
     struct stat sa, sb;
+    int rc = strcmp(in, "-") == 0 ? fstat(STDIN_FILENO, &sb) : stat(in, &sb);
 
-    return stat(a, &sa) == 0 && stat(b, &sb) == 0 && S_ISREG(sa.st_mode) &&
-           sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+    return rc == 0 && stat(out, &sa) == 0 && S_ISREG(sa.st_mode) && sa.st_dev == sb.st_dev &&
+           sa.st_ino == sb.st_ino;
 }
 
 /* What no single option can see. */

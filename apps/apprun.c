@@ -48,20 +48,17 @@ void app_failed(struct app *app, const char *fmt, ...)
         complain(APP_BROKEN, "%s", text);
 }
 
-bool app_has_failed(struct app *app)
-{
-    bool failed;
-
-    pthread_mutex_lock(&app->lock);
-    failed = app->status != APP_OK;
-    pthread_mutex_unlock(&app->lock);
-    return failed;
-}
-
-/* SIGTERM is SIGINT: what the library makes of that, an end with everything told, is what is wanted. */
+/* SIGTERM and SIGHUP are SIGINT: what the library makes of that, an end with everything told, is what is wanted. */
 static void on_term(int sig)
 {
     raise(SIGINT);
+}
+
+static void catch_signals(void)
+{
+    mtcp_register_signal(SIGTERM, on_term);
+    if (mtcp_register_signal(SIGHUP, on_term) == SIG_IGN) /* nohup */
+        mtcp_register_signal(SIGHUP, SIG_IGN);
 }
 
 /* Hand the configuration to the library. => an exit status, the complaint made. */
@@ -81,7 +78,7 @@ static int init_library(struct app *app)
     if (rc < 0)
         complain(APP_MISUSE, "%s", appconf_message(mtcp_errstr(), path));
     else
-        mtcp_register_signal(SIGTERM, on_term);
+        catch_signals();
     close(fd);
     return rc < 0 ? APP_MISUSE : APP_OK;
 }

@@ -79,6 +79,5 @@ struct app_ctx *app_ctx_of(mctx_t mctx);
  * app_failed: something could not be written: complain, once, and end with status 1. Any thread.
  */
 void app_failed(struct app *app, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-bool app_has_failed(struct app *app);
 
 #endif

@@ -6,7 +6,8 @@
  * number of connections between the same ends before it. The callback that does so takes itself
  * away again, so that no later packet costs anything. Bytes are written as they come, straight from
  * where the library has them; gaps are told by mtcp_peekv. At the first of the two CONN_END both
- * directions are drained and the lines for the index are made.
+ * directions are drained and the lines for the index are made - not of one whose file lacks something:
+ * no line tells of bytes that are in no file.
  */
 #include "commands.h"
 #include "apprun.h"
@@ -33,6 +34,7 @@ struct gap {
 /* One direction, named by its receiver as the API has it. */
 struct direction {
     struct streamfile file;
+    bool broken; /* something could not be written; no more is */
     uint64_t bytes, lost;
     struct gap *gap; /* ascending, neighbours merged */
     size_t ngaps, cap;
@@ -134,8 +136,9 @@ static const char *direction_name(int receiver)
     return receiver == MOS_SIDE_SVR ? "c2s" : "s2c";
 }
 
-static void write_failed(struct app *app, const struct direction *d)
+static void write_failed(struct app *app, struct direction *d)
 {
+    d->broken = true;
     app_failed(app, "%s/%s: %s", app->opt->dir, d->file.name, strerror(errno));
 }
 
@@ -165,9 +168,10 @@ static void lose(struct app_ctx *c, struct direction *d, uint64_t len)
 {
     struct streams_ctx *x = c->data;
 
-    if (!add_gap(d, d->bytes + d->lost, len))
+    if (!add_gap(d, d->bytes + d->lost, len)) {
+        d->broken = true;
         app_failed(c->app, "out of memory");
-    else if (c->app->opt->zero_fill && streamfile_zeros(&x->pool, &d->file, len) < 0)
+    } else if (c->app->opt->zero_fill && streamfile_zeros(&x->pool, &d->file, len) < 0)
         write_failed(c->app, d);
 }
 
@@ -179,9 +183,8 @@ static void drain(struct app_ctx *c, int sock, int side, struct direction *d)
     int cnt = IOV_MAX_ONCE;
     ssize_t n;
 
-    if (app_has_failed(c->app))
-        return;
-    for (; (n = mtcp_peekv(c->mctx, sock, side, iov, &cnt)) != 0; cnt = IOV_MAX_ONCE) {
+    for (; !d->broken && (n = mtcp_peekv(c->mctx, sock, side, iov, &cnt)) != 0;
+         cnt = IOV_MAX_ONCE) {
         if (n < 0 && errno != ENODATA)
             break;
         if (n < 0) {
@@ -189,10 +192,8 @@ static void drain(struct app_ctx *c, int sock, int side, struct direction *d)
             continue;
         }
         d->bytes += (uint64_t)n;
-        if (streamfile_write(&x->pool, &d->file, iov, cnt) < 0) {
+        if (streamfile_write(&x->pool, &d->file, iov, cnt) < 0)
             write_failed(c->app, d);
-            break;
-        }
     }
 }
 
@@ -262,8 +263,8 @@ static void put_line(struct json *j, const struct stream *s, int receiver)
 }
 
 /*
- * The lines of both directions; behind them, parted by a 0, the rows that people see: one for each
- * direction, every one ended by a newline.
+ * The lines of both directions, if they are whole; behind them, parted by a 0, the rows that people
+ * see: one for each direction, every one ended by a newline.
  */
 static void put_lines(struct json *j, const struct stream *s)
 {
@@ -271,7 +272,8 @@ static void put_lines(struct json *j, const struct stream *s)
 
     json_reset(j);
     for (int i = 0; i < 2; i++)
-        put_line(j, s, receivers[i]);
+        if (!s->dir[receivers[i]].broken)
+            put_line(j, s, receivers[i]);
     json_raw(j, "", 1);
     for (int i = 0; i < 2; i++) {
         const struct direction *d = &s->dir[receivers[i]];
@@ -280,7 +282,8 @@ static void put_lines(struct json *j, const struct stream *s)
                          size_text(d->bytes, bytes), d->lost ? TABLE_RED : TABLE_DIM,
                          size_text(d->lost, lost), d->ngaps);
 
-        json_raw(j, row, (size_t)n);
+        if (!d->broken)
+            json_raw(j, row, (size_t)n);
     }
 }
 
@@ -333,13 +336,14 @@ static void on_end(mctx_t mctx, int sock, int side, event_t event, filter_arg_t 
     if (!s)
         return;
     for (int i = 0; i < 2; i++) {
-        drain(c, sock, i, &s->dir[i]);
-        if (!app_has_failed(c->app) && streamfile_close(&x->pool, &s->dir[i].file) < 0)
-            write_failed(c->app, &s->dir[i]);
-        if (app_has_failed(c->app) && s->dir[i].file.fd >= 0)
-            streamfile_close(&x->pool, &s->dir[i].file);
+        struct direction *d = &s->dir[i];
+
+        drain(c, sock, i, d);
+        if ((!d->broken || d->file.fd >= 0) && streamfile_close(&x->pool, &d->file) < 0)
+            write_failed(c->app, d);
     }
-    add_lines(c, sock, s);
+    if (!s->dir[0].broken || !s->dir[1].broken)
+        add_lines(c, sock, s);
     mtcp_set_uctx(mctx, sock, &written);
     free_stream(s);
 }

@@ -64,9 +64,10 @@ static int open_file(struct streamfile_pool *p, struct streamfile *f)
     }
     if (p->open >= p->most && shut(p, p->oldest) < 0)
         return -1;
-    f->fd = openat(p->dirfd, f->name, flags, 0666);
-    if (f->fd < 0)
-        return -1;
+    /* there may be fewer descriptors than was thought */
+    while ((f->fd = openat(p->dirfd, f->name, flags, 0666)) < 0)
+        if ((errno != EMFILE && errno != ENFILE) || !p->oldest || shut(p, p->oldest) < 0)
+            return -1;
     f->made = true;
     link_newest(p, f);
     p->open++;

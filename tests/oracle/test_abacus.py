@@ -659,7 +659,7 @@ def test_interval(tmp_path):
             assert rec['no_connection']['packets'] == 0
 
 
-@pytest.mark.parametrize('sig', [signal.SIGINT, signal.SIGTERM], ids=['INT', 'TERM'])
+@pytest.mark.parametrize('sig', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=['INT', 'TERM', 'HUP'])
 def test_a_signal_ends_with_a_report(sig, tmp_path):
     """Standard input is still open: what was read so far is the bill."""
     capture = Path(slow_talk(tmp_path)).read_bytes()

@@ -4,7 +4,9 @@ on how the input is cut into batches, epochs and cores.
 """
 import json
 import re
+import signal
 import subprocess
+import time
 from collections import Counter
 
 import capfile
@@ -371,6 +373,36 @@ def test_written_file_reads_as_the_first(tmp_path):
 def test_written_file_that_cannot_be(tmp_path):
     res = weirtool.run('flows', '-w', tmp_path / 'no' / 'dir.pcap', '-r', WIKI, code=2)
     assert 'dir.pcap' in res.err
+
+
+@pytest.mark.parametrize('named', [True, False], ids=['named', 'stdin'])
+def test_written_over_its_own_input(named, tmp_path):
+    """Neither by name nor through standard input."""
+    path, whole = tmp_path / 'in.pcap', WIKI.read_bytes()
+    path.write_bytes(whole)
+    with path.open('rb') as stdin:
+        done = subprocess.run([weirtool.WEIR, 'flows', '-r', path if named else '-', '-w', path], stdin=stdin,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, check=False)
+    assert done.returncode == 2 and b'one of the files to read' in done.stderr and path.read_bytes() == whole
+
+
+@pytest.mark.parametrize('ignored', [False, True], ids=['HUP', 'nohup'])
+def test_hangup(ignored):
+    """The terminal goes away: what was read so far is told; unless that was to be survived."""
+    args = [weirtool.WEIR, 'flows', '--json', '-r', '-']
+    with subprocess.Popen(args, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          preexec_fn=(lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)) if ignored else None) as run:
+        data = WIKI.read_bytes()
+        run.stdin.write(data[:len(data) // 2])
+        run.stdin.flush()
+        time.sleep(1)
+        run.send_signal(signal.SIGHUP)
+        time.sleep(0.5)
+        rest = data[len(data) // 2:] if ignored else None
+        out, err = run.communicate(rest, timeout=60)
+    assert run.returncode == 0, err
+    everything = weirtool.run('flows', '--json', '-r', WIKI, code=0).raw
+    assert (out == everything) == ignored and out
 
 
 def test_nothing_but_records_on_standard_output():

@@ -7,6 +7,7 @@ holds the answers where several are defensible. Bytes of a gap are not in the fi
 import hashlib
 import json
 import re
+import subprocess
 
 import pytest
 import tsharktool
@@ -275,3 +276,32 @@ def test_port_reuse_counts_k(streams):
     """The refused attempt is 0, the connection that came of the next SYN is 1."""
     found = streams('s-port-reuse-after-rst.pcap')
     assert {k: [len(p[s].data) for s in SIDES] for (_, k), p in found.items()} == {0: [0, 0], 1: [5, 15]}
+
+
+def test_disk_full(tmp_path):
+    """One file cannot be written: what the index lists is in files, whole, and what is not was not listed."""
+    path = TRACES / 'z-http-49-flows.pcap'
+    weirtool.run('streams', '-o', tmp_path / 'good', '-r', path, code=0)
+    want = {r['file']: r for r in map(json.loads, (tmp_path / 'good' / 'index.jsonl').read_text().splitlines())}
+    full = [name for name, r in want.items() if r['stream_bytes']][30]
+    (tmp_path / 'bad').mkdir()
+    (tmp_path / 'bad' / full).symlink_to('/dev/full')
+    res = weirtool.run('streams', '--json', '-o', tmp_path / 'bad', '-r', path, code=1)
+    assert full in res.err and 'No space' in res.err and len(res.err.splitlines()) == 1
+    got = {r['file']: r for r in res.lines}
+    assert len(got) == len(want) - 1 and full not in got
+    for name, r in got.items():
+        assert r == want[name] and (tmp_path / 'bad' / name).stat().st_size == r['stream_bytes']
+
+
+def test_few_descriptors(tmp_path):
+    """Less than were counted on: files take turns."""
+    path = TRACES / 'z-http-49-flows.pcap'
+    for name, few in (('good', ''), ('few', 'ulimit -n 14; ')):
+        cmd = ['bash', '-c', few + 'exec "$@"', 'x', weirtool.WEIR, 'streams', '-o', tmp_path / name, '-r', path]
+        done = subprocess.run(cmd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+    files = sorted(p.name for p in (tmp_path / 'good').iterdir())
+    assert files == sorted(p.name for p in (tmp_path / 'few').iterdir()) and len(files) == 99
+    for name in files:
+        assert (tmp_path / 'good' / name).read_bytes() == (tmp_path / 'few' / name).read_bytes(), name
