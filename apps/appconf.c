@@ -2,6 +2,10 @@
 /*
  * appconf.c: a configuration file in memory. Captures are patient: connections may be silent for an
  * hour, one that has ended waits for late packets, and there are as many as memory holds.
+ *
+ * Half of --memory is the library's: beside every connection of it the subcommand keeps one of its own.
+ * How many may be half open follows from that, too (max_half_open): a scan is something to be listed,
+ * but no flood may take the room of those that talk.
  */
 #include "appconf.h"
 
@@ -60,9 +64,8 @@ static void put_conf(FILE *fp, const struct appopt *opt, uint64_t rmem)
 
     fprintf(fp, "mos {\n    forward = %d\n", opt->out ? 1 : 0);
     put_devices(fp, opt);
-    /* a scan is something to be listed, not a flood: every SYN is a connection */
-    fprintf(fp, "    max_concurrency = %d\n    max_half_open = %d\n    rmem_size = %llu\n",
-            MAX_STREAMS, MAX_STREAMS, (unsigned long long)rmem);
+    fprintf(fp, "    max_concurrency = %d\n    memory = %llu\n    rmem_size = %llu\n", MAX_STREAMS,
+            (unsigned long long)(opt->memory / 2 / (uint64_t)opt->cores), (unsigned long long)rmem);
     fprintf(fp, "    tcp_timeout = %s\n    tcp_tw_interval = %d\n    linger = %d\n", opt->timeout,
             APPCONF_LINGER_SEC, APPCONF_LINGER_SEC);
     fprintf(fp, "    ooo_size = %ld\n", OOO_BYTES);

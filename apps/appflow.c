@@ -40,6 +40,13 @@ int flow_info(mctx_t mctx, int sock, struct mos_flow_info *info)
     return mtcp_getsockopt(mctx, sock, SOL_MONSOCKET, MOS_FLOW_INFO, info, &len);
 }
 
+bool flow_answered(mctx_t mctx, int sock)
+{
+    struct mos_flow_info info;
+
+    return flow_info(mctx, sock, &info) == 0 && info.dir[0].packets && info.dir[1].packets;
+}
+
 uint64_t flow_clock(mctx_t mctx, int sock, uint64_t last_ns)
 {
     uint64_t last_us = last_ns / 1000, us = 0;

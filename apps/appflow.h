@@ -5,6 +5,8 @@
 #ifndef WEIR_APPS_APPFLOW_H
 #define WEIR_APPS_APPFLOW_H
 
+#include <stdbool.h>
+
 #include <mos_api.h>
 
 /* One end, in a form that can be compared by memcmp: two equal ends have equal bytes. */
@@ -26,6 +28,8 @@ struct ends {
 int flow_ends(mctx_t mctx, int sock, struct ends *ends);
 /* flow_info: all that is known of it. => 0, or -1. [callback] */
 int flow_info(mctx_t mctx, int sock, struct mos_flow_info *info);
+/* flow_answered: have both ends been heard? A SYN alone can be anybody's. [callback] */
+bool flow_answered(mctx_t mctx, int sock);
 /*
  * flow_clock: the time now, in ns since 1970, unwrapped with the time of this child's last packet;
  * last_ns is mos_flow_info's. [callback]

@@ -26,6 +26,7 @@ enum {
     OPT_BATCH,
     OPT_EPOCH,
     OPT_TIMEOUT,
+    OPT_MEMORY,
     OPT_BY,
     OPT_PREFIXES,
     OPT_ALL,
@@ -64,6 +65,7 @@ static const struct optdef defs[] = {
     {{"batch", required_argument, NULL, OPT_BATCH}, 0, TAKES_BENCH},
     {{"epoch", required_argument, NULL, OPT_EPOCH}, 0, TAKES_BENCH},
     {{"timeout", required_argument, NULL, OPT_TIMEOUT}, 0, TAKES_BENCH},
+    {{"memory", required_argument, NULL, OPT_MEMORY}, 0, TAKES_BENCH},
     {{"by", required_argument, NULL, OPT_BY}, TAKES_BILL, 0},
     {{"prefixes", required_argument, NULL, OPT_PREFIXES}, TAKES_BILL, 0},
     {{"all", no_argument, NULL, OPT_ALL}, TAKES_BILL, 0},
@@ -93,7 +95,9 @@ static const struct {
      "right\n"
      "                       one (auto, the default)\n",
      0},
-    {"  --timeout SECONDS    a connection ends when nothing was seen for so long (3600)\n",
+    {"  --timeout SECONDS    a connection ends when nothing was seen for so long (3600)\n"
+     "  --memory SIZE        what connections may take, such as 200M; beyond that some are\n"
+     "                       forgotten, and it is said (1G)\n",
      TAKES_BENCH},
     {"  --cores N            work with N contexts; the output is the same (1)\n", 0},
     {"  --batch N            frames read at a time, 1 to 64 (64)\n"
@@ -247,6 +251,22 @@ static int parse_timeout(const char *name, const char *text, const char **out)
     return 0;
 }
 
+/* Bytes, or K, M, G of them. */
+static int parse_size(const char *name, const char *text, uint64_t *out)
+{
+    static const char units[] = "KkMmGg";
+    const char *unit;
+    char *end;
+
+    errno = 0;
+    *out = strtoull(text, &end, 10);
+    unit = *end ? strchr(units, *end) : NULL;
+    if (*text < '0' || *text > '9' || errno || (*end && (!unit || end[1])) || *out >> 32)
+        return complain(-1, "%s: expected a size, such as 200M or 4G, got '%s'", name, text);
+    *out <<= unit ? 10 * ((unit - units) / 2 + 1) : 0;
+    return 0;
+}
+
 static int parse_interval(const char *text, int *ms)
 {
     const char *seconds;
@@ -372,6 +392,8 @@ static int parse_one(struct appopt *opt, int c, const char *arg)
     case OPT_LOOPS:
     case OPT_ROUNDS:
         return parse_bench(opt, c, arg);
+    case OPT_MEMORY:
+        return parse_size("--memory", arg, &opt->memory);
     default:
         return parse_bill(opt, c, arg);
     }
@@ -460,6 +482,9 @@ static int check_together(const struct appopt *opt)
         return complain(-1, "-r -: standard input can be read once only");
     if (opt->by_address + opt->all + (opt->prefixes != NULL) > 1)
         return complain(-1, "--by, --prefixes, --all: expected one of them only");
+    if (opt->memory / (uint64_t)opt->cores < APP_MEMORY_LEAST)
+        return complain(-1, "--memory: expected 8M or more for each of --cores, %dM here",
+                        8 * opt->cores);
     if (opt->interval_ms && opt->cores > 1)
         return complain(-1, "--interval: needs --cores 1: several contexts have several clocks");
     return 0;
@@ -473,6 +498,7 @@ int appopt_parse(struct appopt *opt, const struct command *cmd, int argc, char *
                            .midstream = true,
                            .cores = 1,
                            .batch = 64,
+                           .memory = APP_MEMORY,
                            .timeout = "3600",
                            .sample = 1,
                            .program = APP_COUNT,

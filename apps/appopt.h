@@ -7,8 +7,13 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define APP_MAX_CORES 64
+
+/* --memory: for each context at least this, for all together at first that. */
+#define APP_MEMORY_LEAST (UINT64_C(8) << 20)
+#define APP_MEMORY       (UINT64_C(1) << 30)
 
 /* Exit statuses. */
 #define APP_OK     0
@@ -60,6 +65,8 @@ struct appopt {
     int csum;
     int overlap; /* MOS_OVERLAP_POLICY_ */
     int cores, batch, epoch;
+    uint64_t
+        memory; /* bytes that connections may take, the library's and the subcommand's, all contexts' */
     const char *timeout; /* seconds, checked, as they were given */
     /* TAKES_BILL */
     const char *prefixes; /* file, or NULL */

@@ -166,30 +166,47 @@ static int worse(int a, int b)
     return a > b ? a : b;
 }
 
-/*
- * Has the library given up anything for want of memory? What is shown is not all then.
- * => an exit status.
- */
-static int memory_status(const struct app *app)
+/* What the library has given up for want of memory. */
+struct given_up {
+    bool known, lost; /* asked successfully; new connections or bytes had no room */
+    uint64_t frags, conns, syns;
+};
+
+static void add_given_up(struct given_up *g, const struct appstat *stats)
 {
     static const char *const lacks[] = {"no-flow-mem", "no-sock", "no-stream-mem", "stream_failed"};
-    struct appstat stats = {0};
-    uint64_t frags = 0;
-    bool known = true, all = true;
 
-    for (int i = 0; known && i < app->nctx; i++) {
-        known = appstat_read(&stats, app->ctx[i].mctx, app->ctx[i].listener);
-        for (size_t k = 0; k < sizeof(lacks) / sizeof(lacks[0]); k++)
-            all = all && appstat_value(&stats, lacks[k]) == 0;
-        frags += appstat_value(&stats, "frag-limit");
+    for (size_t k = 0; k < sizeof(lacks) / sizeof(lacks[0]); k++)
+        g->lost |= appstat_value(stats, lacks[k]) > 0;
+    g->frags += appstat_value(stats, "frag-limit");
+    g->conns += appstat_value(stats, "evicted");
+    g->syns += appstat_syns_lost(stats);
+}
+
+/* Has it given up anything? What is shown is not all then. => an exit status. */
+static int memory_status(const struct app *app)
+{
+    struct given_up g = {.known = true};
+    struct appstat stats = {0};
+    int status = APP_OK;
+
+    for (int i = 0; g.known && i < app->nctx; i++) {
+        g.known = appstat_read(&stats, app->ctx[i].mctx, app->ctx[i].listener);
+        add_given_up(&g, &stats);
     }
     appstat_free(&stats);
-    if (!known || !all)
-        return complain(APP_BROKEN, "out of memory: this is not all");
-    if (frags)
-        return complain(APP_BROKEN, "no room for %llu IP fragments: what they carried is missing",
-                        (unsigned long long)frags);
-    return APP_OK;
+    if (!g.known || g.lost)
+        status = complain(APP_BROKEN, "out of memory: this is not all");
+    if (g.conns || g.syns)
+        status = complain(APP_BROKEN,
+                          "--memory %lluM: %llu connections were forgotten early, %llu SYNs were "
+                          "not followed",
+                          (unsigned long long)(app->opt->memory >> 20), (unsigned long long)g.conns,
+                          (unsigned long long)g.syns);
+    if (g.frags)
+        status = complain(APP_BROKEN, "no room for %llu IP fragments: what they carried is missing",
+                          (unsigned long long)g.frags);
+    return status;
 }
 
 /* All between mtcp_init and mtcp_destroy. */

@@ -30,6 +30,13 @@ uint64_t appstat_value(const struct appstat *s, const char *name)
     return 0;
 }
 
+uint64_t appstat_syns_lost(const struct appstat *s)
+{
+    uint64_t noted = appstat_value(s, "syn-gated"), found = appstat_value(s, "flows_from_notes");
+
+    return noted > found ? noted - found : 0;
+}
+
 void appstat_free(struct appstat *s)
 {
     free(s->v);

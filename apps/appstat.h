@@ -21,6 +21,8 @@ struct appstat {
 bool appstat_read(struct appstat *s, mctx_t mctx, int listener);
 /* appstat_value: the counter of that name; 0 if there is none. */
 uint64_t appstat_value(const struct appstat *s, const char *name);
+/* appstat_syns_lost: SYNs of which, in a flood, only a note was made, and nothing came of it. */
+uint64_t appstat_syns_lost(const struct appstat *s);
 void appstat_free(struct appstat *s);
 
 #endif

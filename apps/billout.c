@@ -166,6 +166,7 @@ static void total_json(struct json *j, const struct bill_report *r, const struct
         json_u64(j, "bytes", sum[i].bytes);
         json_close(j, '}');
     }
+    json_u64(j, "given_up", r->given_up);
     json_close(j, '}');
     json_newline(j);
 }
@@ -284,16 +285,25 @@ static bool change_table(struct out *out, const struct bill_report *r, struct su
     return good;
 }
 
-static bool total_table(struct out *out, const struct pair *sum)
+static bool total_table(struct out *out, const struct bill_report *r, const struct pair *sum)
 {
     struct table t;
+    char line[160];
+    bool good;
 
     text_line(out, "\n");
     table_init(&t, out, total_columns, NCOL(total_columns));
     for (int i = 0; i < NTOTALS; i++)
         if (sum[i].packets || i == ACCOUNTED || i == CAPTURE)
             row(&t, "%s\t%" PRIu64 "\t%" PRIu64, total_words[i], sum[i].packets, sum[i].bytes);
-    return table_end(&t);
+    good = table_end(&t);
+    if (r->given_up) {
+        snprintf(line, sizeof(line),
+                 "%" PRIu64 " connections and SYNs were given up for want of memory (--memory)\n",
+                 r->given_up);
+        text_line(out, line);
+    }
+    return good;
 }
 
 /* How much fits on the screen: rows of subscribers beside everything else of a report, columns. */
@@ -327,7 +337,7 @@ static bool all_tables(struct out *out, const struct appopt *opt, const struct b
     good = sub_table(out, opt, r, v, room);
     if (r->final)
         good = change_table(out, r, v) && good;
-    return total_table(out, sum) && good;
+    return total_table(out, r, sum) && good;
 }
 
 bool bill_report(struct out *out, const struct appopt *opt, const struct bill_report *r)

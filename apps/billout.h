@@ -13,6 +13,7 @@ struct bill_report {
     const struct prefixes *list; /* the names of numbered subscribers */
     uint64_t frames;             /* read, what carries no IP included */
     struct pair tcp, other;      /* IP packets */
+    uint64_t given_up; /* connections forgotten early, SYNs not followed, for want of memory */
     uint64_t now_ns;
     bool final; /* nothing comes after it */
 };

@@ -108,7 +108,7 @@ static struct bill *bill_of(mctx_t mctx, int sock)
     b = calloc(1, sizeof(*b));
     if (b && flow_ends(mctx, sock, &b->ends) == 0) {
         key = whose(app, b);
-        b->sub = subscribers_get(subs, &key);
+        b->sub = subscribers_get(subs, &key, flow_answered(mctx, sock));
     }
     if (!b || !b->sub) {
         free(b);
@@ -359,11 +359,13 @@ static void report(struct app *app, bool final)
     struct appstat stats = {0};
     bool good = true;
 
+    all->subs.most *= (size_t)app->nctx;
     for (int i = 0; i < app->nctx; i++) {
         const struct account *one = &a->account[i];
 
         good = good && appstat_read(&stats, app->ctx[i].mctx, app->ctx[i].listener);
         r.frames += appstat_value(&stats, "packets"); /* read, what carries no IP included */
+        r.given_up += appstat_value(&stats, "evicted") + appstat_syns_lost(&stats);
         r.tcp.packets += one->tcp.packets;
         r.tcp.bytes += one->tcp.bytes;
         r.other.packets += one->other.packets;
@@ -402,7 +404,9 @@ static int begin(struct app *app)
     if (getrandom(&secret, sizeof(secret), 0) != sizeof(secret))
         return complain(APP_BROKEN, "no random numbers: %s", strerror(errno));
     for (int i = 0; i < APP_MAX_CORES; i++)
-        a->account[i].subs.secret = secret;
+        a->account[i].subs = (struct subscribers){.secret = secret,
+                                                  .most = app->opt->memory / 4 / SUBSCRIBER_BYTES /
+                                                          (uint64_t)app->opt->cores};
     return APP_OK;
 }
 

@@ -26,10 +26,16 @@ static struct subscriber **slot_of(const struct subscribers *t, const struct end
     return &t->v[i];
 }
 
+static size_t most(const struct subscribers *t)
+{
+    return t->most && t->most < SUBSCRIBERS_MAX ? t->most : SUBSCRIBERS_MAX;
+}
+
 static bool grow(struct subscribers *t)
 {
-    struct subscribers more = {.cap = t->cap ? 2 * t->cap : 64, .secret = t->secret, .n = t->n};
+    struct subscribers more = *t;
 
+    more.cap = t->cap ? 2 * t->cap : 64;
     more.v = calloc(more.cap, sizeof(struct subscriber *));
     if (!more.v)
         return false;
@@ -49,15 +55,16 @@ struct endpoint subscriber_number(int number)
     return key;
 }
 
-struct subscriber *subscribers_get(struct subscribers *t, const struct endpoint *key)
+struct subscriber *subscribers_get(struct subscribers *t, const struct endpoint *key, bool proved)
 {
     const struct endpoint others = subscriber_number(SUBSCRIBER_OTHERS);
+    size_t room = proved || key->family == 0 ? most(t) : (most(t) + 1) / 2;
     struct subscriber **slot;
 
     if (2 * t->n >= t->cap && !grow(t))
         return NULL;
     slot = slot_of(t, key);
-    if (!*slot && t->n >= SUBSCRIBERS_MAX)
+    if (!*slot && t->n >= room)
         slot = slot_of(t, key = &others);
     if (!*slot) {
         struct subscriber *s = calloc(1, sizeof(*s));
@@ -128,7 +135,7 @@ bool subscribers_merge(struct subscribers *to, struct subscribers *from)
 
     for (size_t i = 0; done && i < from->cap; i++) {
         const struct subscriber *s = from->v[i];
-        struct subscriber *into = s ? subscribers_get(to, &s->key) : NULL;
+        struct subscriber *into = s ? subscribers_get(to, &s->key, true) : NULL;
 
         if (!s)
             continue;

@@ -51,6 +51,8 @@ struct way {
     uint64_t changed_packets, changed_bytes;
 };
 
+#define SUBSCRIBER_BYTES 256 /* roughly what one takes, with its place in the table */
+
 struct subscriber {
     struct endpoint key; /* address with port 0; or family 0 and a number */
     uint64_t conns;
@@ -62,13 +64,17 @@ struct subscriber {
 struct subscribers {
     struct subscriber **v; /* hash table */
     size_t n, cap;
+    size_t most; /* told apart; 0: SUBSCRIBERS_MAX */
     uint64_t secret;
 };
 
 struct endpoint subscriber_number(int number);
-/* subscribers_get: the one with this key, made if need be; when there are too many, the one of all
- * others. => NULL: no memory. */
-struct subscriber *subscribers_get(struct subscribers *t, const struct endpoint *key);
+/*
+ * subscribers_get: the one with this key, made if need be; when there are too many, the one of all
+ * others. Addresses that are not `proved`, by an answer, take no more than half of the places: no flood of
+ * random ones takes those of the others. => NULL: no memory.
+ */
+struct subscriber *subscribers_get(struct subscribers *t, const struct endpoint *key, bool proved);
 /* subscribers_merge: add all of `from` to `to`; `from` is empty afterwards. => false: no memory. */
 bool subscribers_merge(struct subscribers *to, struct subscribers *from);
 /* subscribers_list: all of them, by bytes, most first. => n entries to be freed; NULL: no memory. */

@@ -17,11 +17,11 @@ _weir()
     --sample) COMPREPLY=($(compgen -W '1/4 1/16 1/64' -- "$cur")) && return ;;
     --prefixes) COMPREPLY=($(compgen -f -- "$cur")) && return ;;
     --app) COMPREPLY=($(compgen -W 'none count search rexmit events=' -- "$cur")) && return ;;
-    --loops | --rounds | --cores | --batch | --epoch | --timeout | --interval) return ;;
+    --loops | --rounds | --cores | --batch | --epoch | --timeout | --memory | --interval) return ;;
     -o) COMPREPLY=($(compgen -d -- "$cur")) && return ;;
     esac
     opts='-r --json --strict --no-midstream --csum --cores --help'
-    [ "${COMP_WORDS[1]}" = bench ] || opts+=' -w --timeout --batch --epoch'
+    [ "${COMP_WORDS[1]}" = bench ] || opts+=' -w --timeout --memory --batch --epoch'
     case ${COMP_WORDS[1]} in
     flows) ;;
     bench) opts+=' --app --loops --rounds' ;;

@@ -14,7 +14,14 @@ static struct subscriber *get(struct subscribers *t, int number)
 {
     const struct endpoint key = subscriber_number(number);
 
-    return subscribers_get(t, &key);
+    return subscribers_get(t, &key, true);
+}
+
+static struct subscriber *get_address(struct subscribers *t, uint8_t last, bool proved)
+{
+    struct endpoint key = {.family = 2, .addr = {10, 0, 0, last}};
+
+    return subscribers_get(t, &key, proved);
 }
 
 static void others_are_one(void **state)
@@ -35,6 +42,40 @@ static void others_are_one(void **state)
         assert_ptr_not_equal(first[i], other);
     }
     assert_int_equal(t.n, 4);
+    subscribers_free(&t);
+}
+
+/* Who never got an answer takes half of the places at most, and knows its own again. */
+static void doubtful_ones_take_half(void **state)
+{
+    struct subscribers t = {.secret = 7};
+    struct subscriber *first, *second, *other;
+
+    first = get_address(&t, 1, false);
+    second = get_address(&t, 2, false);
+    other = get_address(&t, 3, false);
+    assert_ptr_equal(other, get(&t, SUBSCRIBER_OTHERS));
+    assert_ptr_equal(get_address(&t, 4, false), other);
+    assert_ptr_equal(get_address(&t, 1, true), first);
+    assert_ptr_equal(get_address(&t, 2, false), second);
+    subscribers_free(&t);
+
+    t = (struct subscribers){.secret = 7};
+    get_address(&t, 1, false);
+    get_address(&t, 2, false);
+    first = get_address(&t, 3, true);
+    assert_ptr_not_equal(get_address(&t, 4, false), first);
+    subscribers_free(&t);
+}
+
+/* Fewer still, if memory is scarce. */
+static void fewer(void **state)
+{
+    struct subscribers t = {.secret = 7, .most = 1};
+    struct subscriber *first = get(&t, 1), *other = get(&t, 2);
+
+    assert_ptr_not_equal(first, other);
+    assert_ptr_equal(get(&t, 3), other);
     subscribers_free(&t);
 }
 
@@ -65,6 +106,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(others_are_one),
+        cmocka_unit_test(doubtful_ones_take_half),
+        cmocka_unit_test(fewer),
         cmocka_unit_test(merged_are_others_too),
     };
 
