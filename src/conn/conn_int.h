@@ -169,6 +169,13 @@ bool conn_proven(const struct conn_env *env, const struct flow *f);
 bool conn_contested(const struct conn_env *env, const struct conn_pkt *cp,
                     const struct strm_in *in);
 
+/*
+ * conn_settle: if two copies of the same bytes wait: the one that came later counts, or that which was set aside
+ * before, as far as `upto`.
+ */
+void conn_settle(struct conn_env *env, uint32_t idx, int side, bool later, uint64_t upto,
+                 uint8_t *data);
+
 /* conn_insert: the payload into its stream; what is repeated was looked at before. */
 void conn_insert(struct conn_env *env, struct conn_pkt *cp);
 

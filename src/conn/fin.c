@@ -291,8 +291,10 @@ void fin_reset(struct conn_env *env, struct conn_pkt *cp)
         x->dir[cp->from].reset = true;
     f->side[cp->from].snd_max = seq_max(next_seq(f, cp->to), cp->s->seq);
     for (int i = CLI; f->flags & FLOW_STRICT && i <= SVR; i++) {
-        uint64_t acked = conn_acked(f, i), next = f->side[i].next;
+        uint64_t acked = conn_acked(f, i), next;
 
+        conn_settle(env, cp->idx, i, true, 0, &cp->data);
+        next = f->side[i].next;
         strm_cut(&env->se, &f->side[i], acked > next ? acked : next);
     }
 }

@@ -36,13 +36,6 @@ void conn_raise(struct conn_env *env, uint32_t idx, int side, uint16_t kind)
     sd->flags |= kind;
 }
 
-/*
- * settle: two copies of the same bytes wait: the one that came later counts, or that which was set aside
- * before, as far as `upto`.
- */
-static void settle(struct conn_env *env, uint32_t idx, int side, bool later, uint64_t upto,
-                   uint8_t *data);
-
 /* note_gap: a gap was declared: count it, remember it for the application. */
 static void note_gap(struct conn_env *env, uint32_t idx, int side, enum gap_cause cause,
                      uint64_t off, uint64_t len)
@@ -94,7 +87,7 @@ static bool give_up(struct conn_env *env, uint32_t idx, int side, uint64_t upto,
     bool unsure = cause == GAP_TIMEOUT || cause == GAP_LIMIT;
 
     if (unlikely(strm_has_rival(&env->se, sd))) {
-        settle(env, idx, side, true, 0, data);
+        conn_settle(env, idx, side, true, 0, data);
         return sd->next != off;
     }
     upto = fin_stop(env, flow_at(&env->ft, idx), side, upto, unsure);
@@ -255,11 +248,17 @@ static void set_aside(struct conn_env *env, struct conn_pkt *cp, uint64_t off, c
  */
 static void hold_doubt(struct conn_env *env, struct conn_pkt *cp)
 {
+    const struct flow_side *rcv = &cp->f->side[cp->to];
+    uint64_t from, to;
     struct strm_in in;
 
-    if (conn_payload(cp, &in) && in.len == in.wire_len && cp->off >= 0 &&
-        (conn_beyond(cp->f, cp->to, in.off + in.wire_len) || conn_fits(cp->f, cp->to, &in)))
-        set_aside(env, cp, in.off, in.data, in.len, true);
+    if (!conn_payload(cp, &in) || in.len < in.wire_len ||
+        (!conn_beyond(cp->f, cp->to, in.off + in.wire_len) && !conn_fits(cp->f, cp->to, &in)))
+        return;
+    from = in.off;
+    to = in.off + in.wire_len;
+    if (strm_fresh(&env->se, rcv, &from, &to))
+        set_aside(env, cp, from, in.data + (from - in.off), (uint32_t)(to - from), true);
 }
 
 /*
@@ -290,7 +289,7 @@ static bool came_twice(const struct seg *s, const struct flow_side *sd, const st
     uint32_t off = sd->base + (uint32_t)st->rival_off;
 
     return s->nsack && seq_leq(s->sack[0].end, s->ack) && seq_leq(s->sack[0].start, off) &&
-           seq_lt(off, s->sack[0].end);
+           seq_lt(off, s->sack[0].end) && seq_leq(s->sack[0].end, off + st->rival_len);
 }
 
 /* take_doubted: the receiver has acknowledged. */
@@ -302,9 +301,9 @@ static void take_doubted(struct conn_env *env, struct conn_pkt *cp, int side)
     bool store = (sd->flags & (SIDE_WANTED | SIDE_RETAIN)) && !(sd->flags & SIDE_NOBUF);
 
     if (unlikely(st->rival) && acked > st->rival_off && st->aside == sd->next)
-        settle(env, cp->idx, side,
-               !came_twice(cp->s, sd, st) && strm_rival_counts(&env->se, sd, acked), acked,
-               &cp->data);
+        conn_settle(env, cp->idx, side,
+                    !came_twice(cp->s, sd, st) && strm_rival_counts(&env->se, sd, acked), acked,
+                    &cp->data);
     else if (strm_doubt_take(&env->se, sd, acked, store))
         data_ready(env, cp->idx, side, &cp->data);
 }
@@ -330,8 +329,21 @@ bool conn_payload(const struct conn_pkt *cp, struct strm_in *in)
 static void insert(struct conn_env *env, struct flow_side *sd, const struct strm_in *in,
                    uint32_t *cut);
 
-static void settle(struct conn_env *env, uint32_t idx, int side, bool later, uint64_t upto,
-                   uint8_t *data)
+/* to_fin: with these bytes everything up to the sender's FIN is there: it ends the stream. */
+static void to_fin(struct conn_env *env, struct flow *f, int side, struct strm_in *in)
+{
+    struct flow_side *sd = &f->side[side];
+    uint64_t fin;
+
+    if (!conn_fin_off(f, side, &fin) || strm_predict(&env->se, sd, in->off, in->len) < fin)
+        return;
+    strm_cut(&env->se, sd, fin);
+    if (in->off + in->len > fin)
+        in->len = in->wire_len = fin > in->off ? (uint32_t)(fin - in->off) : 0;
+}
+
+void conn_settle(struct conn_env *env, uint32_t idx, int side, bool later, uint64_t upto,
+                 uint8_t *data)
 {
     struct flow_side *sd = &flow_at(&env->ft, idx)->side[side];
     bool store = (sd->flags & (SIDE_WANTED | SIDE_RETAIN)) && !(sd->flags & SIDE_NOBUF);
@@ -346,6 +358,7 @@ static void settle(struct conn_env *env, uint32_t idx, int side, bool later, uin
     if (later && upto > in.off)
         upto = in.off;
     strm_doubt_take(&env->se, sd, upto, store);
+    to_fin(env, flow_at(&env->ft, idx), side, &in);
     insert(env, sd, &in, &cut);
     conn_own(env, sd);
     blk_free(&env->se.blks, blk);
@@ -354,17 +367,20 @@ static void settle(struct conn_env *env, uint32_t idx, int side, bool later, uin
 }
 
 /*
- * conn_contested: by the ACK's place, where one copy ends before the other, or by a D-SACK. Else it cannot be
- * known: the later one counts, and the application is told of both (conn_classify).
+ * conn_contested: by the ACK's place, where one copy ends before the other, or by a D-SACK; in order only. Else
+ * it cannot be known: the later one counts, and the application is told of both (conn_classify).
  */
 bool conn_contested(const struct conn_env *env, const struct conn_pkt *cp, const struct strm_in *in)
 {
     const struct flow_side *rcv = &cp->f->side[cp->to];
     const struct strm *s = rcv->strm ? strm_at(&env->se, rcv->strm) : NULL;
+    bool tells;
 
-    return s && s->doubted && !(cp->s->tflags & TH_SYN_) &&
-           (s->rival || in->off + in->wire_len != s->aside + s->syn_len ||
-            (rcv->flags & cp->f->side[cp->from].flags & SIDE_SACK_OK)) &&
+    if (s == NULL || !s->doubted || (cp->s->tflags & (TH_SYN_ | TH_FIN_)))
+        return false; /* a FIN ends the stream at once, or not */
+    tells = in->off + in->wire_len != s->aside + s->syn_len ||
+            (rcv->flags & cp->f->side[cp->from].flags & SIDE_SACK_OK);
+    return (s->rival || (tells && s->aside == rcv->next && in->off <= rcv->next)) &&
            strm_contested(&env->se, rcv, in);
 }
 
@@ -376,18 +392,20 @@ static bool contest(struct conn_env *env, struct conn_pkt *cp, struct flow_side 
                     const struct strm_in *in)
 {
     struct strm_in part = *in;
-    uint64_t aside, end = strm_end(&env->se, rcv);
+    uint64_t aside, end = strm_end(&env->se, rcv), off = in->off;
     uint32_t front, cut;
 
     if (!conn_contested(env, cp, in)) {
-        if (!strm_contested(&env->se, rcv, in))
+        if (strm_has_rival(&env->se, rcv) && strm_doubt_overlap(&env->se, rcv, &off, in->wire_len))
+            conn_settle(env, cp->idx, cp->to, true, 0, &cp->data);
+        else if (!strm_contested(&env->se, rcv, in))
             strm_doubt_same(&env->se, rcv, in);
         return false;
     }
     aside = strm_at(&env->se, rcv->strm)->aside;
     front = in->off < aside ? (uint32_t)(aside - in->off) : 0;
     if (!strm_rival(&env->se, rcv, in->off + front, in->data + front, in->wire_len - front)) {
-        settle(env, cp->idx, cp->to, true, 0, &cp->data);
+        conn_settle(env, cp->idx, cp->to, true, 0, &cp->data);
         return false;
     }
     part.len = part.wire_len = front;
@@ -610,7 +628,7 @@ void conn_flush(struct conn_env *env, uint32_t idx, uint8_t *data)
         struct flow_side *sd = &f->side[side];
         uint64_t off, len, end;
 
-        settle(env, idx, side, true, 0, data);
+        conn_settle(env, idx, side, true, 0, data);
         if (sd->strm && strm_at(&env->se, sd->strm)->syn_len)
             strm_syn_take(&env->se, sd, 0, false); /* never acknowledged */
         while (strm_hole(&env->se, sd, known_end(f, side), &off, &len))

@@ -276,14 +276,26 @@ static void note_stamp(struct conn_env *env, struct conn_pkt *cp)
     snd->flags |= SIDE_TS_OK;
 }
 
-/* note_syn_stamp: the SYN or SYN/ACK again: its newer timestamp may be echoed, too. */
-static void note_syn_stamp(struct conn_pkt *cp)
+/*
+ * note_syn_stamp: the SYN or SYN/ACK again: its newer timestamp may be echoed, too; an end that is connected does
+ * not take it for TS.Recent.
+ */
+static void note_syn_stamp(struct conn_env *env, struct conn_pkt *cp)
 {
     struct flow_ctr *c = &cp->f->ctr[cp->from];
+    struct flow_ext *x;
 
-    if ((cp->s->flags & SEG_TS) && (cp->f->side[cp->from].flags & SIDE_TS_OK) &&
-        !(cp->f->side[cp->from].flags & SIDE_FIN_SENT) && seq_lt(c->tsval, cp->s->tsval))
+    if (!(cp->s->flags & SEG_TS) || !(cp->f->side[cp->from].flags & SIDE_TS_OK) ||
+        (cp->f->side[cp->from].flags & SIDE_FIN_SENT) || !seq_lt(c->tsval, cp->s->tsval))
+        return;
+    if (cp->f->side[cp->from].state <= FS_SYN_RCVD) {
         c->tsval = cp->s->tsval;
+        return;
+    }
+    if ((x = conn_ext(env, cp->f)) == NULL)
+        return;
+    x->dir[cp->from].ahead = cp->s->tsval;
+    x->dir[cp->from].ts_ahead = true;
 }
 
 /* echo_new: is this echo one of what was sent since the last one? */
@@ -497,7 +509,10 @@ static void step(struct conn_env *env, struct conn_pkt *cp)
     }
 }
 
-/* doubt: its receiver may take it, and acknowledge it then. */
+/*
+ * doubt: its receiver may take it, and acknowledge it then. Its sender takes all up to where it offers to,
+ * whoever has heard of that.
+ */
 static void doubt(struct conn_env *env, struct conn_pkt *cp)
 {
     const struct seg *s = cp->s;
@@ -505,6 +520,8 @@ static void doubt(struct conn_env *env, struct conn_pkt *cp)
 
     if (seq_lt(snd->snd_max, s->seq + seg_slen(s)))
         snd->snd_max = s->seq + seg_slen(s);
+    if ((s->tflags & TH_ACK_) && seq_diff(cp->f->side[cp->to].snd_max, s->ack) >= 0)
+        raise_edge(cp->f, cp->from, s->ack + tcp_window(s->win, snd->wscale));
     if ((s->tflags & TH_FIN_) && !(snd->flags & SIDE_FIN_SENT))
         fin_hold(env, cp->f, cp->from, s->seq + s->plen);
 }
@@ -550,7 +567,7 @@ void conn_recv(struct conn_env *env, struct conn_pkt *cp)
     if (likely(!cp->late_syn))
         note_sent(env, cp);
     else
-        note_syn_stamp(cp);
+        note_syn_stamp(env, cp);
     if (unlikely(s->nsack) && !cp->stale)
         conn_note_sack(env, cp);
     /* the last: a keepalive without a byte */
