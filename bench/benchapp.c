@@ -136,7 +136,7 @@ static uint64_t across(const struct searcher *s, int side, const uint8_t *p, siz
         size_t have = (size_t)(end - at);
 
         if (PATTERN_LEN - have <= len && memcmp(at, GEN_PATTERN, have) == 0 &&
-            memcmp(p, GEN_PATTERN + have, PATTERN_LEN - have) == 0)
+            memcmp(p, &GEN_PATTERN[have], PATTERN_LEN - have) == 0)
             return 1;
         at++;
     }

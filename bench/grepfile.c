@@ -39,7 +39,7 @@ static bool across(const uint8_t *tail, size_t n, const uint8_t *p, size_t len)
         size_t have = (size_t)(end - at);
 
         if (PATTERN_LEN - have <= len && memcmp(at, GEN_PATTERN, have) == 0 &&
-            memcmp(p, GEN_PATTERN + have, PATTERN_LEN - have) == 0)
+            memcmp(p, &GEN_PATTERN[have], PATTERN_LEN - have) == 0)
             return true;
         at++;
     }
