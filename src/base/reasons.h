@@ -72,8 +72,7 @@
     R(EVICTED_IDLE, "evicted-idle", "evicted after a second or more of silence")                   \
     R(EVICTED_LIVE, "evicted-live", "evicted in the midst of its traffic, least recent first")     \
     R(EVICTED_STOPPED, "evicted-stopped", "stopped flow forgotten to make room; nobody is told")   \
-    R(OOO_MEMORY, "ooo-memory",                                                                    \
-      "hole given up: what waits behind holes of all flows takes too much")                        \
+    R(OOO_MEMORY, "ooo-memory", "hole given up: what waits behind holes takes too much memory")    \
     R(SYN_GATED, "syn-gated", "SYN noted, not made a flow: too many flows are half open")          \
     /* verdicts and output */                                                                      \
     R(APP_DROP, "app-drop", "dropped by the application")                                          \
