@@ -154,7 +154,7 @@ typedef bool (*filter4_t)(mctx_t mctx, int sock, int side, event_t event);
 /* May be registered; never raised. */
 #define MOS_ON_DEBUG_MESSAGE 0x800
 /*
- * Bytes of a stream are given up as never seen; receiver. NULL: at the end of the batch, no packet.
+ * Bytes of a stream are given up, never seen or for want of memory; receiver. NULL: at the end of the batch, no packet.
  * RCV: at once, with the packet that caused it, or none if a timer did. One event for each gap,
  * ascending. MOS_GAP_INFO has place and cause.
  */
@@ -646,7 +646,7 @@ struct mos_flow_dir {
     uint64_t ip_bytes;       /* IP headers included; padding and link header not */
     uint64_t payload_bytes;  /* TCP payload, repeated bytes each time */
     uint64_t stream_bytes;   /* delivered in order, each once; without gap_bytes */
-    uint64_t gap_bytes;      /* given up as never seen */
+    uint64_t gap_bytes;      /* given up as never seen, or for want of memory */
     uint64_t rexmit_packets; /* with bytes, SYN or FIN seen before */
     uint64_t rexmit_bytes;   /* payload seen before */
     uint64_t ooo_packets;    /* came before a byte that precedes them */
@@ -711,7 +711,7 @@ struct mos_rexmit_info {
 
 /* mos_gap_info.cause: why bytes were given up (contract 1). */
 #define MOS_GAP_ACKED   1 /* the receiver has acknowledged them, and the time of grace is over */
-#define MOS_GAP_LIMIT   2 /* too many bytes wait behind them */
+#define MOS_GAP_LIMIT   2 /* too many bytes wait behind them, or there was no memory for them */
 #define MOS_GAP_TIMEOUT 3 /* gap_timeout of packet time has passed */
 #define MOS_GAP_END     4 /* the connection ended */
 #define MOS_GAP_SNAPLEN 5 /* the packet was there but the capture cut it short */

@@ -6,7 +6,7 @@
  */
 #include <mos_api.h>
 
-#include "conn/conn.h"
+#include "conn/conn_int.h"
 
 int conn_done(struct conn_env *env, struct conn_pkt *cp)
 {
@@ -145,15 +145,18 @@ void conn_free(struct conn_env *env, uint32_t idx)
     ftable_del(&env->ft, idx);
 }
 
-void conn_own(struct conn_env *env, struct flow_side *sd)
+void conn_own(struct conn_env *env, uint32_t idx, int side)
 {
-    env->reasons[REASON_NO_STREAM_MEM] += strm_own(&env->se, sd) != 0;
+    uint32_t lost = strm_own(&env->se, &flow_at(&env->ft, idx)->side[side]);
+
+    if (likely(lost == 0 && env->se.nlost == 0))
+        return;
+    env->reasons[REASON_NO_STREAM_MEM]++;
+    conn_lost(env, idx, side);
 }
 
 void conn_own_borrowed(struct conn_env *env, uint32_t idx)
 {
-    struct flow *f = flow_at(&env->ft, idx);
-
-    conn_own(env, &f->side[CLI]);
-    conn_own(env, &f->side[SVR]);
+    conn_own(env, idx, CLI);
+    conn_own(env, idx, SVR);
 }

@@ -296,8 +296,8 @@ void conn_touch(struct conn_env *env, uint32_t idx);
 void conn_export(const struct conn_env *env, uint32_t idx, struct image *im);
 uint32_t conn_import(struct conn_env *env, struct image *im);
 
-/* conn_own: strm_own, and what is lost for want of memory is counted. */
-void conn_own(struct conn_env *env, struct flow_side *sd);
+/* conn_own: strm_own; what is lost for want of memory is counted, and a gap if nobody had read it. */
+void conn_own(struct conn_env *env, uint32_t idx, int side);
 /*
  * conn_own_borrowed: before a frame's payload is written to: whatever this flow's streams have
  * borrowed becomes their own.

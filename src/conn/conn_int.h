@@ -15,6 +15,12 @@ static inline uint16_t base_bit(int side)
     return side == CLI ? FLOW_BASE_CLI : FLOW_BASE_SVR;
 }
 
+/*
+ * conn_lost: what the last call on a side's stream has lost for want of memory: each stretch is a gap
+ * (GAP_LIMIT), and the flow is marked (merge.c).
+ */
+void conn_lost(struct conn_env *env, uint32_t idx, int side);
+
 /* base_known: is the sequence number of offset 0 of this side's receive stream fixed? */
 static inline bool base_known(const struct flow *f, int side)
 {

@@ -6,7 +6,8 @@
  *   (b) more has come out of order than is kept;
  *   (c) it has been the first hole for gap_timeout;
  *   (d) the flow ends (close.c).
- * What a frame was cut off by the snap length is a gap at once: nobody will send it again.
+ * What a frame was cut off by the snap length is a gap at once: nobody will send it again. So is what
+ * found no memory.
  */
 #include "conn/conn_int.h"
 #include "conn/plain.h"
@@ -36,14 +37,23 @@ void conn_raise(struct conn_env *env, uint32_t idx, int side, uint16_t kind)
     sd->flags |= kind;
 }
 
+/* count_gap: where there is no memory for the flow's extension its stream will do. */
+static void count_gap(struct conn_env *env, uint32_t idx, int side, uint64_t len)
+{
+    struct flow *f = flow_at(&env->ft, idx);
+    struct flow_ext *x = conn_ext(env, f);
+
+    if (x)
+        x->dir[!side].gap_bytes += len;
+    else if (f->side[side].strm)
+        strm_at(&env->se, f->side[side].strm)->lost += len;
+}
+
 /* note_gap: a gap was declared: count it, remember it for the application. */
 static void note_gap(struct conn_env *env, uint32_t idx, int side, enum gap_cause cause,
                      uint64_t off, uint64_t len)
 {
-    struct flow_ext *x = conn_ext(env, flow_at(&env->ft, idx));
-
-    if (x)
-        x->dir[!side].gap_bytes += len;
+    count_gap(env, idx, side, len);
     if (!conn_vec_grow(env, (void **)&env->gaps, &env->cap_gaps, env->ngaps, sizeof(*env->gaps))) {
         env->reasons[REASON_NO_STREAM_MEM]++; /* no MOS_ON_GAP; who reads is told all the same */
         return;
@@ -51,6 +61,22 @@ static void note_gap(struct conn_env *env, uint32_t idx, int side, enum gap_caus
     env->gaps[env->ngaps++] = (struct conn_gap){
         .flow = idx, .side = (uint8_t)side, .cause = (uint8_t)cause, .off = off, .len = len};
     conn_raise(env, idx, side, SIDE_PEND_GAP);
+}
+
+void conn_lost(struct conn_env *env, uint32_t idx, int side)
+{
+    struct flow *f = flow_at(&env->ft, idx);
+    uint64_t sum = env->se.lost_more;
+    struct strm_run run;
+
+    if (sum)
+        count_gap(env, idx, side, sum);
+    env->se.lost_more = 0;
+    while (strm_take_lost(&env->se, &f->side[side], &run)) {
+        note_gap(env, idx, side, GAP_LIMIT, run.off, run.end - run.off);
+        sum += run.end - run.off;
+    }
+    f->lost |= sum != 0;
 }
 
 /* data_ready: bytes became readable on this side, if somebody wants them. */
@@ -96,6 +122,8 @@ static bool give_up(struct conn_env *env, uint32_t idx, int side, uint64_t upto,
         return false;
     if (unsure)
         note_given_up(env, idx, side, off + len);
+    if (unlikely(env->se.nlost))
+        conn_lost(env, idx, side);
     note_gap(env, idx, side, cause, off, len);
     env->reasons[REASON_BUF_FULL] += cause == GAP_LIMIT;
     conn_touch(env, idx); /* what waited behind it counts against the buffer's size now */
@@ -227,6 +255,8 @@ static void take_syn_data(struct conn_env *env, struct conn_pkt *cp, int side, u
         return;
     if (strm_syn_take(&env->se, sd, taken > s->syn_len ? s->syn_len : (uint32_t)taken, store))
         data_ready(env, cp->idx, side, &cp->data);
+    if (unlikely(env->se.nlost))
+        conn_lost(env, cp->idx, side);
 }
 
 /* set_aside: bytes that the receiver takes or not: its ACK tells. ahead: they may lie behind a hole. */
@@ -306,6 +336,8 @@ static void take_doubted(struct conn_env *env, struct conn_pkt *cp, int side)
                     &cp->data);
     else if (strm_doubt_take(&env->se, sd, acked, store))
         data_ready(env, cp->idx, side, &cp->data);
+    if (unlikely(env->se.nlost))
+        conn_lost(env, cp->idx, side);
 }
 
 bool conn_payload(const struct conn_pkt *cp, struct strm_in *in)
@@ -326,7 +358,7 @@ bool conn_payload(const struct conn_pkt *cp, struct strm_in *in)
     return in->wire_len > 0;
 }
 
-static void insert(struct conn_env *env, struct flow_side *sd, const struct strm_in *in,
+static void insert(struct conn_env *env, uint32_t idx, int side, const struct strm_in *in,
                    uint32_t *cut);
 
 /* to_fin: with these bytes everything up to the sender's FIN is there: it ends the stream. */
@@ -359,8 +391,8 @@ void conn_settle(struct conn_env *env, uint32_t idx, int side, bool later, uint6
         upto = in.off;
     strm_doubt_take(&env->se, sd, upto, store);
     to_fin(env, flow_at(&env->ft, idx), side, &in);
-    insert(env, sd, &in, &cut);
-    conn_own(env, sd);
+    insert(env, idx, side, &in, &cut);
+    conn_own(env, idx, side);
     blk_free(&env->se.blks, blk);
     if (strm_end(&env->se, sd) > end)
         data_ready(env, idx, side, data);
@@ -409,8 +441,8 @@ static bool contest(struct conn_env *env, struct conn_pkt *cp, struct flow_side 
         return false;
     }
     part.len = part.wire_len = front;
-    insert(env, rcv, &part, &cut);
-    conn_own(env, rcv);
+    insert(env, cp->idx, cp->to, &part, &cut);
+    conn_own(env, cp->idx, cp->to);
     if (strm_end(&env->se, rcv) > end)
         data_ready(env, cp->idx, cp->to, &cp->data);
     return true;
@@ -437,14 +469,17 @@ static bool keep_probe(struct conn_env *env, const struct conn_pkt *cp, const st
     return true;
 }
 
-/* insert: strm_insert; what there is no memory for is counted. */
-static void insert(struct conn_env *env, struct flow_side *sd, const struct strm_in *in,
+/* insert: strm_insert; what there is no memory for is counted, and a gap. */
+static void insert(struct conn_env *env, uint32_t idx, int side, const struct strm_in *in,
                    uint32_t *cut)
 {
     uint64_t failed = env->se.failed + env->se.unnoted;
 
-    strm_insert(&env->se, sd, in, cut);
-    env->reasons[REASON_NO_STREAM_MEM] += env->se.failed + env->se.unnoted != failed;
+    strm_insert(&env->se, &flow_at(&env->ft, idx)->side[side], in, cut);
+    if (likely(env->se.failed + env->se.unnoted == failed))
+        return;
+    env->reasons[REASON_NO_STREAM_MEM]++;
+    conn_lost(env, idx, side);
 }
 
 /* take_probe: the receiver has acknowledged, and the probe's byte has come in no other way. */
@@ -463,8 +498,8 @@ static void take_probe(struct conn_env *env, struct conn_pkt *cp, int side)
     if (sd->next > in.off || conn_acked(cp->f, side) <= in.off)
         return;
     x->dir[!side].probe = false;
-    insert(env, sd, &in, &cut);
-    conn_own(env, sd);
+    insert(env, cp->idx, side, &in, &cut);
+    conn_own(env, cp->idx, side);
     data_ready(env, cp->idx, side, &cp->data);
 }
 
@@ -521,7 +556,7 @@ void conn_insert(struct conn_env *env, struct conn_pkt *cp)
     }
     if (in.len < in.wire_len)
         cuts = find_cuts(env, rcv, &in, run);
-    insert(env, rcv, &in, &cut);
+    insert(env, cp->idx, cp->to, &in, &cut);
     if (in.off > next && rcv->strm) {
         strm_at(&env->se, rcv->strm)->flow = cp->idx;
         strm_at(&env->se, rcv->strm)->side = cp->to;
@@ -551,12 +586,15 @@ void plain_streams(struct conn_env *env, struct conn_pkt *cp)
         uint64_t failed = env->se.failed;
 
         strm_append(&env->se, rcv, seg_payload(s), s->plen, store);
-        env->reasons[REASON_NO_STREAM_MEM] += env->se.failed != failed;
         if (store) {
             s->pb->flags |= PB_BORROWED;
             s->pb->borrow_flow = cp->idx;
         }
-        data_ready(env, cp->idx, cp->to, &cp->data);
+        if (unlikely(env->se.failed != failed)) {
+            env->reasons[REASON_NO_STREAM_MEM]++;
+            conn_lost(env, cp->idx, cp->to);
+        }
+        data_ready(env, cp->idx, cp->to, &cp->data); /* who reads is told, if they are lost too */
     }
     age_hole(env, rcv);
     age_hole(env, snd);
@@ -631,6 +669,8 @@ void conn_flush(struct conn_env *env, uint32_t idx, uint8_t *data)
         conn_settle(env, idx, side, true, 0, data);
         if (sd->strm && strm_at(&env->se, sd->strm)->syn_len)
             strm_syn_take(&env->se, sd, 0, false); /* never acknowledged */
+        if (unlikely(env->se.nlost))
+            conn_lost(env, idx, side);
         while (strm_hole(&env->se, sd, known_end(f, side), &off, &len))
             if (!give_up(env, idx, side, off + len, GAP_END, data))
                 break;

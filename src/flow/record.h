@@ -125,6 +125,7 @@ struct flow {
     uint8_t timed : 1; /* `timeout` is not 0 */
     uint8_t csum : 2;  /* enum csum_mode of conn/ */
     uint8_t asks : 1;  /* the extension may have something that each segment must be asked about */
+    uint8_t lost : 1;  /* bytes of it found no memory */
     uint16_t flags;    /* enum flow_flags */
     uint32_t ext;      /* struct flow_ext */
     struct child c0;

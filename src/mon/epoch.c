@@ -182,6 +182,30 @@ static bool all_read(const struct mon *m, const struct flow *f, int side)
 }
 
 /*
+ * own_side: the frames go. Where there is no memory for what is in them retained bytes make way, then
+ * who has not read has a last chance to. What is lost then is a gap.
+ */
+static void own_side(struct mon *m, uint32_t idx, int side, uint64_t unread)
+{
+    struct flow *f = flow_at(&m->env.ft, idx);
+    struct strm_env *se = &m->env.se;
+    uint32_t gap0 = m->env.ngaps;
+
+    if (likely(strm_try_own(se, &f->side[side]) == 0))
+        return;
+    strm_release(se, &f->side[side], unread);
+    if (strm_try_own(se, &f->side[side]) == 0 && se->nlost == 0)
+        return;
+    m->lost_below = f->side[side].next;
+    mon_tell(m, idx, HK_NULL, side, EVB(EV_ERROR));
+    m->lost_below = 0;
+    strm_release(se, &f->side[side], slowest(m, f, side));
+    conn_own(&m->env, idx, side);
+    if (gap0 < m->env.ngaps)
+        mon_tell_given_up(m, idx, gap0, 0);
+}
+
+/*
  * settle_side: let go of what nobody needs; when too much is left, retained bytes go first, then
  * the slowest child's.
  */
@@ -221,7 +245,7 @@ static void settle_side(struct mon *m, uint32_t idx, int side)
         m->lost_below = 0;
         strm_release(&m->env.se, sd, sd->next - s->limit);
     }
-    conn_own(&m->env, sd);
+    own_side(m, idx, side, unread);
     strm_put(&m->env.se, sd);
 }
 
@@ -361,6 +385,10 @@ void mon_epoch(struct mon *m, uint64_t now)
     end_finished(m);
     tell_raises(m, 0);
     settle(m);
+    while (unlikely(m->env.nraises)) { /* gaps for want of memory; nothing is in frames any more */
+        tell_raises(m, 0);
+        settle(m);
+    }
     bury_stopped(m);
     evset_gc(m->sets);
 }

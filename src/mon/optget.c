@@ -205,7 +205,8 @@ static struct mos_flow_dir get_dir(const struct get *g, int d)
     const struct flow_ext *x = g->f->ext ? pool_at(&g->m->env.ft.exts, g->f->ext) : NULL;
     struct mos_flow_dir v = {
         .packets = c->packets, .ip_bytes = c->ip_bytes, .payload_bytes = c->payload};
-    uint64_t next = g->f->side[!d].next;
+    const struct flow_side *sd = &g->f->side[!d];
+    uint64_t next = sd->next;
 
     if (x) {
         v.packets += x->dir[d].packets_carry;
@@ -215,6 +216,8 @@ static struct mos_flow_dir get_dir(const struct get *g, int d)
         v.ooo_packets = x->dir[d].ooo_packets;
         v.late_bytes = x->dir[d].late_bytes;
     }
+    if (sd->strm)
+        v.gap_bytes += strm_at(&g->m->env.se, sd->strm)->lost;
     v.stream_bytes = next > v.gap_bytes ? next - v.gap_bytes : 0;
     return v;
 }
@@ -226,7 +229,7 @@ static uint32_t info_flags(const struct get *g)
 
     if (f->flags & FLOW_MIDSTREAM)
         v |= MOS_FLOWF_MIDSTREAM;
-    if (f->reason == MOS_END_EVICTED)
+    if (f->reason == MOS_END_EVICTED || f->lost)
         v |= MOS_FLOWF_EVICTED;
     if (f->flags & FLOW_V6)
         v |= MOS_FLOWF_IPV6;

@@ -14,6 +14,22 @@
 
 #define OWN_MIN 256 /* room given to a small owned chunk so that its followers fit in */
 
+void chunk_note_lost(struct strm_env *e, uint64_t from, uint64_t to)
+{
+    if (e->nlost && e->lost[e->nlost - 1].end == from)
+        e->lost[e->nlost - 1].end = to;
+    else if (e->nlost < STRM_LOST)
+        e->lost[e->nlost++] = (struct strm_run){from, to};
+    else
+        e->lost_more += to - from;
+}
+
+void chunk_lost(struct strm_env *e, uint64_t from, uint64_t to)
+{
+    e->failed += to - from;
+    chunk_note_lost(e, from, to);
+}
+
 static void chunk_free(struct strm_env *e, uint32_t idx)
 {
     const struct chunk *c = chunk_at(e, idx);
@@ -120,7 +136,7 @@ static void split(struct strm_env *e, struct strm *s, uint32_t idx, uint64_t fro
     }
     c->len = (uint32_t)(from - c->off);
     if ((c->blk && !blk) || chunk_add(e, s, to, ptr, rest) < 0) {
-        e->failed += rest;
+        chunk_lost(e, to, to + rest);
         if (blk)
             blk_free(&e->blks, blk);
         return;
@@ -189,7 +205,10 @@ static uint32_t shorten(struct strm_env *e, struct strm *s, struct chunk *c, uin
     uint32_t rest = c->len > max ? c->len - max : 0;
 
     c->len -= rest;
-    return rest && chunk_add(e, s, c->off + max, c->ptr + max, rest) < 0 ? rest : 0;
+    if (rest == 0 || chunk_add(e, s, c->off + max, c->ptr + max, rest) == 0)
+        return 0;
+    chunk_lost(e, c->off + max, c->off + max + rest);
+    return rest;
 }
 
 uint32_t chunk_room(uint32_t len)
@@ -222,7 +241,7 @@ static bool append_to(struct strm_env *e, struct chunk *p, const struct chunk *c
     return true;
 }
 
-uint32_t chunk_own_all(struct strm_env *e, struct strm *s)
+static uint32_t own_all(struct strm_env *e, struct strm *s, bool keep)
 {
     uint32_t before = 0, i = s->head, lost = 0;
 
@@ -239,7 +258,9 @@ uint32_t chunk_own_all(struct strm_env *e, struct strm *s)
                 e->copied += c->len;
             } else {
                 lost += c->len;
-                gone = true;
+                gone = !keep;
+                if (gone)
+                    chunk_lost(e, c->off, chunk_end(c));
             }
         }
         if (gone) {
@@ -250,8 +271,17 @@ uint32_t chunk_own_all(struct strm_env *e, struct strm *s)
             i = c->next;
         }
     }
-    e->failed += lost;
     return lost;
+}
+
+uint32_t chunk_own_all(struct strm_env *e, struct strm *s)
+{
+    return own_all(e, s, false);
+}
+
+uint32_t chunk_try_own(struct strm_env *e, struct strm *s)
+{
+    return own_all(e, s, true);
 }
 
 uint64_t chunk_sum(const struct strm_env *e, const struct strm *s, uint64_t from, uint64_t to)

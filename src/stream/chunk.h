@@ -33,9 +33,13 @@ void chunk_cut_head(struct strm_env *e, struct strm *s, uint64_t to);
 void chunk_drop_all(struct strm_env *e, struct strm *s);
 /*
  * chunk_own_all: copy borrowed bytes into blocks, neighbours together. => bytes lost to lack of
- * memory.
+ * memory. chunk_try_own: the same, but what finds none stays borrowed. => bytes that do.
  */
 uint32_t chunk_own_all(struct strm_env *e, struct strm *s);
+uint32_t chunk_try_own(struct strm_env *e, struct strm *s);
+/* chunk_lost: these bytes of a stream found no memory: count and note them. chunk_note_lost: note only. */
+void chunk_note_lost(struct strm_env *e, uint64_t from, uint64_t to);
+void chunk_lost(struct strm_env *e, uint64_t from, uint64_t to);
 /* chunk_room: the block that borrowed bytes of this length will have of their own. */
 uint32_t chunk_room(uint32_t len);
 /* chunk_sum: bytes held in [from, to). */

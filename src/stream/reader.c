@@ -134,6 +134,18 @@ uint32_t strm_own(struct strm_env *e, struct flow_side *sd)
     return lost;
 }
 
+uint32_t strm_try_own(struct strm_env *e, struct flow_side *sd)
+{
+    uint32_t lack;
+
+    if (sd->strm == 0)
+        return 0;
+    lack = chunk_try_own(e, strm_at(e, sd->strm));
+    if (unlikely(strm_at(e, sd->strm)->ooo))
+        strm_ooo_count(e, sd->strm);
+    return lack;
+}
+
 void strm_release(struct strm_env *e, struct flow_side *sd, uint64_t keep)
 {
     if (sd->strm == 0)

@@ -58,7 +58,7 @@ void strm_put(struct strm_env *e, struct flow_side *sd)
     if (sd->strm == 0)
         return;
     s = strm_at(e, sd->strm);
-    if (s->head || s->ooo || s->gap || s->syn_len || s->sized)
+    if (s->head || s->ooo || s->gap || s->syn_len || s->sized || s->lost)
         return;
     if ((sd->flags & SIDE_LAST) && s->readable != sd->next)
         return;
@@ -191,7 +191,7 @@ static void hold(struct strm_env *e, struct strm *s, const struct strm_in *in, u
         mid = from;
     if (in->store && mid > from &&
         chunk_add(e, s, from, in->data + (from - in->off), (uint32_t)(mid - from)) < 0)
-        e->failed += mid - from;
+        chunk_lost(e, from, mid);
     if (mid < to) {
         remember_gap(e, s, mid, to);
         *cut += (uint32_t)(to - mid);
@@ -300,12 +300,13 @@ static uint32_t insert_bare(struct strm_env *e, struct flow_side *sd, const stru
 
     if (mid < from)
         mid = from;
-    if (in->store)
-        e->failed += mid - from;
     if (from > sd->next) {
+        e->failed += in->store ? mid - from : 0;
         e->unnoted++;
         return 0;
     }
+    if (in->store && mid > from)
+        chunk_lost(e, from, mid);
     *cut = (uint32_t)(end - mid);
     sd->next = end;
     return (uint32_t)(end - from);
@@ -380,7 +381,7 @@ void strm_append(struct strm_env *e, struct flow_side *sd, const uint8_t *data, 
     struct strm *s = store ? strm_get(e, sd) : NULL;
 
     if (store && (s == NULL || chunk_append(e, s, sd->next, data, len) < 0))
-        e->failed += len;
+        chunk_lost(e, sd->next, sd->next + len);
     sd->next += len;
 }
 
@@ -491,6 +492,30 @@ bool strm_syn_hold(struct strm_env *e, struct flow_side *sd, const uint8_t *data
     return held;
 }
 
+bool strm_take_lost(struct strm_env *e, const struct flow_side *sd, struct strm_run *run)
+{
+    struct strm *s = sd->strm ? strm_at(e, sd->strm) : NULL;
+
+    while (e->nlost) {
+        *run = e->lost[0];
+        memmove(e->lost, e->lost + 1, --e->nlost * sizeof(*run));
+        if (s && run->off < s->read_to)
+            run->off = s->read_to;
+        if (s && s->syn_len && run->end > s->aside && run->off < s->aside + s->syn_len) {
+            uint64_t off = run->off;
+
+            run->end = s->aside;
+            set_aside_forget(e, s, off, UINT64_MAX);
+        }
+        if (run->off >= run->end)
+            continue;
+        if (s)
+            remember_gap(e, s, run->off, run->end);
+        return true;
+    }
+    return false;
+}
+
 bool strm_doubt(struct strm_env *e, struct flow_side *sd, uint64_t off, const uint8_t *data,
                 uint32_t len, bool ahead)
 {
@@ -548,6 +573,8 @@ uint32_t strm_syn_take(struct strm_env *e, struct flow_side *sd, uint32_t n, boo
     s->syn_len = 0;
     s->doubted = false;
     chunk_cut(e, s, s->aside + (store ? n : 0), s->aside + held);
+    if (store && n && chunk_sum(e, s, s->aside, s->aside + n) == 0)
+        chunk_note_lost(e, s->aside, s->aside + n); /* counted when they came */
     sd->next += n;
     absorb(e, sd, s);
     if (sd->flags & SIDE_LAST)

@@ -86,6 +86,13 @@ struct strm {
     blk_t rival;    /* another copy of doubted bytes, that came after them (rival.c), 0: none */
     uint32_t rival_len;
     uint64_t rival_off;
+    uint64_t lost; /* gap bytes for which the flow had no extension (conn/ keeps it) */
+};
+
+#define STRM_LOST 16
+
+struct strm_run {
+    uint64_t off, end;
 };
 
 struct strm_env {
@@ -98,6 +105,9 @@ struct strm_env {
     uint64_t copied;                 /* bytes copied into own blocks, ever */
     uint64_t failed;                 /* bytes not held because memory ran out, ever */
     uint64_t unnoted;                /* segments of which not even the place was noted, ever */
+    struct strm_run lost[STRM_LOST]; /* ... and where those bytes were: see strm_take_lost */
+    uint32_t nlost;
+    uint64_t lost_more; /* bytes of runs that the list has no room for */
 };
 
 void strm_env_init(struct strm_env *e, struct memacct *acct, uint32_t limit, uint32_t ooo_limit);
@@ -195,8 +205,8 @@ uint32_t strm_taken(const struct strm_env *e, const struct flow_side *sd, const 
  * => *cut: bytes of a never captured tail (snap length) that passed into `next` by this call or
  *    will when their turn comes; they are declared a gap at once (strm remembers), the caller
  *    counts them.
- * => out of memory: the bytes are known but not held (readers see a loss); e->failed counts. When
- *    not even their place can be kept (out of order) it is as if the segment had not come.
+ * => out of memory: the bytes are known but not held (readers see a loss); e->failed counts, and
+ *    strm_take_lost tells which. When not even their place can be kept (out of order) it is as if the segment had not come.
  */
 uint32_t strm_insert(struct strm_env *e, struct flow_side *sd, const struct strm_in *in,
                      uint32_t *cut);
@@ -324,6 +334,14 @@ uint64_t strm_oldest(const struct strm_env *e, const struct flow_side *sd);
 
 /* strm_own: copy every borrowed chunk. => bytes that were lost because memory ran out. */
 uint32_t strm_own(struct strm_env *e, struct flow_side *sd);
+/* strm_try_own: the same, but what finds no memory stays borrowed. => bytes that do. */
+uint32_t strm_try_own(struct strm_env *e, struct flow_side *sd);
+/*
+ * strm_take_lost: the next stretch of a side of which the last call (insert, append, own, skip) has
+ * lost the bytes, without what some reader had already; it is remembered as a gap. What was set aside
+ * is as if it had not come. => false: none is left.
+ */
+bool strm_take_lost(struct strm_env *e, const struct flow_side *sd, struct strm_run *run);
 /*
  * strm_tight: is memory short for what another batch may bring? That is a reserve of blocks, a 32nd of
  * the account's limit and 4 MB at most, and the objects for 64 frames: while memory lasts for their

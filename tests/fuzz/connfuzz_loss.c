@@ -5,7 +5,7 @@
  * (it reads in the middle of a batch), so the two accounts are compared at the end.
  *
  * Not so where it registered late or reads what it did not ask for, where somebody's buffer is
- * switched off, or memory ran out, which is counted and no event.
+ * switched off, or memory ran out: then what one child has read is no gap, though another has not.
  */
 #include "connfuzz.h"
 #include "engine/engine.h"

@@ -342,12 +342,120 @@ static void splinters_have_a_limit(void **state)
     }
 }
 
+/* What became of the clients' bytes, over all connections: as told, as counted, and as read at the end. */
+static struct {
+    uint64_t errors, told, read, lost, stream, gap;
+    int marked, unmarked;
+    bool in_time; /* who is warned reads */
+} bill;
+
+static void read_all(mctx_t m, int sock)
+{
+    static char buf[65536];
+    ssize_t n;
+
+    while ((n = mtcp_peek(m, sock, MOS_SIDE_SVR, buf, sizeof(buf))) != 0) {
+        assert_true(n > 0 || errno == ENODATA);
+        bill.read += n > 0 ? (uint64_t)n : 0;
+        bill.lost += n < 0 ? (uint64_t)-n : 0;
+    }
+}
+
+static void on_bill(mctx_t m, int sock, int side, event_t ev, filter_arg_t *arg)
+{
+    struct mos_flow_info info;
+    struct mos_gap_info gap;
+    socklen_t len = sizeof(gap);
+
+    if (ev == MOS_ON_GAP) {
+        assert_int_equal(mtcp_getsockopt(m, sock, SOL_MONSOCKET, MOS_GAP_INFO, &gap, &len), 0);
+        assert_int_equal(gap.side, MOS_SIDE_SVR);
+        assert_int_equal(gap.cause, MOS_GAP_LIMIT);
+        bill.told += gap.len;
+        return;
+    }
+    if (ev == MOS_ON_ERROR) {
+        bill.errors++;
+        if (bill.in_time)
+            read_all(m, sock);
+        return;
+    }
+    if (side != MOS_SIDE_SVR)
+        return;
+    len = sizeof(info);
+    read_all(m, sock);
+    assert_int_equal(mtcp_getsockopt(m, sock, SOL_MONSOCKET, MOS_FLOW_INFO, &info, &len), 0);
+    bill.stream += info.dir[MOS_SIDE_CLI].stream_bytes;
+    bill.gap += info.dir[MOS_SIDE_CLI].gap_bytes;
+    if (info.flags & MOS_FLOWF_EVICTED)
+        bill.marked++;
+    else
+        bill.unmarked++;
+    assert_int_equal(!!(info.flags & MOS_FLOWF_EVICTED), info.dir[MOS_SIDE_CLI].gap_bytes > 0);
+}
+
+/* fill: n connections send 60,000 bytes each, which nobody reads before the end. */
+static void fill(int n)
+{
+    static char text[1001];
+
+    memset(text, '.', 1000);
+    for (int k = 0; k < 60; k++)
+        for (int i = 0; i < n; i++) {
+            char src[40];
+
+            snprintf(src, sizeof(src), "192.168.%d.%d", i >> 8, i & 255);
+            fix_push((struct frame){.src = src,
+                                    .flags = "P.",
+                                    .payload = text,
+                                    .ack = FIX_SVR + 1,
+                                    .seq = FIX_CLI + 1 + 1000 * (uint32_t)k});
+        }
+}
+
+/*
+ * Bytes that find no memory: who has not read has a last chance to, then they are a gap like any other,
+ * do not count as delivered, and their connection is marked.
+ */
+static void bytes_without_room_are_told(void **state)
+{
+    static const char *const keys[] = {"memory = 1M", "memory = 4M", "memory = 2M"};
+    const int n = 100, size = 65536;
+
+    for (int k = 0; k < 3; k++) {
+        up(keys[k]);
+        memset(&bill, 0, sizeof(bill));
+        bill.in_time = k == 2;
+        assert_int_equal(
+            mtcp_setsockopt(fix.ctx, fix.lst, SOL_MONSOCKET, MOS_SVRBUF, &size, sizeof(size)), 0);
+        on(MOS_ON_GAP, MOS_NULL, on_bill);
+        on(MOS_ON_ERROR, MOS_NULL, on_bill);
+        on(MOS_ON_CONN_END, MOS_HK_RCV, on_bill);
+        for (int i = 0; i < n; i++)
+            established(i);
+        fill(n);
+        assert_int_equal(bill.told, stat_of("stream_failed"));
+        assert_int_equal(stat_of("evicted"), 0);
+        assert_int_equal(stat_of("stream_failed") > 0, !bill.in_time);
+        assert_int_equal(mtcp_push(fix.ctx, NULL, 0), 0);
+        assert_int_equal(bill.stream + bill.gap, 60000 * n);
+        assert_int_equal(bill.read, bill.stream);
+        assert_int_equal(bill.lost, bill.gap);
+        assert_int_equal(bill.told, bill.gap);
+        assert_int_equal(stat_of("stream_failed"), bill.gap);
+        assert_true(bill.errors > 0);
+        assert_int_equal(bill.marked > 0, !bill.in_time);
+        assert_int_equal(bill.marked + bill.unmarked, n);
+        down();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stopped_ones_make_way),  cmocka_unit_test(stopped_ones_go_first),
         cmocka_unit_test(stopped_ones_in_memory), cmocka_unit_test(silent_ones_go),
-        cmocka_unit_test(splinters_have_a_limit),
+        cmocka_unit_test(splinters_have_a_limit), cmocka_unit_test(bytes_without_room_are_told),
     };
 
     return cmocka_run_group_tests_name("budgets", tests, NULL, NULL);
