@@ -57,8 +57,11 @@ static uint32_t taken(const struct strm_env *e, const struct strm *s)
 void strm_ooo_count(struct strm_env *e, uint32_t idx)
 {
     struct strm *s = strm_at(e, idx);
-    uint32_t mem = taken(e, s);
+    uint32_t mem;
 
+    if (likely(s->ooo == 0 && s->ooo_mem == 0))
+        return;
+    mem = taken(e, s);
     s->many = s->ooo_n > SACK_BLOCKS || (s->many && s->ooo_n);
     if (mem == s->ooo_mem)
         return;

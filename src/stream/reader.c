@@ -157,6 +157,10 @@ void strm_clear(struct strm_env *e, struct flow_side *sd)
 {
     if (sd->strm == 0)
         return;
+    if (likely(strm_at(e, sd->strm)->ooo == 0)) { /* as at the end of most batches */
+        chunk_drop_all(e, strm_at(e, sd->strm));
+        return;
+    }
     chunk_drop_all(e, strm_at(e, sd->strm));
     strm_ooo_count(e, sd->strm);
 }
