@@ -100,8 +100,8 @@ static bool syn_reuses(struct conn_env *env, struct flow *f, const struct seg *s
 {
     bool known = known_isn(f, s, from), over = is_over(f);
 
-    if (s->tflags & TH_FIN_)
-        return false; /* no SYN that a host takes */
+    if ((s->tflags & TH_FIN_) || (known && !syn_seen(f, from)))
+        return false; /* no SYN that a host takes; the flow's own, out of order */
     if (f->flags & FLOW_ENDED)
         return true;
     if (over && lets_in(f, s, from))
