@@ -391,7 +391,7 @@ def test_hangup(ignored):
     """The terminal goes away: what was read so far is told; unless that was to be survived."""
     args = [weirtool.WEIR, 'flows', '--json', '-r', '-']
     with subprocess.Popen(args, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          preexec_fn=(lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)) if ignored else None) as run:
+                          preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)) as run:
         data = WIKI.read_bytes()
         run.stdin.write(data[:len(data) // 2])
         run.stdin.flush()
