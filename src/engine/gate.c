@@ -164,7 +164,7 @@ void gate_scan(struct worker *w, struct pktbuf *const *pb, int n)
             continue;
         w->bare[i] = true;
         hash_bare(w, pb[i]->data, i);
-        prefetch_r(bucket_at(b, bucket_no(b, w->hash[i])));
+        prefetch_r(bucket_of(b, w->hash[i]));
         prefetch_w(synnote_at(&w->m->env.notes, w->hash[i]));
         if (w->gate.recalls)
             prefetch_w(syndrop_at(&w->m->env.drops, syndrop_place(w->hash[i], isn_of(pb[i]))));
@@ -252,6 +252,7 @@ static bool filter_says(struct worker *w, const uint8_t *ip, uint32_t len, uint8
 static inline bool note_bare(struct worker *w, struct pktbuf *pb, int i)
 {
     const struct mon *m = w->m;
+    const struct buckets *b = ftable_slots(&m->env.ft);
     const uint8_t *ip = pb->data + ETHER;
     const uint32_t len = IP4 + (ip[IP4 + 12] >> 4) * 4u;
     struct synnote *n = synnote_at(&m->env.notes, w->hash[i]);
@@ -259,7 +260,8 @@ static inline bool note_bare(struct worker *w, struct pktbuf *pb, int i)
     uint8_t csum = w->gate.csum;
 
     if (unlikely(m->env.now >= w->gate.until) ||
-        buckets_maybe(ftable_slots(&m->env.ft), w->hash[i]) || is_noted(n, w->hash[i], what.isn) ||
+        buckets_maybe(b, bucket_of(b, w->hash[i]), w->hash[i]) ||
+        is_noted(n, w->hash[i], what.isn) ||
         (w->gate.recalls && syndrop_again(&m->env.drops, w->hash[i], what.isn)) ||
         (unlikely(w->gate.filtered) && !filter_says(w, ip, len, &csum)) ||
         unlikely(csum == CSUM_ON) || /* it is verified on the common way */

@@ -20,7 +20,8 @@ struct bucket {
     uint32_t ref[BUCKET_SLOTS]; /* 0: free */
     uint16_t tag[BUCKET_SLOTS]; /* the upper half of the hash */
     uint32_t over;              /* next line of the chain in the pool `over`, 0: none */
-    uint32_t spare[3];
+    uint32_t spare;
+    uint64_t beyond; /* of a chain's first line: the hashes in the others, a bit for each */
 };
 
 _Static_assert(sizeof(struct bucket) == CACHELINE, "a bucket is one cache line");
@@ -72,6 +73,12 @@ static inline struct bucket *bucket_at(const struct buckets *b, uint32_t no)
     return (struct bucket *)pool_at(&b->base, no + 1);
 }
 
+/* bucket_of: the first line of the chain where a look-up of this hash goes. */
+static inline struct bucket *bucket_of(const struct buckets *b, uint32_t hash)
+{
+    return bucket_at(b, bucket_no(b, hash));
+}
+
 static inline struct bucket *bucket_over(const struct buckets *b, const struct bucket *l)
 {
     return l->over ? (struct bucket *)pool_at(&b->over, l->over) : NULL;
@@ -101,11 +108,23 @@ static inline uint32_t bucket_match(const struct bucket *l, uint32_t hash)
 }
 #endif
 
-/* buckets_maybe: is anything of this tag where a look-up of this hash goes? */
-static inline bool buckets_maybe(const struct buckets *b, uint32_t hash)
+/*
+ * bucket_beyond: need a look-up of this hash go on behind the first line of its chain? Seldom in vain:
+ * what is not there is missed in one line, however full the table is. The hash's uppermost bits choose
+ * the bit: those that have no part in choosing the bucket.
+ */
+static inline bool bucket_beyond(const struct bucket *first, uint32_t hash)
 {
-    for (const struct bucket *l = bucket_at(b, bucket_no(b, hash)); l; l = bucket_over(b, l))
-        if (unlikely(bucket_match(l, hash)))
+    return first->beyond >> (hash >> 26) & 1;
+}
+
+/* buckets_maybe: is anything of this tag where a look-up of this hash goes, from bucket_of on? */
+static inline bool buckets_maybe(const struct buckets *b, const struct bucket *first, uint32_t hash)
+{
+    if (likely(!bucket_match(first, hash) && !bucket_beyond(first, hash)))
+        return false;
+    for (const struct bucket *l = first; l; l = bucket_over(b, l))
+        if (bucket_match(l, hash))
             return true;
     return false;
 }

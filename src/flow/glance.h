@@ -24,7 +24,7 @@ static inline void ftable_prefetch(const struct ftable *t, uint32_t hash)
 {
     const struct buckets *b = ftable_slots(t);
 
-    prefetch_r(bucket_at(b, bucket_no(b, hash)));
+    prefetch_r(bucket_of(b, hash));
 }
 
 /* ftable_fetch: fetch what a packet of this slot's record touches: identity, sides, counters. */
@@ -46,10 +46,10 @@ static inline void ftable_fetch(const struct ftable *t, uint32_t ref)
 static inline uint32_t ftable_expect(const struct ftable *t, uint32_t hash)
 {
     const struct buckets *b = ftable_slots(t);
-    const struct bucket *l = bucket_at(b, bucket_no(b, hash));
+    const struct bucket *l = bucket_of(b, hash);
     uint32_t match = bucket_match(l, hash), first;
 
-    if (unlikely(l->over))
+    if (unlikely(bucket_beyond(l, hash)))
         prefetch_r(bucket_over(b, l));
     if (match == 0)
         return 0;

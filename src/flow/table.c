@@ -205,9 +205,10 @@ struct flow_hit ftable_find(const struct ftable *t, const struct flow_key *k, ui
                             int end)
 {
     const struct buckets *b = slots_of(t);
+    const struct bucket *first = bucket_of(b, hash), *l = first;
     struct flow_hit hit = {0};
 
-    for (const struct bucket *l = bucket_at(b, bucket_no(b, hash)); l; l = bucket_over(b, l))
+    for (; l; l = bucket_beyond(first, hash) ? bucket_over(b, l) : NULL)
         for (uint32_t m = bucket_match(l, hash); m; m &= m - 1)
             if (likely(answers(t, l->ref[__builtin_ctz(m)], k, hash, end, &hit)))
                 return hit;

@@ -80,6 +80,41 @@ static uint32_t new_flow(struct ftable *t, int a, int ap, int b, int bp)
     } while (0)
 #define WANT_MISS(h) assert_int_equal((h).idx, 0)
 
+/* beyond_the_first: of 10,000 hashes without a flow, how many need more than one line? */
+static int beyond_the_first(const struct ftable *t)
+{
+    const struct buckets *b = ftable_slots(t);
+    int more = 0;
+
+    for (uint32_t i = 0; i < 10000; i++) {
+        struct flow_key k;
+        uint32_t hash;
+
+        key(&k, 8, (int)i, 7, 80);
+        hash = ftable_hash(t, &k);
+        more += bucket_beyond(bucket_of(b, hash), hash);
+    }
+    return more;
+}
+
+static void misses_stay_in_one_line(void **state)
+{
+    enum { N = 15000 };
+    static uint32_t idx[N];
+    struct ftable *t = &((struct fix *)*state)->t;
+
+    for (int i = 0; i < N; i++)
+        idx[i] = new_flow(t, 1 + i % 5, 1000 + i, 2, 80);
+    check(t);
+    assert_true(ftable_slots(t)->over.used > 300);
+    assert_in_range(beyond_the_first(t), 1, 300);
+    for (int i = 0; i < N; i++)
+        assert_int_equal(find(t, 1 + i % 5, 1000 + i, 2, 80).idx, idx[i]);
+    for (int i = 0; i < N; i++)
+        ftable_del(t, idx[i]);
+    assert_int_equal(beyond_the_first(t), 0);
+}
+
 static void both_ends_find_the_flow(void **state)
 {
     struct ftable *t = &((struct fix *)*state)->t;
@@ -483,6 +518,7 @@ int main(void)
         CASE(an_ipv6_tombstone_keeps_the_key),
         CASE(the_walk_and_the_clock_hand),
         CASE(a_long_chain),
+        CASE(misses_stay_in_one_line),
         CASE(prefetching_is_harmless),
         CASE(expected_is_confirmed),
         cmocka_unit_test(a_full_table_says_so),
