@@ -74,13 +74,15 @@ static bool next_piece(void)
         run.memory = m->env.acct.used;
     if (run.p == NULL)
         return false;
-    preload_ahead(run.p, 0, IO_BURST);
     run.start_ns = thread_ns();
     return true;
 }
 
 static int rx(struct io_dev *dev, struct pktbuf **pb, int n)
 {
+    const struct pre_pkt *k;
+    uint64_t t0;
+
     if ((run.p == NULL || run.at == run.p->n) && !next_piece()) {
         run.timed = false;
         errno = ENODATA;
@@ -88,18 +90,20 @@ static int rx(struct io_dev *dev, struct pktbuf **pb, int n)
     }
     if (run.p->n - run.at < (uint64_t)n)
         n = (int)(run.p->n - run.at);
-    for (int i = 0; i < n; i++) {
-        const struct pre_pkt *k = &run.p->pkt[run.at++];
+    k = &run.p->pkt[run.at];
+    t0 = run.p->t0_ns;
+    for (int i = 0; i < n; i++, k++) {
         struct pktbuf *b = &run.pb[i];
 
+        prefetch_r(k + IO_BURST);                    /* the list, not the frames */
         memcpy(&b->data, &k->data, sizeof(b->data)); /* nobody writes to it */
         b->len = b->wire_len = b->cap = k->len;
-        b->ts_ns = run.p->t0_ns + k->us * NSEC_PER_USEC;
+        b->ts_ns = t0 + k->us * NSEC_PER_USEC;
         b->realm = 0;
         b->flags = 0;
         pb[i] = b;
     }
-    preload_ahead(run.p, run.at, n);
+    run.at += (uint64_t)n;
     return n;
 }
 

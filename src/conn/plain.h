@@ -63,10 +63,10 @@ static inline bool plain_calm(const struct conn_env *env, const struct flow_side
  */
 static inline bool plain_place(const struct flow *f, const struct seg *s, int from)
 {
-    const struct flow_side *snd = &f->side[from], *rcv = &f->side[!from];
+    const struct flow_side *snd = &f->side[from], *rcv = &f->side[from ^ 1];
 
     return s->seq == rcv->base + (uint32_t)rcv->next && s->seq == snd->snd_max &&
-           seq_leq(rcv->ack, s->seq) && seq_leq(s->seq + s->plen, f->ctr[!from].edge) &&
+           seq_leq(rcv->ack, s->seq) && seq_leq(s->seq + s->plen, f->ctr[from ^ 1].edge) &&
            seq_leq(snd->ack, s->ack) && seq_diff(rcv->snd_max, s->ack) >= 0 &&
            seq_leq(s->ack, snd->base + (uint32_t)snd->next);
 }
@@ -108,7 +108,7 @@ static inline bool conn_is_plain(const struct conn_env *env, const struct flow *
 static inline bool conn_in_place(const struct conn_env *env, const struct flow *f,
                                  const struct seg *s, int from)
 {
-    const struct flow_side *snd = &f->side[from], *rcv = &f->side[!from];
+    const struct flow_side *snd = &f->side[from], *rcv = &f->side[from ^ 1];
     const bool ended = rcv->flags & SIDE_FIN_RCVD; /* only ACKs follow the sender's FIN */
     const uint32_t fin = s->tflags & TH_FIN_, len = s->plen + fin;
     const uint32_t next = rcv->base + (uint32_t)rcv->next + ended;
@@ -123,7 +123,7 @@ static inline bool conn_in_place(const struct conn_env *env, const struct flow *
            (rcv->flags & SIDE_EDGE) && ended == !!(snd->flags & SIDE_FIN_SENT) &&
            (!ended || len == 0) && s->seq == next && s->seq == snd->snd_max &&
            (!(rcv->flags & SIDE_ACKED) || seq_leq(rcv->ack, next)) &&
-           seq_leq(s->seq + len, f->ctr[!from].edge) &&
+           seq_leq(s->seq + len, f->ctr[from ^ 1].edge) &&
            seq_leq(snd->flags & SIDE_ACKED ? snd->ack : snd->base, s->ack) &&
            seq_diff(rcv->snd_max, s->ack) >= 0 && seq_leq(s->ack, mine) &&
            env->now - f->last < PLAIN_IDLE && plain_calm(env, snd) && plain_calm(env, rcv) &&
@@ -139,7 +139,7 @@ static inline void plain_begin(const struct conn_env *env, struct conn_pkt *cp, 
     cp->idx = idx;
     cp->f = f;
     cp->from = (uint8_t)from;
-    cp->to = (uint8_t)!from;
+    cp->to = (uint8_t)(from ^ 1);
     cp->gap0 = env->ngaps;
     cp->plain = true;
 }

@@ -49,16 +49,25 @@ void conf_drop(struct engine_conf *c);
 
 /* ---- a packet's way (worker.c) ---- */
 
+struct buckets;
+struct bucket;
+
 /* What the gate (gate.c) has found out since a callback ran last. */
 struct gate {
-    bool fresh;     /* it holds */
+    uint64_t calls; /* mon.calls then */
     bool open;      /* nothing is noted now */
     bool drops;     /* a SYN that is noted is dropped */
     bool recalls;   /* and is known when it comes again (conn/syndrop.h) */
     bool filtered;  /* which listeners want a SYN depends on the SYN */
-    uint8_t csum;   /* enum csum_mode of the flows that the SYNs would open */
-    uint64_t match; /* the listeners that want an IPv4 SYN, unless `filtered` */
-    uint64_t until; /* then a half-open flow makes way for a SYN */
+    bool asks;      /* for one of these reasons, or to verify checksums, each SYN is asked about */
+    uint64_t match[2]; /* the listeners that want a SYN, of IPv4 and IPv6, unless `filtered` */
+    bool lost;         /* of one of them, the last went since the burst was looked at */
+    uint64_t until;    /* then a half-open flow makes way for a SYN */
+    /* of the burst's bare SYNs: */
+    struct synnote what[IO_BURST];       /* what would be noted */
+    const struct bucket *line[IO_BURST]; /* where its flow would be found */
+    uint64_t strangers;                  /* by bit: those that have none */
+    uint32_t puts;                       /* as long as no other is entered (buckets.puts) */
 };
 
 struct worker {
@@ -70,7 +79,6 @@ struct worker {
     uint32_t gone;            /* what ftable.gone was then */
     bool glanced[IO_BURST];   /* `key` is not filled in yet, but hash and end are */
     uint8_t end[IO_BURST];    /* which endpoint of the key sent it */
-    bool bare[IO_BURST];      /* a plain SYN, not decoded: perhaps one for the gate */
     struct gate gate;
     int at;                 /* number of the frame being worked off, in its burst */
     bool slots;             /* frames carry that number in pb->slot */
@@ -87,6 +95,39 @@ void worker_init(struct worker *w, struct mon *m);
  * left in pb->flags.
  */
 void worker_burst(struct worker *w, struct pktbuf *const *pb, int n);
+/*
+ * Frames are looked at in their order, and meanwhile the headers of one that is so many further are
+ * fetched, options and the beginning of the payload with them: spread over the work, and not a whole
+ * burst at a time, for which the processor has to wait.
+ * fetch_first: before the first frame of a burst; fetch_ahead: with frame i.
+ */
+enum { FRAMES_AHEAD = 12 };
+
+static inline void fetch_frame(const struct pktbuf *pb)
+{
+    prefetch_r(pb->data);
+    prefetch_r(pb->data + CACHELINE);
+}
+
+static inline void fetch_first(struct pktbuf *const *pb, int n)
+{
+    for (int i = 0; i < FRAMES_AHEAD && i < n; i++)
+        fetch_frame(pb[i]);
+}
+
+static inline void fetch_ahead(struct pktbuf *const *pb, int i, int n)
+{
+    if (i + FRAMES_AHEAD < n)
+        fetch_frame(pb[i + FRAMES_AHEAD]);
+}
+
+/* worker_look: decode frame i of the burst and fetch what its look-up needs. */
+void worker_look(struct worker *w, struct pktbuf *pb, int i);
+/* worker_realm: the realm of frames with this tag alone. */
+static inline uint32_t worker_realm(uint32_t vlan)
+{
+    return vlan + 1;
+}
 /* worker_key: the key of a segment, its hash and end, at place i of the burst. */
 void worker_key(struct worker *w, struct seg *s, int i);
 /* worker_epoch: the end of a batch at this time: mon_epoch, and unfinished datagrams grow old. */
@@ -107,13 +148,17 @@ struct opening {
 };
 
 /*
- * gate_scan: before a burst that finds the half-open flows at their limit: sets w->bare for SYNs of
- * the plainest kind, for which decoding can wait, and fetches what they need.
+ * The half-open flows are at their limit, and a burst comes. gate_shut: may SYNs be noted now? Then:
+ * gate_look: in place of worker_look for each frame: a SYN of the plainest kind is bare: decoding can
+ * wait, the line of the table that its look-up needs is fetched. => the bare ones, by bit.
+ * gate_sift: which of them belong to no flow? What their notes need is fetched.
  * gate_run: the bare SYNs from frame i on, as far as they belong to no flow and are not to be made
  * one: noted and done with. => the first frame that is something else: decode it if it is bare.
  */
-void gate_scan(struct worker *w, struct pktbuf *const *pb, int n);
-int gate_run(struct worker *w, struct pktbuf *const *pb, int i, int n);
+bool gate_shut(struct worker *w);
+uint64_t gate_look(struct worker *w, struct pktbuf *const *pb, int n);
+void gate_sift(struct worker *w, uint64_t bare);
+int gate_run(struct worker *w, struct pktbuf *const *pb, int i);
 /*
  * gate_admit: the half-open flows are at their limit: may this segment open one more? Perhaps the
  * oldest makes way. => false: its SYN was noted, or refused for its checksum.

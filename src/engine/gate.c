@@ -29,7 +29,8 @@
 #define SYN_BITS    (TH_FIN_ | TH_SYN_ | TH_RST_ | TH_PSH_ | TH_ACK_ | TH_URG_)
 #define TELLS_OF_IT (EVB(EV_PKT_IN) | EVB(EV_CONN_START) | EVB(EV_STATE))
 
-enum { ETHER = 14, IP4 = 20, TCP = 20, PLAIN = ETHER + IP4 + TCP, OPTS_MAX = 40 };
+enum { TYPE_IP4 = 0x0800, TYPE_IP6 = 0x86dd, TYPE_TAG = 0x8100 };
+enum { ETHER = 14, TAG = 4, IP4 = 20, IP6 = 40, TCP = 20, PLAIN = ETHER + IP4 + TCP };
 
 /* app_in_the_way: might an application have changed or dropped the SYN? */
 static bool app_in_the_way(const struct mon *m)
@@ -45,16 +46,15 @@ static bool app_in_the_way(const struct mon *m)
     return false;
 }
 
-/* plain_match: which listeners want an IPv4 SYN, if that does not depend on filters. */
-static uint64_t plain_match(const struct mon *m, bool *filtered)
+/* plain_match: which listeners want a SYN of this family, if that does not depend on filters. */
+static uint64_t plain_match(const struct mon *m, bool v6, bool *filtered)
 {
     uint64_t match = 0;
 
-    *filtered = false;
     for (int i = 0; i < m->nlst; i++) {
         const struct listener *l = &m->lst[i];
 
-        if (!l->started || l->raw || l->closed || l->domain == AF_INET6)
+        if (!l->started || l->raw || l->closed || l->domain == (v6 ? AF_INET : AF_INET6))
             continue;
         *filtered |= l->syn.expr != NULL;
         match |= 1ULL << i;
@@ -70,23 +70,49 @@ static uint8_t csum_mode(const struct mon *m, uint64_t match)
     return l->csum >= 0 ? (uint8_t)l->csum : m->env.cfg.csum;
 }
 
+/* look_again: at what a packet may have changed, though no callback ran. */
+static inline void look_again(struct worker *w)
+{
+    struct gate *g = &w->gate;
+
+    g->until = g->open || !mon_half_full(w->m) ? 0 : mon_half_due(w->m);
+}
+
 /* refresh: a callback may have changed anything. */
 static void refresh(struct worker *w)
 {
     struct mon *m = w->m;
     struct gate *g = &w->gate;
+    bool verified = false;
 
-    g->match = plain_match(m, &g->filtered);
-    g->open = !mon_half_full(m) || m->raw_sockets || g->match == 0 ||
+    g->filtered = false;
+    for (int v6 = 0; v6 < 2; v6++) {
+        const uint64_t was = g->match[v6];
+
+        g->match[v6] = plain_match(m, v6, &g->filtered);
+        g->lost |= was && !g->match[v6];
+        verified |= g->match[v6] && csum_mode(m, g->match[v6]) == CSUM_ON;
+    }
+    g->open = !mon_half_full(m) || m->raw_sockets || !(g->match[0] | g->match[1]) || g->lost ||
               !synnotes_made(&m->env.notes, &m->env.acct);
     g->drops = app_in_the_way(m);
     g->recalls = g->drops && mon_half_full(m) && syndrops_made(&m->env.drops, &m->env.acct);
-    g->csum = g->match ? csum_mode(m, g->match) : CSUM_OFF;
-    g->until = g->open ? 0 : mon_half_due(m);
-    g->fresh = true;
+    g->asks = g->filtered || g->drops || verified;
+    g->calls = m->calls;
+    look_again(w);
 }
 
-/* ---- plain SYNs ---- */
+bool gate_shut(struct worker *w)
+{
+    struct gate *g = &w->gate;
+
+    g->lost = false;
+    g->match[0] = g->match[1] = 0;
+    refresh(w);
+    return !g->open;
+}
+
+/* ---- plain SYNs: what they say ---- */
 
 static inline uint16_t get16(const uint8_t *p)
 {
@@ -112,63 +138,66 @@ static inline uint64_t get64(const uint8_t *p)
     return v;
 }
 
-/* The frame's bytes 12-15 and 20-23 (type, version, header length; fragment, protocol), 46-47. */
-#define PLAIN_A 0x0800450000000000ULL
-#define MASK_A  0xffffff0000000000ULL
-#define PLAIN_B 0x0000000600000000ULL
-#define MASK_B  0x3fff00ff00000000ULL
+/* find_ip: behind Ethernet and at most one tag. => NULL: something else. There are PLAIN bytes. */
+static inline const uint8_t *find_ip(const uint8_t *p, bool *v6)
+{
+    uint16_t type = get16(p + ETHER - 2);
+
+    if (type == htobe16(TYPE_TAG)) {
+        p += TAG;
+        type = get16(p + ETHER - 2);
+    }
+    *v6 = type == htobe16(TYPE_IP6);
+    return *v6 || type == htobe16(TYPE_IP4) ? p + ETHER : NULL;
+}
+
+/* ip_len, tcp_of: what find_ip has found: length of the datagram, and what follows its header. */
+static inline uint32_t ip_len(const uint8_t *ip, bool v6)
+{
+    return v6 ? IP6 + be16toh(get16(ip + 4)) : be16toh(get16(ip + 2));
+}
+
+static inline const uint8_t *tcp_of(const uint8_t *ip, bool v6)
+{
+    return ip + (v6 ? IP6 : IP4);
+}
 
 /*
- * is_plain: whole, with no payload; what decode would make of it is known without it. The length of
- * the datagram is that of its headers.
+ * is_plain: a whole SYN (there may be data on it), with nothing between IP and TCP, no fragment: what
+ * decode would make of it is known without it.
  */
-static inline bool is_plain(const struct pktbuf *pb)
+static inline bool is_plain(const struct pktbuf *pb, const uint8_t *ip, bool v6)
 {
-    const uint8_t *p = pb->data;
-    uint32_t len;
+    const uint32_t len = ip_len(ip, v6), head = v6 ? IP6 : IP4;
+    const uint8_t *tcp = ip + head;
+    uint32_t hlen;
 
-    if (pb->linktype != DLT_EN10MB || pb->len < PLAIN ||
-        (get64(p + 12) & htobe64(MASK_A)) != htobe64(PLAIN_A) ||
-        (get64(p + 20) & htobe64(MASK_B)) != htobe64(PLAIN_B) || (p[47] & SYN_BITS) != TH_SYN_)
+    if (v6 ? ip[0] >> 4 != 6 || ip[6] != IPPROTO_TCP
+           : ip[0] != 0x45 || (get32(ip + 6) & htobe32(0x3fff00ff)) != htobe32(IPPROTO_TCP))
         return false;
-    len = be16toh(get16(p + 16));
-    return len == IP4 + (p[46] >> 4) * 4u && len >= IP4 + TCP && ETHER + len <= pb->len &&
-           pb->wire_len <= pb->len && pb->realm == 0 && pb->flags == 0;
+    if (len < head + TCP || (uint32_t)(ip - pb->data) + len > pb->len ||
+        (tcp[13] & SYN_BITS) != TH_SYN_)
+        return false;
+    hlen = (tcp[12] >> 4) * 4u;
+    return hlen >= TCP && head + hlen <= len && pb->realm == 0 && pb->flags == 0;
 }
 
-/* hash_bare: hash and sender's endpoint, as key_of_seg and ftable_hash would give them. */
-static inline void hash_bare(struct worker *w, const uint8_t *p, int i)
+/* hash_v6, hash_v4: the hash as of the key that key_of_seg would make. *end: its sender's endpoint. */
+static inline uint32_t hash_v6(const uint8_t *ip, uint32_t realm, uint64_t secret, int *end)
 {
-    int end;
+    struct flow_key k;
 
-    w->hash[i] =
-        key_hash_v4(key_end_v4(get32(p + 26), get16(p + 34)),
-                    key_end_v4(get32(p + 30), get16(p + 36)), 0, 6, w->m->env.ft.secret, &end);
-    w->end[i] = (uint8_t)end;
+    *end = key_make(&k, true, ip + 8, get16(ip + IP6), ip + 24, get16(ip + IP6 + 2), IPPROTO_TCP,
+                    realm);
+    return key_hash(&k, secret);
 }
 
-static inline uint32_t isn_of(const struct pktbuf *pb)
+static inline uint32_t hash_v4(const uint8_t *ip, uint32_t realm, uint64_t secret, int *end)
 {
-    return be32toh(get32(pb->data + ETHER + IP4 + 4));
-}
+    const uint64_t addr = be64toh(get64(ip + 12)), port = be32toh(get32(ip + IP4));
 
-void gate_scan(struct worker *w, struct pktbuf *const *pb, int n)
-{
-    const struct buckets *b = ftable_slots(&w->m->env.ft);
-
-    refresh(w);
-    if (w->gate.open)
-        return;
-    for (int i = 0; i < n; i++) {
-        if (!is_plain(pb[i]))
-            continue;
-        w->bare[i] = true;
-        hash_bare(w, pb[i]->data, i);
-        prefetch_r(bucket_of(b, w->hash[i]));
-        prefetch_w(synnote_at(&w->m->env.notes, w->hash[i]));
-        if (w->gate.recalls)
-            prefetch_w(syndrop_at(&w->m->env.drops, syndrop_place(w->hash[i], isn_of(pb[i]))));
-    }
+    return key_hash_v4(addr >> 32 << 16 | port >> 16, (addr << 32 >> 16) | (port & 0xffff), realm,
+                       IPPROTO_TCP, secret, end);
 }
 
 static uint32_t option_bits(const struct seg *s)
@@ -178,27 +207,125 @@ static uint32_t option_bits(const struct seg *s)
 }
 
 /*
- * bare_options: of a plain SYN: what Linux sends (MSS, SACK permitted, timestamps, NOP, window
- * scale) is known at sight. => false: malformed.
+ * read_options: what Linux sends (MSS, SACK permitted, timestamps, NOP, window scale) is known at
+ * sight. => false: malformed.
  */
-static inline bool bare_options(const uint8_t *p, uint32_t len, uint32_t *bits, uint32_t *tsval)
+static inline bool read_options(const uint8_t *p, uint32_t len, uint32_t *bits, uint32_t *tsval)
 {
     struct seg s;
 
-    *tsval = 0;
-    if (len == 0)
-        return true;
+    *bits = *tsval = 0;
     if (len == 20 && get16(p) == htobe16(0x0204) && get32(p + 4) == htobe32(0x0402080a) &&
-        p[16] == 1 && p[17] == 3 && p[18] == 3 && p[19] <= 14) {
-        *bits |= NOTE_HAS_WSCALE | NOTE_SACKOK | NOTE_TS | p[19];
+        (get32(p + 16) & htobe32(0xffffff00)) == htobe32(0x01030300) && p[19] <= 14) {
+        *bits = NOTE_HAS_WSCALE | NOTE_SACKOK | NOTE_TS | p[19];
         *tsval = be32toh(get32(p + 8));
         return true;
     }
+    if (len == 0)
+        return true;
     s.flags = s.tsval = 0;
     decode_tcp_options(&s, p, len);
-    *bits |= option_bits(&s);
+    *bits = option_bits(&s);
     *tsval = s.tsval;
     return !(s.flags & SEG_OPT_BAD);
+}
+
+/* read_plain: all that there is to note of a plain SYN. => false: it is none. */
+static inline bool read_plain(const struct pktbuf *pb, const uint8_t *ip, bool v6, uint32_t realm,
+                              uint64_t secret, struct synnote *what)
+{
+    const uint8_t *tcp = tcp_of(ip, v6);
+    uint32_t bits, tsval, hash;
+    int end;
+
+    if (!is_plain(pb, ip, v6) || !read_options(tcp + TCP, (tcp[12] >> 4) * 4u - TCP, &bits, &tsval))
+        return false;
+    hash = v6 ? hash_v6(ip, realm, secret, &end) : hash_v4(ip, realm, secret, &end);
+    *what = (struct synnote){.hash = hash,
+                             .isn = be32toh(get32(tcp + 4)),
+                             .tsval = tsval,
+                             .meta = bits | NOTE_USED | (uint32_t)end * NOTE_CLI_IS_1 |
+                                     synnote_time(pb->clock_ns)};
+    return true;
+}
+
+/* read_other: the same with a tag, or of IPv6. */
+static never_inline bool read_other(const struct worker *w, const struct pktbuf *pb,
+                                    struct synnote *what)
+{
+    const struct mon *m = w->m;
+    bool v6;
+    const uint8_t *ip = find_ip(pb->data, &v6);
+    uint32_t realm = 0;
+
+    if (ip == NULL || !w->gate.match[v6])
+        return false;
+    if (ip != pb->data + ETHER && m->vlan_in_key)
+        realm = worker_realm(be16toh(get16(pb->data + ETHER)) & 0xfff);
+    return read_plain(pb, ip, v6, realm, m->env.ft.secret, what);
+}
+
+/* ---- plain SYNs: a burst of them ---- */
+
+uint64_t gate_look(struct worker *w, struct pktbuf *const *pb, int n)
+{
+    const struct buckets *b = ftable_slots(&w->m->env.ft);
+    const uint64_t secret = w->m->env.ft.secret;
+    struct gate *g = &w->gate;
+    uint64_t bare = 0;
+
+    for (int i = 0; i < n; i++) {
+        struct synnote *what = &g->what[i];
+        const uint8_t *p = pb[i]->data;
+
+        fetch_ahead(pb, i, n);
+        if (pb[i]->linktype != DLT_EN10MB || pb[i]->len < PLAIN ||
+            !(likely(get16(p + ETHER - 2) == htobe16(TYPE_IP4))
+                  ? g->match[0] && read_plain(pb[i], p + ETHER, false, 0, secret, what)
+                  : read_other(w, pb[i], what))) {
+            worker_look(w, pb[i], i);
+            continue;
+        }
+        bare |= 1ULL << i;
+        g->line[i] = bucket_of(b, what->hash);
+        prefetch_r(g->line[i]);
+    }
+    return bare;
+}
+
+void gate_sift(struct worker *w, uint64_t bare)
+{
+    const struct conn_env *env = &w->m->env;
+    const struct buckets *b = ftable_slots(&env->ft);
+    struct gate *g = &w->gate;
+
+    g->strangers = 0;
+    g->puts = b->puts;
+    for (; bare; bare &= bare - 1) {
+        const int i = __builtin_ctzll(bare);
+        const struct synnote *what = &g->what[i];
+
+        if (unlikely(buckets_maybe(b, g->line[i], what->hash)))
+            continue;
+        g->strangers |= 1ULL << i;
+        prefetch_w(synnote_at(&env->notes, what->hash));
+        if (g->recalls)
+            prefetch_w(syndrop_at(&env->drops, syndrop_place(what->hash, what->isn)));
+    }
+}
+
+/* sift_again: from frame i on: flows have been entered meanwhile, and lines may have been split. */
+static void sift_again(struct worker *w, int i)
+{
+    const struct buckets *b = ftable_slots(&w->m->env.ft);
+    const uint64_t rest = w->gate.strangers & UINT64_MAX << i;
+
+    for (uint64_t left = rest; left; left &= left - 1) {
+        const int k = __builtin_ctzll(left);
+
+        w->gate.line[k] = bucket_of(b, w->gate.what[k].hash);
+    }
+    gate_sift(w, rest);
 }
 
 /* is_noted: is this the note of this SYN? */
@@ -218,73 +345,113 @@ static bool again(const struct worker *w, uint32_t hash, uint32_t isn)
     return w->gate.recalls && syndrop_again(&env->drops, hash, isn);
 }
 
-static inline void note(struct worker *w, struct synnote *n, struct pktbuf *pb, int i,
-                        struct synnote what)
+/* drop: a SYN that is noted does not leave; when it comes again, it is known. */
+static void drop(struct worker *w, struct pktbuf *pb, uint32_t hash, uint32_t isn)
 {
     struct mon *m = w->m;
 
-    m->env.reasons[REASON_SYN_GATED]++;
-    if (w->gate.drops) {
-        pb->flags |= PB_DROP;
-        m->env.reasons[REASON_SYN_GATE_DROP]++;
-        if (w->gate.recalls)
-            syndrop_add(&m->env.drops, w->hash[i], what.isn, m->env.now);
-    }
-    what.hash = w->hash[i];
-    what.meta |= (w->end[i] ? NOTE_CLI_IS_1 : 0) | NOTE_USED | synnote_time(m->env.now);
-    *n = what;
+    pb->flags |= PB_DROP;
+    m->env.reasons[REASON_SYN_GATE_DROP]++;
+    if (w->gate.recalls)
+        syndrop_add(&m->env.drops, hash, isn, m->env.now);
 }
 
-/* filter_says: where the listeners have filters. => are there listeners, and what of checksums? */
-static bool filter_says(struct worker *w, const uint8_t *ip, uint32_t len, uint8_t *csum)
+/* sums_right: the checksums of IP (RFC 791) and TCP (RFC 9293 3.1, RFC 8200 8.1). */
+static bool sums_right(const uint8_t *ip, bool v6)
 {
-    uint64_t match = mon_match_syn(w->m, ip, len, len, false);
+    const uint32_t len = ip_len(ip, v6) - (v6 ? IP6 : IP4);
+    uint64_t sum = (uint64_t)htobe16(IPPROTO_TCP) + htobe32(len);
 
-    if (match)
-        *csum = csum_mode(w->m, match);
-    return match != 0;
+    if (!v6 && csum_fold(csum_add(0, ip, IP4)) != 0)
+        return false;
+    sum = csum_add(sum, ip + (v6 ? 8 : 12), v6 ? 32 : 8);
+    return csum_fold(csum_add(sum, tcp_of(ip, v6), len)) == 0;
 }
 
 /*
- * note_bare: one that gate_scan has found, if it belongs to no flow, has not come before, and is not
- * to be made a flow. => false: none of these.
+ * may_note: where there is more to ask (gate.asks): did it come before, do the filters want it, is its
+ * checksum right? Then it is dropped, if it has to be. => false: the common way sees to it.
  */
-static inline bool note_bare(struct worker *w, struct pktbuf *pb, int i)
+static bool may_note(struct worker *w, struct pktbuf *pb, struct synnote *what)
 {
-    const struct mon *m = w->m;
-    const struct buckets *b = ftable_slots(&m->env.ft);
-    const uint8_t *ip = pb->data + ETHER;
-    const uint32_t len = IP4 + (ip[IP4 + 12] >> 4) * 4u;
-    struct synnote *n = synnote_at(&m->env.notes, w->hash[i]);
-    struct synnote what = {.isn = isn_of(pb)};
-    uint8_t csum = w->gate.csum;
+    struct mon *m = w->m;
+    bool v6;
+    const uint8_t *ip = find_ip(pb->data, &v6);
+    const uint32_t len = ip_len(ip, v6);
+    uint64_t match = w->gate.match[v6];
 
-    if (unlikely(m->env.now >= w->gate.until) ||
-        buckets_maybe(b, bucket_of(b, w->hash[i]), w->hash[i]) ||
-        is_noted(n, w->hash[i], what.isn) ||
-        (w->gate.recalls && syndrop_again(&m->env.drops, w->hash[i], what.isn)) ||
-        (unlikely(w->gate.filtered) && !filter_says(w, ip, len, &csum)) ||
-        unlikely(csum == CSUM_ON) || /* it is verified on the common way */
-        !bare_options(ip + IP4 + TCP, len - IP4 - TCP, &what.meta, &what.tsval))
+    if (pb->clock_ns > m->env.now)
+        m->env.now = pb->clock_ns;
+    if (w->gate.recalls && syndrop_again(&m->env.drops, what->hash, what->isn))
         return false;
-    note(w, n, pb, i, what);
+    if (w->gate.filtered)
+        match = mon_match_syn(m, ip, len, len, v6);
+    if (match == 0)
+        return false;
+    if (csum_mode(m, match) == CSUM_ON) {
+        if (!sums_right(ip, v6))
+            return false;
+        what->meta |= NOTE_CSUM_GOOD;
+    }
+    if (w->gate.drops)
+        drop(w, pb, what->hash, what->isn);
     return true;
 }
 
-int gate_run(struct worker *w, struct pktbuf *const *pb, int i, int n)
+/* run_of: how many of them follow one another from frame i on. */
+static inline int run_of(uint64_t strangers, int i)
 {
-    struct mon *m = w->m;
+    const uint64_t others = ~(strangers >> i);
 
-    if (unlikely(!w->gate.fresh))
-        refresh(w);
-    for (; i < n && w->bare[i]; i++) {
-        if (pb[i]->clock_ns > m->env.now)
-            m->env.now = pb[i]->clock_ns;
-        if (unlikely(!note_bare(w, pb[i], i)))
+    return others ? __builtin_ctzll(others) : IO_BURST;
+}
+
+/* note_run: frames i to end - 1, as far as it goes. => the first that was not noted. */
+static inline int note_run(struct worker *w, struct pktbuf *const *pb, int i, int end)
+{
+    const struct synnotes notes = w->m->env.notes;
+    struct gate *g = &w->gate;
+    struct mon *m = w->m;
+    const bool asks = g->asks;
+    uint64_t bytes = 0;
+
+    for (; i < end; i++) {
+        struct synnote *what = &g->what[i], *n = synnote_at(&notes, what->hash);
+
+        if (is_noted(n, what->hash, what->isn))
             break;
-        m->npackets++;
-        m->nbytes += pb[i]->wire_len;
+        if (unlikely(asks) && !may_note(w, pb[i], what))
+            break;
+        *n = *what;
+        bytes += pb[i]->wire_len;
     }
+    m->nbytes += bytes;
+    return i;
+}
+
+int gate_run(struct worker *w, struct pktbuf *const *pb, int i)
+{
+    struct gate *g = &w->gate;
+    struct mon *m = w->m;
+    const int first = i;
+    int end;
+
+    if (unlikely(g->calls != m->calls))
+        refresh(w);
+    else
+        look_again(w);
+    if (unlikely(g->puts != ftable_slots(&m->env.ft)->puts))
+        sift_again(w, i);
+    end = m->env.now < g->until ? i + run_of(g->strangers, i) : i;
+    while (end > i && unlikely(pb[end - 1]->clock_ns >= g->until))
+        end--;
+    i = note_run(w, pb, i, end);
+    if (i == first)
+        return i;
+    if (pb[i - 1]->clock_ns > m->env.now)
+        m->env.now = pb[i - 1]->clock_ns;
+    m->npackets += (uint64_t)(i - first);
+    m->env.reasons[REASON_SYN_GATED] += (uint64_t)(i - first);
     return i;
 }
 
@@ -320,10 +487,14 @@ static void note_seg(struct worker *w, struct seg *s, int i, uint32_t csum)
 {
     struct synnote *n = synnote_at(&w->m->env.notes, w->hash[i]), was = *n;
 
-    note(w, n, s->pb, i,
-         (struct synnote){.isn = s->seq,
+    w->m->env.reasons[REASON_SYN_GATED]++;
+    if (w->gate.drops)
+        drop(w, s->pb, w->hash[i], s->seq);
+    *n = (struct synnote){.hash = w->hash[i],
+                          .isn = s->seq,
                           .tsval = s->flags & SEG_TS ? s->tsval : 0,
-                          .meta = csum | option_bits(s)});
+                          .meta = csum | option_bits(s) | NOTE_USED |
+                                  (w->end[i] ? NOTE_CLI_IS_1 : 0) | synnote_time(w->m->env.now)};
     if (is_noted(&was, w->hash[i], s->seq))
         *n = was;
 }

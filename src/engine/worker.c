@@ -61,7 +61,7 @@ static uint32_t realm_of(struct worker *w, const struct seg *s)
         return 0;
     if (s->nvlan >= 3)
         return realm_of_three(w, s->vlan);
-    return (s->vlan[0] + 1u) | (s->nvlan == 2 ? (s->vlan[1] + 1u) << 13 : 0);
+    return worker_realm(s->vlan[0]) | (s->nvlan == 2 ? (s->vlan[1] + 1u) << 13 : 0);
 }
 
 void worker_init(struct worker *w, struct mon *m)
@@ -539,29 +539,6 @@ static void worker_input(struct worker *w, struct seg *s, int i)
         input_other(m, s);
 }
 
-/* prefetch_sets: the event sets of the burst's packets, where they are too many to lie in the cache. */
-static void prefetch_sets(const struct worker *w, int n)
-{
-    const struct mon *m = w->m;
-
-    for (int i = 0; i < n; i++) {
-        if (w->guess[i]) {
-            const struct flow *f = flow_at(&m->env.ft, w->guess[i]);
-
-            evset_prefetch(m->sets, f->c0.set[HK_SND]);
-            evset_prefetch(m->sets, f->c0.set[HK_RCV]);
-        }
-    }
-    for (int i = 0; i < n; i++) {
-        if (w->guess[i]) {
-            const struct flow *f = flow_at(&m->env.ft, w->guess[i]);
-
-            evset_prefetch_ops(m->sets, f->c0.set[HK_SND]);
-            evset_prefetch_ops(m->sets, f->c0.set[HK_RCV]);
-        }
-    }
-}
-
 static inline void give_realm(struct worker *w, const struct seg *s)
 {
     if (s->pb->realm == 0 && w->m->vlan_in_key)
@@ -596,44 +573,101 @@ static inline void look_at(struct worker *w, struct pktbuf *pb, int i)
     ftable_prefetch(&w->m->env.ft, w->hash[i]);
 }
 
-static void prefetch_burst(struct worker *w, int n)
+void worker_look(struct worker *w, struct pktbuf *pb, int i)
+{
+    look_at(w, pb, i);
+}
+
+/* fetch_records: of the frames in `seen`, by bit, that were looked at. */
+static inline void fetch_records(struct worker *w, uint64_t seen)
 {
     const struct ftable *ft = &w->m->env.ft;
 
-    for (int i = 0; i < n; i++) {
-        bool tcp = !w->bare[i] && w->seg[i].level == SEG_TCP && !w->m->raw_sockets;
+    for (; seen; seen &= seen - 1) {
+        const int i = __builtin_ctzll(seen);
+        const bool tcp = w->seg[i].level == SEG_TCP && !w->m->raw_sockets;
 
         w->guess[i] = tcp ? ftable_expect(ft, w->hash[i]) : 0;
     }
     w->gone = ft->gone;
-    for (int i = 0; i < n; i++)
-        if (w->guess[i])
-            prefetch_w(flow_at(ft, w->guess[i])->c0.uctx); /* what callbacks will touch first */
+}
+
+/* fetch_contexts: the application's, of the flows expected: what callbacks will touch first. */
+static inline void fetch_contexts(struct worker *w, uint64_t seen)
+{
+    for (; seen; seen &= seen - 1) {
+        const uint32_t idx = w->guess[__builtin_ctzll(seen)];
+
+        if (idx)
+            prefetch_w(flow_at(&w->m->env.ft, idx)->c0.uctx);
+    }
+}
+
+/* fetch_sets: the event sets of the flows expected, where they are too many to lie in the cache. */
+static void fetch_sets(const struct worker *w, uint64_t seen)
+{
+    const struct mon *m = w->m;
+
+    for (uint64_t left = seen; left; left &= left - 1) {
+        const uint32_t idx = w->guess[__builtin_ctzll(left)];
+
+        if (idx) {
+            evset_prefetch(m->sets, flow_at(&m->env.ft, idx)->c0.set[HK_SND]);
+            evset_prefetch(m->sets, flow_at(&m->env.ft, idx)->c0.set[HK_RCV]);
+        }
+    }
+    for (uint64_t left = seen; left; left &= left - 1) {
+        const uint32_t idx = w->guess[__builtin_ctzll(left)];
+
+        if (idx) {
+            evset_prefetch_ops(m->sets, flow_at(&m->env.ft, idx)->c0.set[HK_SND]);
+            evset_prefetch_ops(m->sets, flow_at(&m->env.ft, idx)->c0.set[HK_RCV]);
+        }
+    }
+}
+
+/* look_at_burst: fetch what it needs, step by step. => bare SYNs, by bit, which were not decoded. */
+static uint64_t look_at_burst(struct worker *w, struct pktbuf *const *pb, int n)
+{
+    const uint64_t all = UINT64_MAX >> (IO_BURST - n);
+    uint64_t bare = 0;
+
+    fetch_first(pb, n);
+    if (unlikely(mon_half_full(w->m)) && gate_shut(w)) {
+        bare = gate_look(w, pb, n);
+    } else {
+        for (int i = 0; i < n; i++) {
+            fetch_ahead(pb, i, n);
+            look_at(w, pb[i], i);
+        }
+    }
+    fetch_records(w, all & ~bare);
+    if (unlikely(bare))
+        gate_sift(w, bare); /* in between: records are on their way */
+    fetch_contexts(w, all & ~bare);
     if (unlikely(evset_many(w->m->sets)))
-        prefetch_sets(w, n);
+        fetch_sets(w, all & ~bare);
+    return bare;
 }
 
 void worker_burst(struct worker *w, struct pktbuf *const *pb, int n)
 {
+    uint64_t bare;
+
     if (unlikely(w->froom.at))
         frag_room_empty(&w->froom, engine.conf.poison);
-    memset(w->bare, 0, sizeof(w->bare));
-    if (unlikely(mon_half_full(w->m)))
-        gate_scan(w, pb, n);
-    for (int i = 0; i < n; i++)
-        if (!w->bare[i])
-            look_at(w, pb[i], i);
-    prefetch_burst(w, n);
+    bare = look_at_burst(w, pb, n);
     for (int i = 0; i < n; i++) {
-        if (unlikely(w->bare[i])) {
-            i = gate_run(w, pb, i, n);
+        if (unlikely(bare >> i & 1)) {
+            i = gate_run(w, pb, i);
             if (i == n)
                 break;
         }
         account(w, pb[i], i);
-        if (unlikely(w->bare[i])) /* not for the gate: as any other */
+        if (unlikely(bare >> i & 1)) { /* not for the gate: as any other */
             look_at(w, pb[i], i);
+            w->guess[i] = 0;
+        }
         worker_input(w, &w->seg[i], i);
-        w->gate.fresh = false;
     }
 }

@@ -147,6 +147,7 @@ bool buckets_put(struct buckets *b, uint32_t hash, uint32_t ref)
     if (!append(b, bucket_of(b, hash), (uint16_t)(hash >> 16), ref))
         return false;
     b->entries++;
+    b->puts++;
     if ((uint64_t)b->entries * LOAD_DEN > (uint64_t)b->n * BUCKET_SLOTS * LOAD_NUM)
         split(b);
     return true;

@@ -32,6 +32,7 @@ struct buckets {
     uint32_t n;       /* buckets */
     uint32_t mask;    /* smallest 2^i - 1 >= n - 1 */
     uint32_t entries;
+    uint32_t puts; /* ever: a miss of before still is one if it has not changed */
     uint32_t (*hash_of)(const void *owner, uint32_t ref);
     const void *owner;
 };

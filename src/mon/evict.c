@@ -27,8 +27,6 @@
 #define ASKED     256 /* flows that are asked for bytes at the end of a batch */
 #define ROOM_WAIT 16  /* batches without asking, when nobody had any */
 #define IDLE_NS   NSEC_PER_SEC
-#define HALF_OLD  NSEC_PER_SEC  /* a half-open flow that makes way for a SYN */
-#define HALF_GAP  NSEC_PER_MSEC /* between two that do */
 
 /* busy: its callbacks run: nobody may take it from under them. */
 static bool busy(const struct mon *m, uint32_t idx)
@@ -128,15 +126,6 @@ bool mon_evict(struct mon *m)
     if (silent(m, idx, IDLE_NS))
         return evict(m, idx, REASON_EVICTED_IDLE);
     return mon_evict_half(m) || evict(m, idx, REASON_EVICTED_LIVE);
-}
-
-uint64_t mon_half_due(const struct mon *m)
-{
-    const struct ftable *ft = &m->env.ft;
-    uint64_t old = ft->half.head ? flow_at(ft, ft->half.head)->last + HALF_OLD : UINT64_MAX;
-    uint64_t gap = m->half_evicted + HALF_GAP;
-
-    return old > gap ? old : gap;
 }
 
 /* cede: one that has yet to show that two take part, or closes, goes for the bytes that it holds. */

@@ -133,6 +133,7 @@ struct mon {
     enum mon_state state; /* changes only in its own thread or before it runs */
     pthread_t owner;      /* valid while MON_RUNNING */
     int in_callback;      /* depth */
+    uint64_t calls;       /* callbacks entered, ever: each may have changed anything */
 
     /* output: the engine's; => 0, or -1 ENOBUFS. The frame is complete, link header included. */
     int (*send)(struct mon *m, const struct pktbuf *like, const uint8_t *frame, uint32_t len);
@@ -301,11 +302,21 @@ bool mon_evict(struct mon *m);
 bool mon_evict_stopped(struct mon *m);
 /* mon_evict_half: end the oldest half-open flow; its SYN is noted. => false: there is none. */
 bool mon_evict_half(struct mon *m);
+#define HALF_OLD NSEC_PER_SEC  /* a half-open flow that makes way for a SYN */
+#define HALF_GAP NSEC_PER_MSEC /* between two that do */
 /*
  * mon_half_due: when the oldest half-open flow is old enough to make way for a SYN (a second without
  * a packet; one eviction a millisecond).
  */
-uint64_t mon_half_due(const struct mon *m);
+static inline uint64_t mon_half_due(const struct mon *m)
+{
+    const struct ftable *ft = &m->env.ft;
+    uint64_t old = ft->half.head ? flow_at(ft, ft->half.head)->last + HALF_OLD : UINT64_MAX;
+    uint64_t gap = m->half_evicted + HALF_GAP;
+
+    return old > gap ? old : gap;
+}
+
 /*
  * mon_make_room: at the end of a batch: when memory is short for the bytes of the next one, retained
  * bytes go, then half-open, one-sided and closing flows that hold bytes: of 256 flows a batch; then

@@ -39,6 +39,7 @@ static void tell_one(struct mon *m, const uint32_t *setp, const uint16_t *flags,
 
     m->call = &call;
     m->in_callback++;
+    m->calls++;
     while ((left &= evset_mask(m->sets, *setp)) != 0 && !(flags && (*flags & call.stop))) {
         int rank = __builtin_ctz(left);
 
@@ -140,6 +141,7 @@ static inline void tell_sole(struct mon *m, struct child *c, enum mon_hook hook,
     call.outer = m->call;
     m->call = &call;
     m->in_callback++;
+    m->calls++;
     ev_dispatch(&call, EV_PKT_IN);
     m->in_callback--;
     m->call = call.outer;
