@@ -175,20 +175,19 @@ static bool older(const struct conn_pkt *cp)
 }
 
 /*
- * age_unsure: TS.Recent is what was echoed, or what was sent since in order, or what was refused and perhaps
- * wrongly so: do they disagree about this segment?
+ * age_unsure: older than what was echoed. But TS.Recent may be what was sent since in order, or what was
+ * refused and perhaps wrongly so: is it older than that, too?
  */
-static bool age_unsure(const struct conn_pkt *cp, const struct flow_ext *x, bool old)
+static bool age_unsure(const struct conn_pkt *cp, const struct flow_ext *x)
 {
     const struct flow *f = cp->f;
     uint32_t tsval = cp->s->tsval;
 
     if (f->side[cp->from].flags & SIDE_FIN_SENT)
         return false;
-    if (old && x && x->dir[cp->from].ts_doubt &&
-        !paws_old(tsval, x->dir[cp->from].doubt_last, cp->idle))
+    if (x && x->dir[cp->from].ts_doubt && !paws_old(tsval, x->dir[cp->from].doubt_last, cp->idle))
         return true;
-    return paws_old(tsval, f->ctr[cp->from].tsval, cp->idle) != old;
+    return !paws_old(tsval, f->ctr[cp->from].tsval, cp->idle);
 }
 
 /*
@@ -211,22 +210,21 @@ static void note_doubt(struct conn_env *env, struct conn_pkt *cp, bool unsure)
 
 /*
  * judge_age: RFC 7323 5.3, R1; RST is exempt. What a tap sees out of order is no danger: TS.Recent
- * is what the receiver has echoed, or what came in order since then: that may have reached it, or not.
+ * is what the receiver has echoed, or what came in order since then: that may have reached it, or not. What
+ * one of them lets pass is not refused: on a bad line segments overtake each other all the time.
  */
 static enum reason judge_age(struct conn_env *env, struct conn_pkt *cp)
 {
     const struct flow *f = cp->f;
     const struct seg *s = cp->s;
     const struct flow_side *snd = &f->side[cp->from];
-    bool old, unsure;
+    bool unsure;
 
-    if (!(s->flags & SEG_TS) || !(f->side[CLI].flags & f->side[SVR].flags & SIDE_TS_OK))
+    if (!(s->flags & SEG_TS) || !(f->side[CLI].flags & f->side[SVR].flags & SIDE_TS_OK) ||
+        !older(cp))
         return REASON_NONE;
-    old = older(cp);
     unsure = f->side[cp->to].state > FS_SYN_RCVD &&
-             age_unsure(cp, f->ext ? pool_at(&env->ft.exts, f->ext) : NULL, old);
-    if (!old && !(unsure && seg_slen(s)))
-        return REASON_NONE;
+             age_unsure(cp, f->ext ? pool_at(&env->ft.exts, f->ext) : NULL);
     /* an ACK that was overtaken by a later one: no news, no harm (Linux: tcp_disordered_ack) */
     if (!unsure && seg_slen(s) == 0 && (snd->flags & SIDE_ACKED) && seq_leq(s->ack, snd->ack)) {
         cp->stale = true;
