@@ -14,7 +14,6 @@
  * Before that, untimed, every flow's record is taken at its end, for 1, 2, 3 and 7 contexts: sums and
  * records must be the same. Exit status 1: they are not.
  */
-#include <getopt.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -26,6 +25,7 @@
 
 #include "base/compiler.h"
 #include "base/hash.h"
+#include "benchopt.h"
 #include "engine/engine.h"
 #include "floor.h"
 #include "inchild.h"
@@ -390,44 +390,23 @@ static bool measure(const char *name, FILE *json)
     return good;
 }
 
-static void options(int argc, char **argv)
-{
-    static const struct option o[] = {{"rounds", 1, NULL, 'n'},
-                                      {"scale", 1, NULL, 's'},
-                                      {"workload", 1, NULL, 'w'},
-                                      {"seed", 1, NULL, 'i'},
-                                      {NULL, 0, NULL, 0}};
-    int c;
-
-    while ((c = getopt_long(argc, argv, "", o, NULL)) != -1) {
-        if (c == 'n')
-            opt.rounds = atoi(optarg);
-        else if (c == 's')
-            opt.scale = atof(optarg);
-        else if (c == 'w')
-            opt.workloads = optarg;
-        else if (c == 'i')
-            opt.seed = strtoull(optarg, NULL, 0);
-        else
-            exit(2);
-    }
-    if (opt.rounds < 1 || opt.rounds > MEASURE_ROUNDS || !(opt.scale > 0) || optind != argc) {
-        fprintf(stderr, "cores: --rounds 1 to %d, --scale above 0\n", MEASURE_ROUNDS);
-        exit(2);
-    }
-}
+static const struct bench_opt options[] = {
+    {"rounds", BENCH_INT, &opt.rounds, 1, MEASURE_ROUNDS},
+    {"scale", BENCH_REAL, &opt.scale, 1e-6, 100},
+    {"workload", BENCH_TEXT, &opt.workloads, 0, 0},
+    {"seed", BENCH_NUMBER, &opt.seed, 0, 0},
+    {NULL, 0, NULL, 0, 0},
+};
 
 int main(int argc, char **argv)
 {
-    char *lines = NULL, *names, *rest, *name;
-    size_t len = 0;
-    FILE *json;
+    char *names, *rest, *name;
+    FILE *json = bench_json();
     bool good = true;
 
-    options(argc, argv);
-    json = open_memstream(&lines, &len);
+    bench_options(argc, argv, "cores", options);
     names = strdup(opt.workloads);
-    if (json == NULL || names == NULL)
+    if (names == NULL)
         return 2;
     printf("Two threads against one: cycles per packet of the busier one; medians of %d rounds.\n"
            "  %-4s %8s %8s %8s %10s %8s %8s %12s\n",
@@ -435,9 +414,7 @@ int main(int argc, char **argv)
     fflush(stdout);
     for (name = strtok_r(names, ",", &rest); name; name = strtok_r(NULL, ",", &rest))
         good = measure(name, json) && good;
-    fclose(json);
-    printf("\n%s", lines);
-    free(lines);
+    bench_json_show();
     free(names);
     return good ? 0 : 1;
 }

@@ -10,12 +10,12 @@
  * once, in a process of its own; shown are medians. Exit status 1: a row failed, or some filter or
  * callback was not called exactly as often as it must be.
  */
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "benchopt.h"
 #include "evapp.h"
 #include "inchild.h"
 #include "measure.h"
@@ -196,42 +196,13 @@ static void report(const struct evwork *w)
             print_json(w, i);
 }
 
-static bool listed(const char *list, const char *name)
-{
-    size_t len = strlen(name);
-
-    for (const char *p = list; *p; p += strcspn(p, ","), p += *p == ',')
-        if (strcspn(p, ",") == len && strncmp(p, name, len) == 0)
-            return true;
-    return false;
-}
-
-static void options(int argc, char **argv)
-{
-    static const struct option o[] = {{"rounds", 1, NULL, 'n'},
-                                      {"scale", 1, NULL, 's'},
-                                      {"rows", 1, NULL, 'r'},
-                                      {"seed", 1, NULL, 'i'},
-                                      {NULL, 0, NULL, 0}};
-    int c;
-
-    while ((c = getopt_long(argc, argv, "", o, NULL)) != -1) {
-        if (c == 'n')
-            opt.rounds = atoi(optarg);
-        else if (c == 's')
-            opt.scale = atof(optarg);
-        else if (c == 'r')
-            opt.rows = optarg;
-        else if (c == 'i')
-            opt.seed = strtoull(optarg, NULL, 0);
-        else
-            exit(2);
-    }
-    if (opt.rounds < 1 || opt.rounds > MEASURE_ROUNDS || !(opt.scale > 0) || optind != argc) {
-        fprintf(stderr, "evsets: --rounds 1 to %d, --scale above 0\n", MEASURE_ROUNDS);
-        exit(2);
-    }
-}
+static const struct bench_opt options[] = {
+    {"rounds", BENCH_INT, &opt.rounds, 1, MEASURE_ROUNDS},
+    {"scale", BENCH_REAL, &opt.scale, 1e-6, 100},
+    {"rows", BENCH_TEXT, &opt.rows, 0, 0},
+    {"seed", BENCH_NUMBER, &opt.seed, 0, 0},
+    {NULL, 0, NULL, 0, 0},
+};
 
 int main(int argc, char **argv)
 {
@@ -240,7 +211,7 @@ int main(int argc, char **argv)
     const char *why = "no such workload";
     bool ok = true;
 
-    options(argc, argv);
+    bench_options(argc, argv, "evsets", options);
     if (workload_get("W1", opt.scale, &c)) {
         c.seed = opt.seed;
         c.doubled = 2000;
@@ -256,7 +227,7 @@ int main(int argc, char **argv)
     fflush(stdout);
     for (int k = 0; k < opt.rounds; k++)
         for (int i = 0; i < NROWS; i++)
-            if (!score[i].failed && (!opt.rows || listed(opt.rows, rows[i].name)))
+            if (!score[i].failed && bench_listed(opt.rows, rows[i].name))
                 run(w, i);
     report(w);
     for (int i = 0; i < NROWS; i++)

@@ -13,7 +13,6 @@
  * context's memory must stay within its budget.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +21,7 @@
 
 #include <mos_api.h>
 
+#include "benchopt.h"
 #include "engine/engine.h"
 #include "floodgen.h"
 #include "floor.h"
@@ -33,14 +33,8 @@ static struct {
     int rounds;
     uint64_t sources, seed;
     uint32_t flows, per, step;
-    bool options;
-} opt = {.rounds = 3,
-         .sources = 10000000,
-         .seed = 1,
-         .flows = 10000,
-         .per = 3,
-         .step = 750,
-         .options = true};
+    bool bare;
+} opt = {.rounds = 3, .sources = 10000000, .seed = 1, .flows = 10000, .per = 3, .step = 750};
 
 /* One run of the library. */
 static struct run {
@@ -271,41 +265,16 @@ static bool right(const struct flood_cfg *c)
     return ok;
 }
 
-static void options(int argc, char **argv)
-{
-    static const struct option o[] = {{"rounds", 1, NULL, 'n'}, {"sources", 1, NULL, 's'},
-                                      {"flows", 1, NULL, 'f'},  {"per", 1, NULL, 'p'},
-                                      {"step", 1, NULL, 't'},   {"bare", 0, NULL, 'b'},
-                                      {"seed", 1, NULL, 'i'},   {NULL, 0, NULL, 0}};
-    int k;
-
-    while ((k = getopt_long(argc, argv, "", o, NULL)) != -1) {
-        uint64_t v = optarg ? strtoull(optarg, NULL, 0) : 0;
-
-        if (k == 'n')
-            opt.rounds = (int)v;
-        else if (k == 's')
-            opt.sources = v;
-        else if (k == 'f')
-            opt.flows = (uint32_t)v;
-        else if (k == 'p')
-            opt.per = (uint32_t)v;
-        else if (k == 't')
-            opt.step = (uint32_t)v;
-        else if (k == 'b')
-            opt.options = false;
-        else if (k == 'i')
-            opt.seed = v;
-        else
-            exit(2);
-    }
-    if (opt.rounds < 1 || opt.rounds > MEASURE_ROUNDS || !opt.per || !opt.sources || !opt.flows ||
-        opt.flows > 50000 || optind != argc) {
-        fprintf(stderr, "flood: --rounds 1 to %d, --flows 1 to 50000, --per above 0\n",
-                MEASURE_ROUNDS);
-        exit(2);
-    }
-}
+static const struct bench_opt options[] = {
+    {"rounds", BENCH_INT, &opt.rounds, 1, MEASURE_ROUNDS},
+    {"sources", BENCH_NUMBER, &opt.sources, 1, 1e12},
+    {"flows", BENCH_UINT, &opt.flows, 1, 50000},
+    {"per", BENCH_UINT, &opt.per, 1, 1e6},
+    {"step", BENCH_UINT, &opt.step, 0, 1e9},
+    {"bare", BENCH_FLAG, &opt.bare, 0, 0},
+    {"seed", BENCH_NUMBER, &opt.seed, 0, 0},
+    {NULL, 0, NULL, 0, 0},
+};
 
 enum { LOOK_UP, ENTER, LIB, KINDS };
 
@@ -357,9 +326,9 @@ static void report(void)
            "\"floor_cycles\":%.1f,\"floor_entering_cycles\":%.1f,\"cycles\":%.1f,\"ratio\":%.3f,"
            "\"ratio_entering\":%.3f,\"bytes\":%" PRIu64 ",\"bytes_expected\":%" PRIu64
            ",\"memory\":%" PRIu64 ",\"budget\":%u,\"gated\":%" PRIu64 ",\"evicted\":%" PRIu64 "}\n",
-           opt.sources, opt.flows, opt.options ? "true" : "false", opt.rounds, of(LOOK_UP),
-           of(ENTER), of(LIB), of(LIB) / of(LOOK_UP), of(LIB) / of(ENTER), run.bytes,
-           floodgen_bytes(run.gen), run.memory, BUDGET, stats[0], stats[3]);
+           opt.sources, opt.flows, opt.bare ? "false" : "true", opt.rounds, of(LOOK_UP), of(ENTER),
+           of(LIB), of(LIB) / of(LOOK_UP), of(LIB) / of(ENTER), run.bytes, floodgen_bytes(run.gen),
+           run.memory, BUDGET, stats[0], stats[3]);
 }
 
 int main(int argc, char **argv)
@@ -367,14 +336,14 @@ int main(int argc, char **argv)
     struct flood_cfg with, without;
     bool ok = true;
 
-    options(argc, argv);
+    bench_options(argc, argv, "flood", options);
     with = (struct flood_cfg){.seed = opt.seed,
                               .sources = opt.sources,
                               .packets = opt.sources / opt.per,
                               .flows = opt.flows,
                               .payload = 64,
                               .step_ns = opt.step,
-                              .options = opt.options};
+                              .options = !opt.bare};
     without = with;
     without.sources = 0;
     without.step_ns = opt.step * (opt.per + 1);

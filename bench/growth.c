@@ -13,7 +13,6 @@
  *
  * Sizes for which there is not memory enough are left out, and said. Exit status 1: wrong counts.
  */
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +20,7 @@
 
 #include "base/compiler.h"
 #include "benchapp.h"
+#include "benchopt.h"
 #include "floor.h"
 #include "inchild.h"
 #include "measure.h"
@@ -260,53 +260,26 @@ static bool all_sizes(FILE *json)
     return good;
 }
 
-static void options(int argc, char **argv)
-{
-    static const struct option o[] = {{"rounds", 1, NULL, 'n'},
-                                      {"scale", 1, NULL, 's'},
-                                      {"most", 1, NULL, 'm'},
-                                      {"seed", 1, NULL, 'i'},
-                                      {NULL, 0, NULL, 0}};
-    int c;
-
-    while ((c = getopt_long(argc, argv, "", o, NULL)) != -1) {
-        if (c == 'n')
-            opt.rounds = atoi(optarg);
-        else if (c == 's')
-            opt.scale = atof(optarg);
-        else if (c == 'm')
-            opt.most = (uint32_t)strtoul(optarg, NULL, 0);
-        else if (c == 'i')
-            opt.seed = strtoull(optarg, NULL, 0);
-        else
-            exit(2);
-    }
-    if (opt.rounds < 1 || opt.rounds > MEASURE_ROUNDS || !(opt.scale > 0) || opt.scale > 1 ||
-        optind != argc) {
-        fprintf(stderr, "growth: --rounds 1 to %d, --scale above 0, at most 1\n", MEASURE_ROUNDS);
-        exit(2);
-    }
-}
+static const struct bench_opt options[] = {
+    {"rounds", BENCH_INT, &opt.rounds, 1, MEASURE_ROUNDS},
+    {"scale", BENCH_REAL, &opt.scale, 1e-6, 1},
+    {"most", BENCH_UINT, &opt.most, 0, UINT32_MAX},
+    {"seed", BENCH_NUMBER, &opt.seed, 0, 0},
+    {NULL, 0, NULL, 0, 0},
+};
 
 int main(int argc, char **argv)
 {
-    char *lines = NULL;
-    size_t len = 0;
-    FILE *json;
+    FILE *json = bench_json();
     bool good;
 
-    options(argc, argv);
-    json = open_memstream(&lines, &len);
-    if (json == NULL)
-        return 2;
+    bench_options(argc, argv, "growth", options);
     printf("W5: so many flows at a time. %s, counter at %.2f GHz; medians of %d rounds.\n"
            "  %9s %10s %10s %8s %10s %12s %10s %12s %8s %6s %8s\n",
            measure_cpu(), measure_hz() / 1e9, opt.rounds, "flows", "floor", "count", "ratio",
            "to first", "grown: MB", "B a flow", "batch 99.99%", "longest", "> 200", "no fault");
     fflush(stdout);
     good = all_sizes(json);
-    fclose(json);
-    printf("\n%s", lines);
-    free(lines);
+    bench_json_show();
     return good ? 0 : 1;
 }

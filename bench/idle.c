@@ -13,7 +13,6 @@
  * Each run is a process of its own; packets are made a million at a time. One JSON line for each row.
  * Exit status 1: wrong counts.
  */
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +21,7 @@
 #include "base/compiler.h"
 #include "base/pktbuf.h"
 #include "benchapp.h"
+#include "benchopt.h"
 #include "inchild.h"
 #include "io/io.h"
 #include "measure.h"
@@ -115,38 +115,19 @@ static bool measure(const struct row *row, FILE *json, uint64_t *start)
     return true;
 }
 
-static void options(int argc, char **argv)
-{
-    static const struct option o[] = {
-        {"scale", 1, NULL, 's'}, {"seed", 1, NULL, 'i'}, {NULL, 0, NULL, 0}};
-    int c;
-
-    while ((c = getopt_long(argc, argv, "", o, NULL)) != -1) {
-        if (c == 's')
-            opt.scale = atof(optarg);
-        else if (c == 'i')
-            opt.seed = strtoull(optarg, NULL, 0);
-        else
-            exit(2);
-    }
-    if (opt.scale < 0.0001 || opt.scale > 10 || optind != argc) {
-        fprintf(stderr, "idle: --scale 0.0001 to 10\n");
-        exit(2);
-    }
-}
+static const struct bench_opt options[] = {
+    {"scale", BENCH_REAL, &opt.scale, 1e-4, 10},
+    {"seed", BENCH_NUMBER, &opt.seed, 0, 0},
+    {NULL, 0, NULL, 0, 0},
+};
 
 int main(int argc, char **argv)
 {
     uint64_t start = 0, packets = IO_BURST * sizeof(struct pktbuf);
-    char *lines = NULL;
-    size_t len = 0;
-    FILE *json;
+    FILE *json = bench_json();
     bool good = true;
 
-    options(argc, argv);
-    json = open_memstream(&lines, &len);
-    if (json == NULL)
-        return 2;
+    bench_options(argc, argv, "idle", options);
     printf("Flows that are silent after handshake and request: resident memory.\n"
            "  %-22s %9.0f k,MB %9.0f k,MB %12s %8s\n",
            "", FEW * opt.scale / 1000, MANY * opt.scale / 1000, "bytes a flow", "goal");
@@ -160,8 +141,6 @@ int main(int argc, char **argv)
             "{\"bench\":\"idle\",\"start_bytes\":%" PRIu64 ",\"packet_bytes\":%" PRIu64
             ",\"goal\":%u}\n",
             start, packets, 16u << 20);
-    fclose(json);
-    printf("\n%s", lines);
-    free(lines);
+    bench_json_show();
     return good ? 0 : 1;
 }

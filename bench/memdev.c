@@ -34,7 +34,6 @@ static struct memdev_batches *watched;
 
 static void start(struct memdev *m)
 {
-    preload_ahead(m->p, 0, IO_BURST);
     m->running = true;
     m->warm = 0;
     m->start_ns = thread_ns();
@@ -120,7 +119,6 @@ static int rx(struct io_dev *dev, struct pktbuf **pb, int n)
         pb[i] = b;
     }
     m->at += (uint64_t)n;
-    preload_ahead(m->p, m->at, n);
     return n;
 }
 

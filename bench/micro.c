@@ -8,7 +8,6 @@
  * number of operations, median and lowest. What a case has done is checked each time; a wrong result
  * is exit status 1. A table for people, then one JSON line for each case.
  */
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 
 #include "base/compiler.h"
 #include "base/hash.h"
+#include "benchopt.h"
 #include "event/event.h"
 #include "flow/glance.h"
 #include "flow/table.h"
@@ -427,18 +427,6 @@ static const struct step steps[] = {
     {"filters", "and 16 filters that say no", setup_filters, end_events, run_filters, NULL},
 };
 
-static bool wanted(const char *name)
-{
-    size_t len = strlen(name);
-
-    if (opt.cases == NULL)
-        return true;
-    for (const char *p = opt.cases; *p; p += strcspn(p, ","), p += *p == ',')
-        if (strcspn(p, ",") == len && strncmp(p, name, len) == 0)
-            return true;
-    return false;
-}
-
 static bool measure(const struct step *s, FILE *json)
 {
     double ns[MEASURE_ROUNDS];
@@ -473,50 +461,25 @@ static bool measure(const struct step *s, FILE *json)
     return true;
 }
 
-static void options(int argc, char **argv)
-{
-    static const struct option o[] = {{"rounds", 1, NULL, 'n'},
-                                      {"scale", 1, NULL, 's'},
-                                      {"case", 1, NULL, 'c'},
-                                      {NULL, 0, NULL, 0}};
-    int c;
-
-    while ((c = getopt_long(argc, argv, "", o, NULL)) != -1) {
-        if (c == 'n')
-            opt.rounds = atoi(optarg);
-        else if (c == 's')
-            opt.scale = atof(optarg);
-        else if (c == 'c')
-            opt.cases = optarg;
-        else
-            exit(2);
-    }
-    if (opt.rounds < 1 || opt.rounds > MEASURE_ROUNDS || !(opt.scale > 0) || opt.scale > 100 ||
-        optind != argc) {
-        fprintf(stderr, "micro: --rounds 1 to %d, --scale above 0\n", MEASURE_ROUNDS);
-        exit(2);
-    }
-}
+static const struct bench_opt options[] = {
+    {"rounds", BENCH_INT, &opt.rounds, 1, MEASURE_ROUNDS},
+    {"scale", BENCH_REAL, &opt.scale, 1e-6, 100},
+    {"case", BENCH_TEXT, &opt.cases, 0, 0},
+    {NULL, 0, NULL, 0, 0},
+};
 
 int main(int argc, char **argv)
 {
-    char *lines = NULL;
-    size_t len = 0;
-    FILE *json;
+    FILE *json = bench_json();
     bool good = true;
 
-    options(argc, argv);
-    json = open_memstream(&lines, &len);
-    if (json == NULL)
-        return 2;
+    bench_options(argc, argv, "micro", options);
     printf("Single steps, one core. %s, counter at %.2f GHz; medians of %d rounds.\n"
            "  %-10s %-34s %9s %10s %10s\n",
            measure_cpu(), measure_hz() / 1e9, opt.rounds, "", "", "ns", "cycles", "lowest");
     for (size_t i = 0; i < ARRAY_SIZE(steps); i++)
-        if (wanted(steps[i].name))
+        if (bench_listed(opt.cases, steps[i].name))
             good = measure(&steps[i], json) && good;
-    fclose(json);
-    printf("\n%s", lines);
-    free(lines);
+    bench_json_show();
     return good ? 0 : 1;
 }

@@ -23,6 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "benchopt.h"
 #include "gen.h"
 #include "measure.h"
 #include "workload.h"
@@ -232,14 +233,6 @@ static void measure(const char *name)
 
 /* ---- command line ---- */
 
-static bool listed(const char *list, const char *name)
-{
-    const char *at = strstr(list, name);
-
-    return at && (at == list || at[-1] == ',') &&
-           (at[strlen(name)] == '\0' || at[strlen(name)] == ',');
-}
-
 static void options(int argc, char **argv)
 {
     static const struct option o[] = {{"rounds", 1, NULL, 'n'},   {"scale", 1, NULL, 's'},
@@ -273,13 +266,8 @@ static void options(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    char *lines = NULL;
-    size_t len = 0;
-
     options(argc, argv);
-    json = open_memstream(&lines, &len);
-    if (json == NULL)
-        die("memory", "none");
+    json = bench_json();
     signal(SIGINT, interrupted);
     signal(SIGTERM, interrupted);
     printf("Whole programs, capture file in the page cache. %s; medians of %d rounds; the command:",
@@ -289,10 +277,8 @@ int main(int argc, char **argv)
     printf(" FILE\n");
     fflush(stdout);
     for (int i = 0; workload_name(i); i++)
-        if (listed(opt.workloads, workload_name(i)))
+        if (bench_listed(opt.workloads, workload_name(i)))
             measure(workload_name(i));
-    fclose(json);
-    printf("\n%s", lines);
-    free(lines);
+    bench_json_show();
     return 0;
 }

@@ -10,16 +10,15 @@
  * does the same kind of work: a table for each workload, then one JSON line for each row. Exit
  * status 1: a row failed or gave a wrong result (all counts are checked against the generator's).
  */
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "benchapp.h"
+#include "benchopt.h"
 #include "floor.h"
+#include "inchild.h"
 #include "measure.h"
 #include "workload.h"
 
@@ -46,11 +45,11 @@ static const struct row {
 
 enum { NROWS = sizeof(rows) / sizeof(rows[0]) };
 
-/* One run of one row, sent through a pipe. */
+/* One run of one row. */
 struct outcome {
     bool ok;
     uint64_t ns, rss, stream_bytes;
-    char why[200];
+    char why[WHY_TEXT];
 };
 
 struct score {
@@ -111,66 +110,34 @@ static void run_app(const struct preload *p, const struct row *row, struct outco
     }
 }
 
-static void run_here(const struct preload *p, const struct row *row, int fd)
-{
-    struct outcome o = {0};
+struct job {
+    const struct preload *p;
+    const struct row *row;
+};
 
-    alarm(120);
-    if (row->what & FLOOR)
-        run_floor(p, row, &o);
+static bool run_here(const void *arg, void *out, char *why)
+{
+    const struct job *j = arg;
+    struct outcome *o = out;
+
+    memset(o, 0, sizeof(*o));
+    if (j->row->what & FLOOR)
+        run_floor(j->p, j->row, o);
     else
-        run_app(p, row, &o);
-    _exit(write(fd, &o, sizeof(o)) == sizeof(o) ? 0 : 1);
-}
-
-/* run: in a process of its own. */
-static struct outcome run(const struct preload *p, const struct row *row)
-{
-    struct outcome o = {0};
-    int fd[2], status = 0;
-    bool got;
-    pid_t pid;
-
-    fflush(NULL);
-    if (pipe(fd) < 0 || (pid = fork()) < 0) {
-        perror("pipeline");
-        exit(2);
-    }
-    if (pid == 0)
-        run_here(p, row, fd[1]);
-    close(fd[1]);
-    got = read(fd[0], &o, sizeof(o)) == sizeof(o);
-    close(fd[0]);
-    waitpid(pid, &status, 0);
-    if (!got) {
-        o.ok = false;
-        if (WIFSIGNALED(status))
-            snprintf(o.why, sizeof(o.why), "died of signal %d (%s)", WTERMSIG(status),
-                     strsignal(WTERMSIG(status)));
-        else
-            snprintf(o.why, sizeof(o.why), "ended with status %d", WEXITSTATUS(status));
-    }
-    return o;
+        run_app(j->p, j->row, o);
+    snprintf(why, WHY_TEXT, "%s", o->why);
+    return o->ok;
 }
 
 /* ---- a workload ---- */
-
-static bool listed(const char *list, const char *name)
-{
-    size_t len = strlen(name);
-
-    for (const char *p = list; p && *p; p += strcspn(p, ","), p += *p == ',')
-        if (strcspn(p, ",") == len && strncmp(p, name, len) == 0)
-            return true;
-    return false;
-}
 
 /* choose: the rows asked for and the floors they are measured by. */
 static void choose(struct score *s)
 {
     for (int i = 0; i < NROWS; i++)
-        s[i].wanted = opt.rows ? strcmp(opt.rows, "all") == 0 || listed(opt.rows, rows[i].name)
-                               : !rows[i].extra;
+        s[i].wanted = opt.rows
+                          ? strcmp(opt.rows, "all") == 0 || bench_listed(opt.rows, rows[i].name)
+                          : !rows[i].extra;
     for (int i = 0; i < NROWS; i++)
         for (int b = 0; b < NROWS; b++)
             if (s[i].wanted && strcmp(rows[i].base, rows[b].name) == 0)
@@ -188,14 +155,15 @@ static const struct score *base_of(const struct score *s, int i)
 static void one_round(const char *name, const struct preload *p, struct score *s)
 {
     for (int i = 0; i < NROWS; i++) {
+        struct job job = {p, &rows[i]};
         struct outcome o;
+        char why[WHY_TEXT];
 
         if (!s[i].wanted || s[i].failed)
             continue;
-        o = run(p, &rows[i]);
-        if (!o.ok) {
+        if (!in_child(run_here, &job, &o, sizeof(o), why)) {
             s[i].failed = true;
-            fprintf(stderr, "%s %s: %s\n", name, rows[i].name, o.why);
+            fprintf(stderr, "%s %s: %s\n", name, rows[i].name, why);
             continue;
         }
         s[i].cycles[s[i].n] = (double)o.ns * measure_hz() / 1e9 / (double)p->n;
@@ -288,52 +256,28 @@ static bool measure(const char *name, struct score *s)
     return ok;
 }
 
-static void options(int argc, char **argv)
-{
-    static const struct option o[] = {{"rounds", 1, NULL, 'n'},   {"scale", 1, NULL, 's'},
-                                      {"workload", 1, NULL, 'w'}, {"row", 1, NULL, 'r'},
-                                      {"seed", 1, NULL, 'i'},     {NULL, 0, NULL, 0}};
-    int c;
-
-    while ((c = getopt_long(argc, argv, "", o, NULL)) != -1) {
-        if (c == 'n')
-            opt.rounds = atoi(optarg);
-        else if (c == 's')
-            opt.scale = atof(optarg);
-        else if (c == 'w')
-            opt.workloads = optarg;
-        else if (c == 'r')
-            opt.rows = optarg;
-        else if (c == 'i')
-            opt.seed = strtoull(optarg, NULL, 0);
-        else
-            exit(2);
-    }
-    if (opt.rounds < 1 || opt.rounds > MEASURE_ROUNDS || !(opt.scale > 0) || optind != argc) {
-        fprintf(stderr, "pipeline: --rounds 1 to %d, --scale above 0\n", MEASURE_ROUNDS);
-        exit(2);
-    }
-}
+static const struct bench_opt options[] = {
+    {"rounds", BENCH_INT, &opt.rounds, 1, MEASURE_ROUNDS},
+    {"scale", BENCH_REAL, &opt.scale, 1e-6, 100},
+    {"workload", BENCH_TEXT, &opt.workloads, 0, 0},
+    {"row", BENCH_TEXT, &opt.rows, 0, 0},
+    {"seed", BENCH_NUMBER, &opt.seed, 0, 0},
+    {NULL, 0, NULL, 0, 0},
+};
 
 int main(int argc, char **argv)
 {
     struct score s[NROWS];
-    char *lines = NULL;
-    size_t len = 0;
     bool ok = true;
 
-    options(argc, argv);
-    json = open_memstream(&lines, &len);
-    if (json == NULL)
-        return 2;
+    bench_options(argc, argv, "pipeline", options);
+    json = bench_json();
     printf("One core, packets in memory. %s, counter at %.2f GHz; medians of %d rounds.\n",
            measure_cpu(), measure_hz() / 1e9, opt.rounds);
     fflush(stdout);
     for (int i = 0; workload_name(i); i++)
-        if (listed(opt.workloads, workload_name(i)))
+        if (bench_listed(opt.workloads, workload_name(i)))
             ok = measure(workload_name(i), s) && ok;
-    fclose(json);
-    printf("\n%s", lines);
-    free(lines);
+    bench_json_show();
     return ok ? 0 : 1;
 }

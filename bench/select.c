@@ -19,7 +19,6 @@
  * status 1: something is wrong.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +26,7 @@
 
 #include <mos_api.h>
 
+#include "benchopt.h"
 #include "engine/engine.h"
 #include "evwork.h"
 #include "genframe.h"
@@ -285,32 +285,13 @@ static bool report(const struct evwork *w, const struct score *s)
     return ok;
 }
 
-static void options(int argc, char **argv)
-{
-    static const struct option o[] = {{"rounds", 1, NULL, 'n'},
-                                      {"scale", 1, NULL, 's'},
-                                      {"seed", 1, NULL, 'i'},
-                                      {"check", 0, NULL, 'c'},
-                                      {NULL, 0, NULL, 0}};
-    int c;
-
-    while ((c = getopt_long(argc, argv, "", o, NULL)) != -1) {
-        if (c == 'n')
-            opt.rounds = atoi(optarg);
-        else if (c == 's')
-            opt.scale = atof(optarg);
-        else if (c == 'i')
-            opt.seed = strtoull(optarg, NULL, 0);
-        else if (c == 'c')
-            opt.check = true;
-        else
-            exit(2);
-    }
-    if (opt.rounds < 1 || opt.rounds > MEASURE_ROUNDS || !(opt.scale > 0) || optind != argc) {
-        fprintf(stderr, "select: --rounds 1 to %d, --scale above 0\n", MEASURE_ROUNDS);
-        exit(2);
-    }
-}
+static const struct bench_opt options[] = {
+    {"rounds", BENCH_INT, &opt.rounds, 1, MEASURE_ROUNDS},
+    {"scale", BENCH_REAL, &opt.scale, 1e-6, 100},
+    {"seed", BENCH_NUMBER, &opt.seed, 0, 0},
+    {"check", BENCH_FLAG, &opt.check, 0, 0},
+    {NULL, 0, NULL, 0, 0},
+};
 
 int main(int argc, char **argv)
 {
@@ -320,7 +301,7 @@ int main(int argc, char **argv)
     struct gen_cfg c;
     bool ok;
 
-    options(argc, argv);
+    bench_options(argc, argv, "select", options);
     if (workload_get("W1", opt.scale, &c)) {
         c.seed = opt.seed;
         c.request = REQUEST;

@@ -101,7 +101,6 @@ static void note_given_up(struct conn_env *env, uint32_t idx, int side, uint64_t
     if (x == NULL || !(f->side[side].flags & SIDE_ACKED) || conn_acked(f, side) >= end)
         return;
     x->dir[!side].given_up = end;
-    f->asks = true;
 }
 
 /* give_up: declare the first hole, up to `upto` at most, and let the bytes behind it through. */

@@ -10,9 +10,9 @@
  * drop_orphans; strict): then it is dropped, and the client sends it again. That is a second later,
  * and a flood has taken the note by then: what was dropped is remembered apart (conn/syndrop.h).
  *
- * A plain SYN (Ethernet with at most one tag, IPv4 or IPv6 without options, no payload) is noted without
- * being decoded: that path has to cost little more than the look-up itself. Whatever is not as plain, or belongs to a flow after
- * all, is decoded later and goes the common way, in its order.
+ * A plain SYN (Ethernet with at most one tag, IPv4 without options or IPv6 without extension headers) is
+ * noted without being decoded: that path has to cost little more than the look-up itself. Whatever is not
+ * as plain, or belongs to a flow after all, is decoded later and goes the common way, in its order.
  */
 #include "engine/engine.h"
 

@@ -226,6 +226,7 @@ int mtcp_setsockopt(mctx_t mctx, int sock, int level, int optname, const void *o
 {
     struct set s = {.m = mon_enter(mctx)};
     const struct set_opt *o;
+    int err = errno;
 
     if (s.m == NULL)
         return -1;
@@ -234,8 +235,10 @@ int mtcp_setsockopt(mctx_t mctx, int sock, int level, int optname, const void *o
         return -1;
     if (o->child) /* first: programs do this for each connection */
         s.c = mon_child(s.m, sock, &s.idx);
-    if (s.c == NULL)
+    if (s.c == NULL) {
+        errno = err;
         s.l = mon_listener(s.m, sock);
+    }
     if (s.l == NULL && s.c == NULL)
         return err_prefix("mtcp_setsockopt: ");
     if (optval == NULL)

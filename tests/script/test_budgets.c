@@ -3,90 +3,9 @@
  * test_budgets.c: what is limited, and who pays: stopped connections, memory behind holes, bytes that
  * find no memory. Floods of SYNs are test_flood.c's.
  */
-#include "pushfix.h"
-
-#include <stdlib.h>
-#include <unistd.h>
+#include "floodfix.h"
 
 #include <netinet/in.h>
-
-static int evicted, started;
-
-static void on_evict(mctx_t m, int sock, int side, event_t ev, filter_arg_t *arg)
-{
-    evicted++;
-}
-
-static void up(const char *keys)
-{
-    char path[] = "/tmp/budget.XXXXXX";
-    int fd = mkstemp(path);
-    FILE *fp = fdopen(fd, "w");
-
-    fprintf(fp, "mos {\n max_half_open = 64\n %s\n}\n", keys);
-    fclose(fp);
-    memset(&fix, 0, sizeof(fix));
-    evicted = started = 0;
-    fix.now = FIX_START;
-    assert_int_equal(mtcp_init(path), 0);
-    unlink(path);
-    fix.ctx = mtcp_create_context(0);
-    assert_non_null(fix.ctx);
-    fix.lst = mtcp_socket(fix.ctx, AF_UNSPEC, MOS_SOCK_MONITOR_STREAM, 0);
-}
-
-static void on(event_t ev, int hook, callback_t cb)
-{
-    assert_int_equal(mtcp_register_callback(fix.ctx, fix.lst, ev, hook, cb), 0);
-}
-
-static void down(void)
-{
-    assert_int_equal(fix_down(NULL), 0);
-}
-
-static uint64_t stat_of(const char *name)
-{
-    static struct mos_stat v[256];
-    socklen_t len = sizeof(v);
-
-    assert_int_equal(mtcp_getsockopt(fix.ctx, fix.lst, SOL_MONSOCKET, MOS_STATS, v, &len), 0);
-    for (size_t i = 0; i < len / sizeof(v[0]); i++)
-        if (strcmp(v[i].name, name) == 0)
-            return v[i].value;
-    fail_msg("no counter %s", name);
-    return 0;
-}
-
-/* syns: n SYNs of as many sources, from number `from` on, in batches. */
-static void syns(int from, int n)
-{
-    static char src[64][40];
-    struct frame f[64];
-    int k = 0;
-
-    for (int i = from; i < from + n; i++) {
-        snprintf(src[k], sizeof(src[k]), "172.%d.%d.%d", 16 + (i >> 16), i >> 8 & 255, i & 255);
-        f[k] = (struct frame){.src = src[k], .flags = "S", .seq = 77};
-        if (++k == 64 || i == from + n - 1) {
-            fix_batch(f, k);
-            k = 0;
-        }
-    }
-}
-
-/* established: connection i of a thousand: its handshake. */
-static void established(int i)
-{
-    char src[40];
-    struct frame v[3] = {
-        {.src = src, .flags = "S", .seq = FIX_CLI},
-        {FRAME_REPLY, .src = src, .flags = "S.", .seq = FIX_SVR, .ack = FIX_CLI + 1},
-        {.src = src, .seq = FIX_CLI + 1, .ack = FIX_SVR + 1}};
-
-    snprintf(src, sizeof(src), "192.168.%d.%d", i >> 8, i & 255);
-    fix_batch(v, 3);
-}
 
 static void stop_it(mctx_t m, int sock, int side, event_t ev, filter_arg_t *arg)
 {
@@ -99,7 +18,7 @@ static void stop_it(mctx_t m, int sock, int side, event_t ev, filter_arg_t *arg)
 /* up_stopping: what begins is stopped at once: a firewall that lets everything through. */
 static void up_stopping(const char *keys)
 {
-    up(keys);
+    flood_up(keys);
     on(MOS_ON_EVICT, MOS_NULL, on_evict);
     on(MOS_ON_CONN_START, MOS_HK_SND, stop_it);
 }
@@ -155,7 +74,7 @@ static void stopped_ones_make_way(void **state)
 /* Before connections that are watched. */
 static void stopped_ones_go_first(void **state)
 {
-    up("max_flows = 20");
+    flood_up("max_flows = 20");
     for (int i = 0; i < 10; i++)
         established(i);
     on(MOS_ON_CONN_START, MOS_HK_SND, stop_it);
@@ -189,7 +108,7 @@ static void stopped_ones_in_memory(void **state)
         assert_true(stat_of("mem_now") <= (uint64_t)(k ? 8 : 1) << 20);
         down();
     }
-    up("memory = 8M\n drop_orphans = 1\n max_half_open = 100000");
+    flood_up("memory = 8M\n drop_orphans = 1\n max_half_open = 100000");
     on(MOS_ON_EVICT, MOS_NULL, on_evict);
     syns(0, 30000); /* all that there is */
     assert_true(evicted > 0);
@@ -198,50 +117,6 @@ static void stopped_ones_in_memory(void **state)
         assert_int_equal(passes(i), 0);
     assert_true(stat_of("stopped_now") > 0);
     down();
-}
-
-/* blind: n random sources send a SYN and, knowing no answer, an ACK with or without data. */
-static void blind(int from, int n, const char *data, bool syn)
-{
-    for (int i = from; i < from + n; i++) {
-        char src[40];
-        struct frame v[2] = {{.src = src, .flags = "S", .seq = 77},
-                             {.src = src, .flags = "P.", .seq = 78, .ack = 4711, .payload = data}};
-
-        snprintf(src, sizeof(src), "172.%d.%d.%d", 16 + (i >> 16), i >> 8 & 255, i & 255);
-        fix_batch(syn ? v : v + 1, syn ? 2 : 1);
-    }
-}
-
-static uint64_t lengths;
-
-static void on_length(mctx_t m, int sock, int side, event_t ev, filter_arg_t *arg)
-{
-    static char buf[4096];
-    ssize_t n;
-
-    while ((n = mtcp_peek(m, sock, side, buf, sizeof(buf))) != 0)
-        for (ssize_t i = 0; i < n; i++)
-            lengths += buf[i] == '+';
-}
-
-/* late_bytes: of 100 established connections: 2,000 bytes each, the second half first. */
-static void late_bytes(void)
-{
-    static char text[1001];
-
-    memset(text, '+', 1000);
-    for (int k = 1; k >= 0; k--)
-        for (int i = 0; i < 100; i++) {
-            char src[40];
-
-            snprintf(src, sizeof(src), "192.168.0.%d", i);
-            fix_push((struct frame){.src = src,
-                                    .flags = "P.",
-                                    .payload = text,
-                                    .ack = FIX_SVR + 1,
-                                    .seq = FIX_CLI + 1 + 1000 * (uint32_t)k});
-        }
 }
 
 static char gone[INET_ADDRSTRLEN]; /* the client of the last one that was evicted */
@@ -258,7 +133,7 @@ static void on_gone(mctx_t m, int sock, int side, event_t ev, filter_arg_t *arg)
 /* Of the first 16 one-sided flows the one goes that has been silent longest; the next 16 are asked next. */
 static void silent_ones_go(void **state)
 {
-    up("max_flows = 20");
+    flood_up("max_flows = 20");
     on(MOS_ON_EVICT, MOS_NULL, on_gone);
     blind(0, 20, "+", true);
     for (int i = 0; i < 16; i++) { /* number 7 says no more, and 4 was the first to go on */
@@ -277,18 +152,6 @@ static void silent_ones_go(void **state)
     assert_int_equal(stat_of("evicted-one-sided"), 2);
     assert_int_equal(stat_of("evicted"), 2);
     down();
-}
-
-static int gaps, gap_cause;
-
-static void on_gap(mctx_t m, int sock, int side, event_t ev, filter_arg_t *arg)
-{
-    struct mos_gap_info v;
-    socklen_t len = sizeof(v);
-
-    assert_int_equal(mtcp_getsockopt(m, sock, SOL_MONSOCKET, MOS_GAP_INFO, &v, &len), 0);
-    gaps++;
-    gap_cause = v.cause;
 }
 
 /* splinters: n established connections send single bytes with holes between, so many each. */
@@ -319,7 +182,7 @@ static void splinters_have_a_limit(void **state)
     static const char *const keys[] = {"memory = 4M", "memory = 4M\n ooo_memory = 64M"};
 
     for (int k = 0; k < 2; k++) {
-        up(keys[k]);
+        flood_up(keys[k]);
         gaps = gap_cause = 0;
         on(MOS_ON_GAP, MOS_NULL, on_gap);
         on(MOS_ON_CONN_NEW_DATA, MOS_NULL, on_length);
@@ -423,7 +286,7 @@ static void bytes_without_room_are_told(void **state)
     const int n = 100, size = 65536;
 
     for (int k = 0; k < 3; k++) {
-        up(keys[k]);
+        flood_up(keys[k]);
         memset(&bill, 0, sizeof(bill));
         bill.in_time = k == 2;
         assert_int_equal(

@@ -201,6 +201,22 @@ static void raw_socket_has_one_filter(void **state)
     lite_fini(&l);
 }
 
+/* What succeeds leaves errno alone, whichever socket it is about. */
+static void success_leaves_errno(void **state)
+{
+    int lst, off = 0;
+
+    up("");
+    lst = mtcp_socket(l.ctx, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
+    assert_true(lst >= 0);
+    errno = 0;
+    assert_int_equal(mtcp_setsockopt(l.ctx, lst, SOL_MONSOCKET, MOS_CLIBUF, &off, sizeof(off)), 0);
+    assert_int_equal(errno, 0);
+    assert_int_equal(mtcp_register_callback(l.ctx, lst, MOS_ON_PKT_IN, MOS_HK_SND, count), 0);
+    assert_int_equal(errno, 0);
+    lite_fini(&l);
+}
+
 static void raw_socket_refuses_what_never_comes(void **state)
 {
     static const struct {
@@ -392,6 +408,7 @@ int main(void)
         cmocka_unit_test(closed_listener_is_silent_at_once),
         cmocka_unit_test(stopped_and_reset_ends_nobody_else),
         cmocka_unit_test(raw_socket_has_one_filter),
+        cmocka_unit_test(success_leaves_errno),
         cmocka_unit_test(raw_socket_refuses_what_never_comes),
         cmocka_unit_test(size_asked_for_is_the_size),
         cmocka_unit_test(frames_or_devices),
