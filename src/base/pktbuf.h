@@ -47,6 +47,13 @@ struct pktbuf {
     uint32_t frag_bytes;  /* PB_DATAGRAM: their IP lengths together */
     void *owner;          /* back end's own */
     void *frag;           /* a fragment: its note (wire/defrag.h), or NULL */
+    /*
+     * What a live interface said of a frame that its sender has not finished; all 0: nothing.
+     * PB_CSUM_PART: the checksum at csum_start + csum_off covers csum_start to the end and holds the
+     * sum of the pseudo header. gso_size: the frame stands for several of so much payload each.
+     */
+    uint16_t csum_start, csum_off; /* bytes from data */
+    uint16_t gso_size, gso_type;   /* bytes; VIRTIO_NET_HDR_GSO_ value */
 };
 
 #endif

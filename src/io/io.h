@@ -13,7 +13,17 @@
  *     if (errno != ENODATA)
  *         ... the input broke: err_text() says how ...
  *
- * Threads: one device is used by one thread at a time.
+ * A live device has no end: rx answers 0 when nothing is there, and io_fd says what to poll. Frames
+ * leave by the tx of any device, between rx and rx_done of the one they came from, each at most
+ * once; what moves from one device of a pair to the other (io_open_args.pair) need not be copied:
+ *
+ *     n = io_rx(in, pb, IO_BURST);
+ *     ... verdicts ...
+ *     io_tx(out, pb, n); io_flush(out);
+ *     io_rx_done(in);
+ *
+ * Threads: one device is used by one thread at a time. Several threads that share an interface open
+ * it once each (io_open_args.queue).
  */
 #ifndef WEIR_IO_IO_H
 #define WEIR_IO_IO_H
@@ -51,6 +61,9 @@ struct io_stats {
     uint64_t rx_truncated;        /* frames with len < wire_len */
     uint64_t rx_filtered;         /* refused by io_open_args.filter */
     uint64_t tx_frames, tx_bytes, tx_errors;
+    uint64_t rx_lost;        /* live: never handed out, for want of room in ring or memory */
+    uint64_t tx_too_big;     /* live, of tx_errors: longer than the interface's MTU allows */
+    uint64_t link_lost;      /* live: how often the link went down */
     uint64_t size, position; /* bytes of input, bytes read; 0 when not known (progress) */
 };
 
@@ -79,7 +92,12 @@ struct io_ops {
      * => number taken; the rest failed (counted, text of the last failure set).
      */
     int (*tx)(struct io_dev *dev, struct pktbuf *const *pb, int n);
-    /* flush: see io_flush; may be NULL. */
+    /*
+     * fd: live: a descriptor that polls readable when rx would have frames (or the link has
+     * changed). => -1: there is none, rx must be asked again and again (dpdk). NULL: as -1.
+     */
+    int (*fd)(struct io_dev *dev);
+    /* flush: see io_flush; may be NULL. Live: called once a burst, what was sent is kicked out. */
     int (*flush)(struct io_dev *dev);
     /* stats: *st is a copy of dev->st; add what that does not say. May be NULL. */
     void (*stats)(struct io_dev *dev, struct io_stats *st);
@@ -92,6 +110,18 @@ struct io_open_args {
     bool poison;        /* overwrite frames at rx_done; builds with -Dpoison=true always do */
     uint16_t linktype;  /* IO_OUT: link type of what will be written; 0: taken from first frame */
     bool nanosec;       /* IO_OUT: nanosecond capture file */
+    /*
+     * Live devices (they are open for both directions, whatever `dir` says): this is number `queue`
+     * of `queues` handles of one interface, in as many threads of this process; both directions of
+     * a connection come to the same one as far as the interface can tell (0 queues: 1).
+     */
+    int queue, queues;
+    /*
+     * Live: the other interface of an inline pair, opened before in the same thread, or NULL. The
+     * two may share the memory of frames. It is closed after this one.
+     */
+    struct io_dev *pair;
+    bool no_promisc; /* live: take only what is addressed to the interface */
     /* IO_IN: asked now and then while a pipe is silent; true ends the input. NULL: never. */
     bool (*stop)(void);
 };
@@ -131,6 +161,12 @@ static inline int io_rx(struct io_dev *d, struct pktbuf **pb, int n)
 static inline void io_rx_done(struct io_dev *d)
 {
     d->ops->rx_done(d);
+}
+
+/* io_fd: what to poll for frames. => -1: nothing, ask again and again. */
+static inline int io_fd(struct io_dev *d)
+{
+    return d->ops->fd ? d->ops->fd(d) : -1;
 }
 
 /* io_tx: send frames. => number taken; the others are counted as tx_errors, err_text() says why. */
