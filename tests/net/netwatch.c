@@ -27,7 +27,7 @@
 static const char conf_text[] = "mos {\n"
                                 "    checksum = %s\n    strict = %d\n"
                                 "    linger = 10\n    tcp_timeout = 300\n    tcp_tw_interval = 10\n"
-                                "    ooo_size = 32M\n    rmem_size = 32M\n    gap_timeout = 120\n"
+                                "    ooo_size = 32M\n    rmem_size = 32M\n    gap_timeout = 900\n"
                                 "}\n";
 
 /* One direction of a connection, named by its receiver. */
