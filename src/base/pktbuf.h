@@ -47,6 +47,8 @@ struct pktbuf {
     uint32_t frag_bytes;  /* PB_DATAGRAM: their IP lengths together */
     void *owner;          /* back end's own */
     void *frag;           /* a fragment: its note (wire/defrag.h), or NULL */
+    /* NULL: the frame may be written to. Else pb_own must come first: the bytes are somebody's. */
+    void (*own)(struct pktbuf *pb);
     /*
      * What a live interface said of a frame that its sender has not finished; all 0: nothing.
      * PB_CSUM_PART: the checksum at csum_start + csum_off covers csum_start to the end and holds the
@@ -55,5 +57,15 @@ struct pktbuf {
     uint16_t csum_start, csum_off; /* bytes from data */
     uint16_t gso_size, gso_type;   /* bytes; VIRTIO_NET_HDR_GSO_ value */
 };
+
+/*
+ * pb_own: before anything is written to the frame or its room grows: bytes that belong to the program
+ * are copied. Views that streams have stay where they were.
+ */
+static inline void pb_own(struct pktbuf *pb)
+{
+    if (unlikely(pb->own != NULL))
+        pb->own(pb);
+}
 
 #endif

@@ -54,6 +54,7 @@ static struct pktbuf *copy_frame(const struct pktbuf *from, struct frag_note *no
     pb->data = p;
     pb->cap = from->len;
     pb->headroom = 0;
+    pb->own = NULL;
     pb->frag = note;
     return pb;
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * push.c: frames that the program hands in, in its own thread: mtcp_push and mtcp_tick. Each group
- * of up to 64 frames is a batch, NEW_DATA included, and has ended when the call returns. Frames are
- * copied into an arena of the context, so that what belongs to the program is never written to; a
- * frame that was changed stays there until the next call.
+ * of up to 64 frames is a batch, NEW_DATA included, and has ended when the call returns. Frames stay
+ * where they are. One that is to be changed is copied into an arena of the context first, so that
+ * what belongs to the program is never written to; the answer stays until the next call.
  */
 #include "engine/engine.h"
 
@@ -25,7 +25,7 @@ struct changed {
 struct push {
     struct pktbuf pb[IO_BURST];
     uint8_t *arena;
-    size_t cap;
+    size_t cap, at[IO_BURST]; /* of each frame of the group: its place in the arena */
     uint64_t clock, frames;
     struct changed *changed, *filling; /* first block; the one at hand */
     bool inside, ended;
@@ -166,7 +166,27 @@ static int make_room(struct push *p, const struct mtcp_frame *v, int n)
     return 0;
 }
 
-/* take: copy the group into the arena. */
+/* own: a frame moves to its place in the arena. */
+static void own(struct pktbuf *pb)
+{
+    const struct push *p = pb->owner;
+    uint8_t *to = p->arena + p->at[pb->slot];
+
+    if (pb->len)
+        memcpy(to, pb->data, pb->len);
+    pb->data = to;
+    pb->cap = pb->len + IO_TAILROOM;
+    pb->headroom = IO_HEADROOM;
+    pb->own = NULL;
+}
+
+/* may_stay: frames that will be poisoned may not, nor those whose IP header is at an odd place. */
+static bool may_stay(const void *data, int linktype)
+{
+    return !engine.conf.poison && ((uintptr_t)data - io_align(linktype)) % 4 == 0;
+}
+
+/* take: the group becomes a burst. */
 static void take(struct push *p, const struct mtcp_frame *v, int n)
 {
     size_t at = 0;
@@ -177,11 +197,14 @@ static void take(struct push *p, const struct mtcp_frame *v, int n)
 
         if (v[i].ts_ns > p->clock)
             p->clock = v[i].ts_ns;
+        p->at[i] = at + IO_HEADROOM + io_align(lt);
         *pb = (struct pktbuf){
-            .data = p->arena + at + IO_HEADROOM + io_align(lt),
+            .data = (uint8_t *)(uintptr_t)v[i].data,
             .len = v[i].len,
-            .cap = v[i].len + IO_TAILROOM,
-            .headroom = IO_HEADROOM,
+            .cap = v[i].len,
+            .slot = (uint32_t)i,
+            .owner = p,
+            .own = own,
             .wire_len = v[i].wire_len > v[i].len ? v[i].wire_len : v[i].len,
             .refs = 1,
             .in_if = (uint8_t)v[i].in_ifidx,
@@ -190,8 +213,8 @@ static void take(struct push *p, const struct mtcp_frame *v, int n)
             .clock_ns = p->clock,
             .frame = ++p->frames,
         };
-        if (v[i].len)
-            memcpy(pb->data, v[i].data, v[i].len);
+        if (!may_stay(v[i].data, lt))
+            own(pb);
         at += room_for(&v[i]);
     }
 }

@@ -143,6 +143,7 @@ void mon_write_guard(struct mon *m)
         conn_merge(&m->env, m->cp);
     if (pb->flags & PB_BORROWED)
         conn_own_borrowed(&m->env, pb->borrow_flow);
+    pb_own(pb);
 }
 
 /* check_option: exactly one action, exactly one region unless it needs none. */
