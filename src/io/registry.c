@@ -7,8 +7,8 @@
 #include <string.h>
 
 /* The back ends of this build; a new one is a line in each list. */
-static const struct io_ops *const backends[] = {&mem_ops, &pcapfile_ops};
-static const char *const kinds[] = {"mem", "pcap", NULL};
+static const struct io_ops *const backends[] = {&mem_ops, &pcapfile_ops, &afpacket_ops};
+static const char *const kinds[] = {"mem", "pcap", "afpacket", NULL};
 
 const char *const *io_kinds(void)
 {

@@ -1,0 +1,509 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * afpacket.c: a network interface by packet sockets: "afpacket:IF[,hwtime]".
+ *
+ * Receiving: a ring of slots shared with the kernel (TPACKET_V2), each large enough for a frame of
+ * the MTU with room before and behind it, so that frames are worked on where they lie. Frames that
+ * stand for several (segmentation offload, up to 64 KiB and more) do not fit into a slot: the kernel
+ * keeps them beside the ring, bounded by the socket's receive buffer, and they are read one by one
+ * into buffers of this device (TP_STATUS_COPY). The kernel gives a slot as soon as it is filled;
+ * TPACKET_V3, which packs frames of any length densely, gives none before a whole block is closed,
+ * after a millisecond at best, which is too late in line.
+ *
+ * Sending: sendmmsg from where the frames lie. The transmit ring would have them copied once more.
+ *
+ * Both ways each frame has a virtio-net header, which says what of it is unfinished: a checksum to
+ * be filled in, a payload to be cut into segments. A VLAN tag that the kernel has taken out of the
+ * frame is put back.
+ *
+ * Memory of one queue: the ring and what is kept beside it, 8 MiB each (afpsock.h), and 1 MiB of
+ * buffers, the last two only as far as they are used.
+ */
+#include <errno.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/virtio_net.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/errtext.h"
+#include "io/afpsock.h"
+#include "io/backends.h"
+#include "io/bpffilter.h"
+#include "io/linkwatch.h"
+
+#ifndef VIRTIO_NET_HDR_GSO_UDP_L4 /* Linux 6.2 */
+#define VIRTIO_NET_HDR_GSO_UDP_L4 5
+#endif
+
+#define BIG_BUFS  16 /* large frames in one burst; then it ends */
+#define BIG_FRAME (65536 + 64)
+#define BIG_ROOM  (IO_HEADROOM + 64 + BIG_FRAME + IO_TAILROOM)
+
+struct afp {
+    struct afpsock *sock;
+    struct linkwatch link;
+    int epfd;
+    uint32_t block, in_block; /* the next slot: of which block, which one in it */
+    int held;                 /* slots handed out by the last rx, or passed over */
+    struct tpacket2_hdr *slot[IO_BURST];
+    uint8_t *big; /* BIG_BUFS of BIG_ROOM bytes */
+    int nbig;     /* of them in use */
+    uint64_t frames, lost;
+    struct bpffilter filter;
+    struct pktbuf pb[IO_BURST];
+    struct mmsghdr msg[IO_BURST];
+    struct iovec iov[IO_BURST][2];
+    struct virtio_net_hdr vnet[IO_BURST];
+};
+
+/* ---- opening ---- */
+
+/* parse: "IF[,hwtime]". */
+static int parse(struct io_dev *dev, const char *rest, char *ifname, bool *hwtime)
+{
+    size_t n = strcspn(rest, ",");
+
+    *hwtime = strcmp(rest + n, ",hwtime") == 0;
+    if (n == 0 || (rest[n] && !*hwtime))
+        return err_set(EINVAL, "%s: expected afpacket:INTERFACE or afpacket:INTERFACE,hwtime",
+                       dev->name);
+    if (n >= IF_NAMESIZE)
+        return err_set(ENODEV, "%s: no interface has a name of more than %d characters", dev->name,
+                       IF_NAMESIZE - 1);
+    memcpy(ifname, rest, n);
+    ifname[n] = '\0';
+    return 0;
+}
+
+static int check(struct io_dev *dev, const struct afp *a)
+{
+    const struct io_open_args *args = &dev->args;
+
+    if (a->link.type != ARPHRD_ETHER && a->link.type != ARPHRD_LOOPBACK)
+        return err_set(EPROTONOSUPPORT,
+                       "%s: not an Ethernet interface (ARPHRD type %u): no other is supported",
+                       dev->name, a->link.type);
+    if (args->queues < 0 || args->queue < 0 || args->queue >= (args->queues ? args->queues : 1))
+        return err_set(EINVAL, "%s: there is no queue %d of %d", dev->name, args->queue,
+                       args->queues);
+    return 0;
+}
+
+static int watch(struct afp *a, int fd)
+{
+    struct epoll_event ev = {.events = EPOLLIN, .data.fd = fd};
+
+    return epoll_ctl(a->epfd, EPOLL_CTL_ADD, fd, &ev);
+}
+
+static int start(struct io_dev *dev, struct afp *a, bool hwtime)
+{
+    struct afpopts o = {.name = dev->name,
+                        .ifindex = a->link.ifindex,
+                        .mtu = a->link.mtu,
+                        .queues = dev->args.queues > 1 ? dev->args.queues : 1,
+                        .promisc = !dev->args.no_promisc,
+                        .hwtime = hwtime};
+
+    if (dev->args.filter && bpffilter_compile(&a->filter, dev->name, dev->args.filter, NULL, 1) < 0)
+        return -1;
+    a->sock = afpsock_take(&o, dev->args.queue);
+    if (!a->sock)
+        return -1;
+    a->epfd = epoll_create1(EPOLL_CLOEXEC);
+    if (a->epfd < 0 || watch(a, a->sock->fd) < 0 || watch(a, a->link.fd) < 0)
+        return err_set(errno, "%s: no descriptor to wait for frames: %s", dev->name,
+                       strerror(errno));
+    a->big = malloc((size_t)BIG_BUFS * BIG_ROOM);
+    if (!a->big)
+        return err_set(ENOMEM, "%s: out of memory", dev->name);
+    return 0;
+}
+
+static void discard(struct afp *a)
+{
+    if (a->epfd >= 0)
+        close(a->epfd);
+    if (a->sock)
+        afpsock_give(a->sock);
+    linkwatch_close(&a->link);
+    bpffilter_fini(&a->filter);
+    free(a->big);
+    free(a);
+}
+
+static int afp_open(struct io_dev *dev, const char *rest)
+{
+    char ifname[IF_NAMESIZE];
+    bool hwtime;
+    struct afp *a;
+
+    if (parse(dev, rest, ifname, &hwtime) < 0)
+        return -1;
+    a = calloc(1, sizeof(*a));
+    if (!a)
+        return err_set(ENOMEM, "%s: out of memory", dev->name);
+    a->epfd = -1;
+    if (linkwatch_open(&a->link, dev->name, ifname) < 0) {
+        free(a);
+        return -1;
+    }
+    if (check(dev, a) < 0 || start(dev, a, hwtime) < 0) {
+        int code = errno;
+
+        discard(a);
+        errno = code;
+        return -1;
+    }
+    dev->priv = a;
+    dev->caps = IO_LIVE | IO_OUTPUT;
+    dev->linktype = 1;
+    return 0;
+}
+
+static void afp_close(struct io_dev *dev)
+{
+    discard(dev->priv);
+}
+
+/* ---- receiving ---- */
+
+static struct tpacket2_hdr *next_slot(const struct afp *a)
+{
+    const struct afpsock *s = a->sock;
+
+    return (void *)(s->ring + (size_t)a->block * s->block + (size_t)a->in_block * s->slot);
+}
+
+static void advance(struct afp *a)
+{
+    if (++a->in_block < a->sock->per_block)
+        return;
+    a->in_block = 0;
+    if (++a->block == a->sock->nblocks)
+        a->block = 0;
+}
+
+/* read_big: the frame that did not fit into its slot. => false: it is lost. */
+static bool read_big(struct afp *a, struct pktbuf *pb, struct virtio_net_hdr *v)
+{
+    uint8_t *buf = a->big + (size_t)a->nbig * BIG_ROOM;
+    uint8_t *frame = buf + IO_HEADROOM + 64 + io_align(1);
+    struct iovec iov[2] = {{v, sizeof(*v)}, {frame, BIG_FRAME}};
+    struct msghdr m = {.msg_iov = iov, .msg_iovlen = 2};
+    ssize_t n;
+
+    do
+        n = recvmsg(a->sock->fd, &m, MSG_DONTWAIT | MSG_TRUNC);
+    while (n < 0 && (errno == EINTR || errno == ENETDOWN)); /* the link's news comes once */
+    if (n < (ssize_t)(sizeof(*v) + ETH_HLEN) || m.msg_flags & MSG_TRUNC)
+        return false;
+    a->nbig++;
+    pb->data = frame;
+    pb->len = (uint32_t)n - (uint32_t)sizeof(*v);
+    pb->headroom = (uint16_t)(frame - buf);
+    pb->cap = (uint32_t)(BIG_ROOM - (frame - buf));
+    return true;
+}
+
+/* locate: where the frame's bytes are, and its virtio-net header. => false: they are lost. */
+static bool locate(struct afp *a, struct pktbuf *pb, struct tpacket2_hdr *h,
+                   struct virtio_net_hdr *v)
+{
+    uint8_t *p = (uint8_t *)h;
+
+    if (h->tp_status & TP_STATUS_COPY)
+        return read_big(a, pb, v);
+    if (h->tp_snaplen < h->tp_len || h->tp_snaplen < ETH_HLEN)
+        return false;
+    memcpy(v, p + h->tp_mac - sizeof(*v), sizeof(*v));
+    pb->data = p + h->tp_mac;
+    pb->len = h->tp_snaplen;
+    pb->headroom = (uint16_t)(h->tp_mac - sizeof(*h));
+    pb->cap = a->sock->slot - h->tp_mac;
+    return true;
+}
+
+/* put_tag: the VLAN tag goes back behind the addresses. */
+static void put_tag(struct pktbuf *pb, const struct tpacket2_hdr *h)
+{
+    uint16_t tpid = h->tp_status & TP_STATUS_VLAN_TPID_VALID ? h->tp_vlan_tpid : ETH_P_8021Q;
+    uint8_t *p = pb->data - 4;
+
+    memmove(p, pb->data, 12);
+    p[12] = (uint8_t)(tpid >> 8);
+    p[13] = (uint8_t)tpid;
+    p[14] = (uint8_t)(h->tp_vlan_tci >> 8);
+    p[15] = (uint8_t)h->tp_vlan_tci;
+    pb->data = p;
+    pb->len += 4;
+    pb->cap += 4;
+    pb->headroom -= 4;
+}
+
+/* describe: what else is known of it. */
+static void describe(struct io_dev *dev, struct pktbuf *pb, const struct tpacket2_hdr *h,
+                     const struct virtio_net_hdr *v)
+{
+    uint16_t tag = 0;
+
+    if (h->tp_status & TP_STATUS_VLAN_VALID) {
+        put_tag(pb, h);
+        tag = 4;
+    }
+    pb->flags = 0;
+    pb->csum_start = pb->csum_off = 0;
+    if (v->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) {
+        pb->flags = PB_CSUM_PART;
+        pb->csum_start = (uint16_t)(v->csum_start + tag);
+        pb->csum_off = v->csum_offset;
+    } else if (h->tp_status & TP_STATUS_CSUM_VALID) {
+        pb->flags = PB_CSUM_GOOD;
+    }
+    pb->gso_size = v->gso_type ? v->gso_size : 0;
+    pb->gso_type = v->gso_type;
+    pb->wire_len = pb->len;
+    pb->refs = 1;
+    pb->linktype = 1;
+    pb->in_if = dev->ifidx;
+    pb->ts_ns = (uint64_t)h->tp_sec * NSEC_PER_SEC + h->tp_nsec;
+}
+
+/* take: what a filled slot has. => true: a frame for the caller. */
+static bool take(struct io_dev *dev, struct pktbuf *pb, struct tpacket2_hdr *h)
+{
+    const struct sockaddr_ll *from = (void *)((uint8_t *)h + TPACKET_ALIGN(sizeof(*h)));
+    struct afp *a = dev->priv;
+    bool outgoing = from->sll_pkttype == PACKET_OUTGOING;
+    struct virtio_net_hdr v;
+
+    memset(pb, 0, sizeof(*pb));
+    if (!locate(a, pb, h, &v)) {
+        a->lost += !outgoing;
+        return false;
+    }
+    if (outgoing)
+        return false;
+    describe(dev, pb, h, &v);
+    if (!bpffilter_match(&a->filter, pb->data, pb->len, pb->len)) {
+        dev->st.rx_filtered++;
+        return false;
+    }
+    pb->frame = ++a->frames;
+    pb->owner = a;
+    dev->st.rx_frames++;
+    dev->st.rx_bytes += pb->len;
+    return true;
+}
+
+static int take_ring(struct io_dev *dev, struct pktbuf **pb, int n)
+{
+    struct afp *a = dev->priv;
+    int got = 0;
+
+    while (a->held < n && a->nbig < BIG_BUFS) {
+        struct tpacket2_hdr *h = next_slot(a);
+
+        if (!(__atomic_load_n(&h->tp_status, __ATOMIC_ACQUIRE) & TP_STATUS_USER))
+            break;
+        a->slot[a->held++] = h;
+        advance(a);
+        if (take(dev, &a->pb[got], h)) {
+            pb[got] = &a->pb[got];
+            got++;
+        }
+    }
+    return got;
+}
+
+/* news: nothing is in the ring: has the link changed? */
+static int news(struct io_dev *dev)
+{
+    struct afp *a = dev->priv;
+    struct epoll_event ev[2];
+    int n = epoll_wait(a->epfd, ev, 2, 0), code;
+    socklen_t len = sizeof(code);
+
+    for (int i = 0; i < n; i++)
+        if (ev[i].data.fd == a->link.fd)
+            linkwatch_read(&a->link);
+        else if (ev[i].events & EPOLLERR) /* read, and so it is gone */
+            getsockopt(a->sock->fd, SOL_SOCKET, SO_ERROR, &code, &len);
+    if (!a->link.gone)
+        return 0;
+    return err_set(ENODEV, "%s: the interface is gone: deleted, or moved elsewhere", dev->name);
+}
+
+static int afp_rx(struct io_dev *dev, struct pktbuf **pb, int n)
+{
+    struct afp *a = dev->priv;
+    int got;
+
+    assert(a->held == 0); /* else: rx_done was forgotten */
+    got = take_ring(dev, pb, n < IO_BURST ? n : IO_BURST);
+    return a->held ? got : news(dev);
+}
+
+static void poison(struct afp *a)
+{
+    for (int i = 0; i < a->held; i++)
+        memset((uint8_t *)a->slot[i] + sizeof(struct tpacket2_hdr), 0xDB,
+               a->sock->slot - sizeof(struct tpacket2_hdr));
+    memset(a->big, 0xDB, (size_t)a->nbig * BIG_ROOM);
+}
+
+static void afp_rx_done(struct io_dev *dev)
+{
+    struct afp *a = dev->priv;
+
+    if (dev->args.poison)
+        poison(a);
+    for (int i = 0; i < a->held; i++)
+        __atomic_store_n(&a->slot[i]->tp_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
+    a->held = a->nbig = 0;
+}
+
+/* ---- sending ---- */
+
+/* header_len: of link, IP and TCP or UDP, of a frame that stands for several. */
+static uint32_t header_len(const struct pktbuf *pb)
+{
+    uint32_t l4 = pb->csum_start;
+
+    if ((pb->gso_type & ~VIRTIO_NET_HDR_GSO_ECN) == VIRTIO_NET_HDR_GSO_UDP_L4)
+        return l4 + 8;
+    return l4 + 13 < pb->len ? l4 + (pb->data[l4 + 12] >> 4) * 4u : pb->len;
+}
+
+/* tag_len: bytes of VLAN tag that an interface's MTU does not count. */
+static uint32_t tag_len(const struct pktbuf *pb)
+{
+    uint16_t type = (uint16_t)(pb->data[12] << 8 | pb->data[13]);
+
+    return type == ETH_P_8021Q || type == ETH_P_8021AD ? 4 : 0;
+}
+
+/* put_vnet: what is unfinished of the frame. => false: its segments would be too long. */
+static bool put_vnet(const struct afp *a, const struct pktbuf *pb, struct virtio_net_hdr *v)
+{
+    memset(v, 0, sizeof(*v));
+    if (pb->flags & PB_CSUM_PART) {
+        v->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+        v->csum_start = pb->csum_start;
+        v->csum_offset = pb->csum_off;
+    }
+    if (!pb->gso_size)
+        return true;
+    v->gso_type = (uint8_t)pb->gso_type;
+    v->gso_size = pb->gso_size;
+    v->hdr_len = (uint16_t)header_len(pb);
+    return v->hdr_len + v->gso_size <= a->link.mtu + ETH_HLEN + tag_len(pb);
+}
+
+static void refuse(struct io_dev *dev, int code)
+{
+    struct afp *a = dev->priv;
+
+    dev->st.tx_errors++;
+    if (code == EMSGSIZE) {
+        dev->st.tx_too_big++;
+        err_set(code, "%s: a frame is too long for the interface's MTU of %u", dev->name,
+                a->link.mtu);
+    } else {
+        err_set(code, "%s: a frame was not sent: %s", dev->name, strerror(code));
+    }
+}
+
+/* fill: messages of all that can be sent. => how many. */
+static int fill(struct io_dev *dev, struct pktbuf *const *pb, int n)
+{
+    struct afp *a = dev->priv;
+    int m = 0;
+
+    for (int i = 0; i < n; i++) {
+        if (pb[i]->len < pb[i]->wire_len || pb[i]->len < ETH_HLEN) {
+            refuse(dev, EINVAL); /* not whole */
+            continue;
+        }
+        if (!put_vnet(a, pb[i], &a->vnet[m])) {
+            refuse(dev, EMSGSIZE);
+            continue;
+        }
+        a->iov[m][0] = (struct iovec){&a->vnet[m], sizeof(a->vnet[m])};
+        a->iov[m][1] = (struct iovec){pb[i]->data, pb[i]->len};
+        a->msg[m].msg_hdr = (struct msghdr){.msg_iov = a->iov[m], .msg_iovlen = 2};
+        m++;
+    }
+    return m;
+}
+
+/* send_all: => how many were sent. One that is refused does not keep back the others. */
+static int send_all(struct io_dev *dev, int m)
+{
+    struct afp *a = dev->priv;
+    int at = 0, sent = 0;
+
+    while (at < m) {
+        int k = sendmmsg(a->sock->fd, a->msg + at, (unsigned)(m - at), MSG_DONTWAIT);
+
+        if (k < 0 && errno == EINTR)
+            continue;
+        if (k < 0) {
+            refuse(dev, errno);
+            at++;
+            continue;
+        }
+        for (int i = at; i < at + k; i++)
+            dev->st.tx_bytes += a->iov[i][1].iov_len;
+        at += k;
+        sent += k;
+    }
+    dev->st.tx_frames += (uint64_t)sent;
+    return sent;
+}
+
+static int afp_tx(struct io_dev *dev, struct pktbuf *const *pb, int n)
+{
+    int sent = 0;
+
+    for (int i = 0; i < n; i += IO_BURST)
+        sent += send_all(dev, fill(dev, pb + i, n - i < IO_BURST ? n - i : IO_BURST));
+    return sent;
+}
+
+/* ---- the rest ---- */
+
+static int afp_fd(struct io_dev *dev)
+{
+    return ((struct afp *)dev->priv)->epfd;
+}
+
+static void afp_stats(struct io_dev *dev, struct io_stats *st)
+{
+    struct afp *a = dev->priv;
+    struct tpacket_stats k = {0};
+    socklen_t len = sizeof(k);
+
+    if (getsockopt(a->sock->fd, SOL_PACKET, PACKET_STATISTICS, &k, &len) == 0)
+        a->lost += k.tp_drops; /* since the last time */
+    st->rx_lost = a->lost;
+    st->link_lost = a->link.downs;
+}
+
+const struct io_ops afpacket_ops = {
+    .kind = "afpacket",
+    .open = afp_open,
+    .rx = afp_rx,
+    .rx_done = afp_rx_done,
+    .tx = afp_tx,
+    .fd = afp_fd,
+    .stats = afp_stats,
+    .close = afp_close,
+};
