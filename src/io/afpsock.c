@@ -6,7 +6,6 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/net_tstamp.h>
-#include <linux/virtio_net.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,16 +19,14 @@
 #define PACKET_FANOUT_FLAG_IGNORE_OUTGOING 0x4000
 #endif
 
-#define BLOCK (256u << 10)
-
-static_assert(sizeof(struct virtio_net_hdr) == AFP_VNET, "as AFP_MAC has it");
-static_assert(TPACKET_ALIGN(TPACKET2_HDRLEN + 16) == 80, "as AFP_MAC has it");
-static_assert((AFP_MAC + 14) % 4 == 0, "IP header");
+#define BLOCK     (256u << 10)
+#define BLOCK_AGE 4 /* ms until a block that is not full is given to us */
 
 /* All queues of one interface. */
 struct group {
     struct group *next;
     int ifindex, queues, in_use;
+    bool blocks, promisc;
     bool *taken;
     struct afpsock socks[];
 };
@@ -61,7 +58,7 @@ static int set_must(int fd, const struct afpopts *o)
         int option, value;
         const char *what;
     } must[] = {
-        {PACKET_VERSION, TPACKET_V2, "TPACKET_V2 (Linux 2.6.27)"},
+        {PACKET_VERSION, o->blocks ? TPACKET_V3 : TPACKET_V2, "TPACKET_V3 (Linux 3.2)"},
         {PACKET_RESERVE, AFP_RESERVE, "PACKET_RESERVE (Linux 2.6.27)"},
         {PACKET_VNET_HDR, 1, "PACKET_VNET_HDR in rings (Linux 4.6)"},
         {PACKET_COPY_THRESH, 1, "PACKET_COPY_THRESH"},
@@ -88,27 +85,34 @@ static void set_may(int fd, const struct afpopts *o)
         set_int(fd, PACKET_TIMESTAMP, SOF_TIMESTAMPING_RAW_HARDWARE);
 }
 
-static int map_ring(struct afpsock *s, const struct afpopts *o)
+static void *map(struct afpsock *s, const struct afpopts *o, size_t bytes)
+{
+    void *mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd, 0);
+
+    if (mem == MAP_FAILED)
+        return err_null(errno, "%s: the receive ring cannot be mapped: %s", o->name,
+                        strerror(errno));
+    return mem;
+}
+
+static int make_ring(struct afpsock *s, const struct afpopts *o)
 {
     uint32_t mtu = o->mtu < AFP_MAX_MTU ? o->mtu : AFP_MAX_MTU;
-    struct tpacket_req req = {.tp_block_size = BLOCK, .tp_block_nr = AFP_RING_BYTES / BLOCK};
-    void *ring;
+    struct afpring *r = &s->ring;
+    struct tpacket_req3 req = {.tp_block_size = BLOCK, .tp_retire_blk_tov = BLOCK_AGE};
 
-    s->block = BLOCK;
-    s->nblocks = req.tp_block_nr;
-    s->slot = TPACKET_ALIGN(AFP_MAC + ETH_HLEN + 8 + mtu + IO_TAILROOM);
-    s->per_block = BLOCK / s->slot;
-    req.tp_frame_size = s->slot;
-    req.tp_frame_nr = s->per_block * s->nblocks;
-    if (setsockopt(s->fd, SOL_PACKET, PACKET_RX_RING, &req, sizeof(req)) < 0)
-        return err_set(errno, "%s: no receive ring of %u bytes: %s", o->name, AFP_RING_BYTES,
+    r->blocks = o->blocks;
+    r->block = BLOCK;
+    r->nblocks = req.tp_block_nr = (o->ring_mb << 20) / BLOCK;
+    r->slot = req.tp_frame_size = TPACKET_ALIGN(AFP_MAC + ETH_HLEN + 8 + mtu + IO_TAILROOM);
+    r->per_block = BLOCK / r->slot;
+    req.tp_frame_nr = r->per_block * r->nblocks;
+    if (setsockopt(s->fd, SOL_PACKET, PACKET_RX_RING, &req,
+                   o->blocks ? sizeof(req) : sizeof(struct tpacket_req)) < 0)
+        return err_set(errno, "%s: no receive ring of %u megabytes: %s", o->name, o->ring_mb,
                        strerror(errno));
-    ring = mmap(NULL, AFP_RING_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd, 0);
-    if (ring == MAP_FAILED)
-        return err_set(errno, "%s: the receive ring cannot be mapped: %s", o->name,
-                       strerror(errno));
-    s->ring = ring;
-    return 0;
+    r->mem = map(s, o, (size_t)r->nblocks * BLOCK);
+    return r->mem ? 0 : -1;
 }
 
 static int attach(struct afpsock *s, const struct afpopts *o)
@@ -117,10 +121,8 @@ static int attach(struct afpsock *s, const struct afpopts *o)
         .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = o->ifindex};
     struct packet_mreq m = {.mr_ifindex = o->ifindex, .mr_type = PACKET_MR_PROMISC};
 
-    if (o->filter &&
-        setsockopt(s->fd, SOL_SOCKET, SO_ATTACH_FILTER, o->filter, sizeof(*o->filter)) < 0)
-        return err_set(errno, "%s: the kernel does not take the filter: %s", o->name,
-                       strerror(errno));
+    s->filtered = o->filter && setsockopt(s->fd, SOL_SOCKET, SO_ATTACH_FILTER, o->filter,
+                                          sizeof(*o->filter)) == 0;
     if (bind(s->fd, (struct sockaddr *)&to, sizeof(to)) < 0)
         return err_set(errno, "%s: cannot bind to the interface: %s", o->name, strerror(errno));
     if (o->promisc && setsockopt(s->fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &m, sizeof(m)) < 0)
@@ -157,12 +159,10 @@ static int join(struct afpsock *s, const struct afpopts *o, int *id)
 
 static void shut(struct afpsock *s)
 {
-    if (s->ring)
-        munmap(s->ring, AFP_RING_BYTES);
+    if (s->ring.mem)
+        munmap(s->ring.mem, (size_t)s->ring.nblocks * BLOCK);
     if (s->fd >= 0)
         close(s->fd);
-    s->ring = NULL;
-    s->fd = -1;
 }
 
 static int open_one(struct afpsock *s, const struct afpopts *o, int *id)
@@ -171,7 +171,7 @@ static int open_one(struct afpsock *s, const struct afpopts *o, int *id)
     if (s->fd < 0)
         return no_socket(o->name);
     set_may(s->fd, o);
-    if (set_must(s->fd, o) < 0 || map_ring(s, o) < 0 || attach(s, o) < 0)
+    if (set_must(s->fd, o) < 0 || make_ring(s, o) < 0 || attach(s, o) < 0)
         return -1;
     return o->queues > 1 ? join(s, o, id) : 0;
 }
@@ -197,6 +197,8 @@ static struct group *group_new(const struct afpopts *o)
     }
     g->ifindex = o->ifindex;
     g->queues = o->queues;
+    g->blocks = o->blocks;
+    g->promisc = o->promisc;
     for (int i = 0; i < o->queues; i++)
         g->socks[i].fd = -1;
     for (int i = 0; i < o->queues; i++)
@@ -217,7 +219,8 @@ struct afpsock *afpsock_take(const struct afpopts *o, int queue)
 
     pthread_mutex_lock(&lock);
     for (g = groups; g; g = g->next)
-        if (g->ifindex == o->ifindex && g->queues == o->queues && !g->taken[queue])
+        if (g->ifindex == o->ifindex && g->queues == o->queues && g->blocks == o->blocks &&
+            g->promisc == o->promisc && !g->taken[queue])
             break;
     if (!g && (g = group_new(o)) != NULL) {
         g->next = groups;

@@ -12,35 +12,29 @@
 
 #include <linux/filter.h>
 
-#include "io/io.h"
+#include "io/afpring.h"
 
 /*
- * Where a frame lies in its slot (kernel's tpacket_rcv): struct tpacket2_hdr and sockaddr_ll, room
- * that we reserve, the virtio-net header, the frame. AFP_MAC puts the IP header of an Ethernet
- * frame on a multiple of 4.
+ * Memory of one queue: the ring (afpacket:IF,ring=MEGABYTES), and what waits in the kernel beside it:
+ * frames of offloads that do not fit into a slot (SO_RCVBUF), frames on their way out (SO_SNDBUF).
  */
-#define AFP_RESERVE 130
-#define AFP_VNET    10 /* sizeof(struct virtio_net_hdr) */
-#define AFP_MAC     (80 + AFP_RESERVE + AFP_VNET - 14)
-
-/* Memory of one queue: 8 MiB of ring, frames of offloads in the kernel beside it (SO_RCVBUF). */
-#define AFP_RING_BYTES (8u << 20)
-#define AFP_BIG_BYTES  (8u << 20)
-#define AFP_MAX_MTU    9216 /* what is longer does not lie in the ring but is read by recvmsg */
+#define AFP_RING_MB     16
+#define AFP_MAX_RING_MB 1024
+#define AFP_BIG_BYTES   (8 << 20)
+#define AFP_MAX_MTU     9216 /* slots hold no more; what is longer is read by recvmsg */
 
 struct afpsock {
     int fd;
-    int group_id;  /* of the fanout */
-    uint8_t *ring; /* nblocks of block bytes, each per_block slots and perhaps a rest */
-    uint32_t block, nblocks, slot, per_block;
+    bool filtered; /* the kernel applies the filter */
+    struct afpring ring;
 };
 
 struct afpopts {
     const char *name; /* the device's, for messages */
     int ifindex;
-    uint32_t mtu;
+    uint32_t mtu, ring_mb;
     int queues;
-    bool promisc, hwtime;
+    bool promisc, hwtime, blocks;
     const struct sock_fprog *filter; /* NULL: all frames */
 };
 
