@@ -40,6 +40,7 @@
 #include "io/backends.h"
 #include "io/bpffilter.h"
 #include "io/linkwatch.h"
+#include "io/offload.h"
 
 #ifndef VIRTIO_NET_HDR_GSO_UDP_L4 /* Linux 6.2 */
 #define VIRTIO_NET_HDR_GSO_UDP_L4 5
@@ -397,21 +398,24 @@ static uint32_t tag_len(const struct pktbuf *pb)
     return type == ETH_P_8021Q || type == ETH_P_8021AD ? TAG : 0;
 }
 
-/* put_vnet: what is unfinished of the frame. => false: its segments would be too long. */
-static bool put_vnet(const struct afp *a, const struct pktbuf *pb, struct virtio_net_hdr *v)
+/* put_vnet: what is unfinished of the frame. => 0; EMSGSIZE: its segments are too long; EINVAL: it
+ * cannot be cut into any. */
+static int put_vnet(const struct afp *a, struct pktbuf *pb, struct virtio_net_hdr *v)
 {
     memset(v, 0, sizeof(*v));
+    if (pb->gso_size && !io_part_csum(pb))
+        return EINVAL;
     if (pb->flags & PB_CSUM_PART) {
         v->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
         v->csum_start = pb->csum_start;
         v->csum_offset = pb->csum_off;
     }
     if (!pb->gso_size)
-        return true;
+        return 0;
     v->gso_type = (uint8_t)pb->gso_type;
     v->gso_size = pb->gso_size;
     v->hdr_len = (uint16_t)header_len(pb);
-    return v->hdr_len + v->gso_size <= a->link.mtu + ETH_HLEN + tag_len(pb);
+    return v->hdr_len + v->gso_size > a->link.mtu + ETH_HLEN + tag_len(pb) ? EMSGSIZE : 0;
 }
 
 static void refuse(struct io_dev *dev, int code)
@@ -435,12 +439,11 @@ static int fill(struct io_dev *dev, struct pktbuf *const *pb, int n)
     int m = 0;
 
     for (int i = 0; i < n; i++) {
-        if (pb[i]->len < pb[i]->wire_len || pb[i]->len < ETH_HLEN) {
-            refuse(dev, EINVAL); /* not whole */
-            continue;
-        }
-        if (!put_vnet(a, pb[i], &a->vnet[m])) {
-            refuse(dev, EMSGSIZE);
+        bool whole = pb[i]->len >= pb[i]->wire_len && pb[i]->len >= ETH_HLEN;
+        int why = whole ? put_vnet(a, pb[i], &a->vnet[m]) : EINVAL;
+
+        if (why) {
+            refuse(dev, why);
             continue;
         }
         a->iov[m][0] = (struct iovec){&a->vnet[m], sizeof(a->vnet[m])};

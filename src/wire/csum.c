@@ -1,33 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/*
- * csum.c: Internet checksums. The sum is the same in any byte order as long as one keeps to it (RFC
- * 1071 2B), so words are added as they lie in memory; 32-bit words into 64-bit sums need no carries
- * in the loop, and the compiler makes vectors of it.
- */
 #include "wire/csum.h"
 
 #include <arpa/inet.h>
 
 #include "wire/layers.h"
-
-uint64_t csum_add(uint64_t sum, const void *p, size_t len)
-{
-    const uint8_t *b = p;
-    uint16_t last = 0;
-
-    for (; len >= 4; len -= 4, b += 4)
-        sum += load32_raw(b);
-    if (len >= 2) {
-        sum += load16_raw(b);
-        b += 2;
-        len -= 2;
-    }
-    if (len) {
-        memcpy(&last, b, 1);
-        sum += last;
-    }
-    return sum;
-}
 
 /* RFC 1624 eqn. 3: HC' = ~(~HC + ~m + m'). csum_fold(m) is ~m. The form never turns a true 0x0000
  * into 0xffff. */

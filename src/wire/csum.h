@@ -5,24 +5,8 @@
 #ifndef WEIR_WIRE_CSUM_H
 #define WEIR_WIRE_CSUM_H
 
+#include "base/inetsum.h"
 #include "wire/seg.h"
-
-/*
- * csum_add: one's complement sum of len bytes, added to `sum` (unfolded; a 64-bit accumulator in
- * memory order).
- * => an odd len counts as padded with a zero byte, so only the last piece of a message may be odd.
- * => `sum` does not overflow below 16 GiB of data.
- */
-uint64_t csum_add(uint64_t sum, const void *p, size_t len);
-/* csum_fold: => the 16-bit checksum to store, in memory (network) order. */
-static inline uint16_t csum_fold(uint64_t sum)
-{
-    sum = (sum & 0xffffffff) + (sum >> 32);
-    sum = (sum & 0xffffffff) + (sum >> 32);
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    return (uint16_t)~sum;
-}
 
 /*
  * csum_update: new checksum field after `old_len` bytes at old became new_len bytes at new, both

@@ -45,11 +45,11 @@ static void registry(void **state)
 
     assert_string_equal(k[0], "mem");
     assert_string_equal(k[1], "pcap");
-    assert_null(k[2]);
+    assert_string_equal(k[2], "afpacket"); /* behind it what this build has found */
     assert_null(io_open("smoke:x", NULL));
     assert_int_equal(errno, ENODEV);
-    assert_string_equal(err_text(),
-                        "smoke:x: no kind of device is called 'smoke' (known: mem, pcap)");
+    assert_non_null(strstr(
+        err_text(), "smoke:x: no kind of device is called 'smoke' (known: mem, pcap, afpacket"));
     assert_null(io_open("me", NULL));
     assert_null(io_open("memo", NULL));
     assert_null(io_open("", NULL));
