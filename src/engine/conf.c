@@ -121,6 +121,7 @@ struct reading {
     char ignored[256];
     const struct conf_item *forward; /* nic_forward_table, looked at last */
     bool app_forward;                /* what the application blocks say */
+    bool said_csum, said_vlan;
 };
 
 static int bad(const struct reading *r, const struct conf_item *it, const char *what)
@@ -144,6 +145,7 @@ static int store_bool(struct reading *r, const struct key *k, const struct conf_
 
     if (conf_bool(r->f, it, &b) < 0)
         return -1;
+    r->said_vlan |= k->off == AT(mon.vlan_in_key);
     memcpy(at, &b, sizeof(b));
     return 0;
 }
@@ -216,6 +218,7 @@ static int store_csum(struct reading *r, const struct key *k, const struct conf_
     if (conf_choice(r->f, it, names, &n) < 0)
         return -1;
     r->c->mon.conn.csum = (uint8_t)n;
+    r->said_csum = true;
     return 0;
 }
 
@@ -294,30 +297,64 @@ static int read_netdev(struct reading *r, const struct conf_item *block)
         if (d->name == NULL)
             return err_set(ENOMEM, "no memory");
         d->mask = mask;
+        d->peer = -1;
+        r->c->live |= io_is_live(d->name);
         r->c->pub.cpu_mask |= mask;
         r->c->ndev++;
     }
     return 0;
 }
 
-static bool is_input(const struct engine_conf *c, const char *name)
+/* find_input: => the number of the device, -1: it is not in netdev. */
+static int find_input(const struct engine_conf *c, const char *name)
 {
     for (int i = 0; i < c->ndev; i++)
         if (strcmp(c->dev[i].name, name) == 0)
-            return true;
-    return false;
+            return i;
+    return -1;
 }
 
-/* read_forward: rows "IN OUT"; a pcap: device that is no input is opened for writing. */
+/* join_pair: two interfaces: what comes in by one leaves by the other. Both may say so. */
+static int join_pair(struct reading *r, const struct conf_item *it)
+{
+    struct engine_dev *d = r->c->dev;
+    int a = find_input(r->c, it->word[0]), b = find_input(r->c, it->word[1]);
+
+    if (a < 0 || b < 0)
+        return err_set(ENODEV, "%s:%d: nic_forward_table: '%s' is not in netdev", r->f->path,
+                       it->line, it->word[a >= 0]);
+    if (a == b)
+        return err_set(EINVAL, "%s:%d: nic_forward_table: '%s' cannot forward to itself",
+                       r->f->path, it->line, it->word[0]);
+    for (int i = 0; i < 2; i++) {
+        int from = i ? b : a, to = i ? a : b;
+
+        if (d[from].peer >= 0 && d[from].peer != to)
+            return err_set(EINVAL, "%s:%d: nic_forward_table: '%s' forwards to '%s' already",
+                           r->f->path, it->line, d[from].name, d[d[from].peer].name);
+        d[from].peer = to;
+    }
+    return 0;
+}
+
+/*
+ * read_forward: rows "IN OUT"; a pcap: device that is no input is opened for writing. Interfaces are
+ * pairs.
+ */
 static int read_forward(struct reading *r, const struct conf_item *block)
 {
     for (const struct conf_item *it = block->child; it; it = it->next) {
         if (it->kind != CONF_ROW || it->nwords != 2)
             return bad(r, it, "nic_forward_table: expected two device names");
+        if (r->c->live) {
+            if (join_pair(r, it) < 0)
+                return -1;
+            continue;
+        }
         for (int i = 0; i < 2; i++) {
             const char *name = it->word[i];
 
-            if (is_input(r->c, name) || strncmp(name, "mem", 3) == 0)
+            if (find_input(r->c, name) >= 0 || strncmp(name, "mem", 3) == 0)
                 continue;
             if (strncmp(name, "pcap:", 5) != 0)
                 return err_set(ENODEV, "%s:%d: nic_forward_table: '%s' is not in netdev",
@@ -459,11 +496,27 @@ static int in_ms(uint64_t ns)
     return ns / NSEC_PER_MSEC > INT_MAX ? INT_MAX : (int)(ns / NSEC_PER_MSEC);
 }
 
+/*
+ * finish_live: interfaces: nobody has to be lenient with what was captured somewhere else, and in
+ * line a tag belongs to the wire, and what the receiver acknowledges has passed here (contract 1, 4).
+ */
+static void finish_live(struct engine_conf *c, const struct reading *r)
+{
+    for (int i = 0; i < c->ndev; i++)
+        c->mon.conn.in_line |= c->dev[i].peer >= 0;
+    if (!r->said_csum)
+        c->mon.conn.csum = CSUM_ON;
+    if (!r->said_vlan)
+        c->mon.vlan_in_key = !c->mon.conn.in_line;
+}
+
 /* conf_finish: what follows from the rest. */
-static void conf_finish(struct engine_conf *c)
+static void conf_finish(struct engine_conf *c, const struct reading *r)
 {
     int bits = __builtin_popcountll(c->pub.cpu_mask);
 
+    if (c->live)
+        finish_live(c, r);
     c->pub.num_cores = bits > 0 ? bits : 1;
     if (c->pub.num_cores > MON_CONTEXTS)
         c->pub.num_cores = MON_CONTEXTS;
@@ -492,7 +545,7 @@ int conf_read(struct engine_conf *c, const char *path)
     conf_default(c);
     err_clear();
     if (path == NULL) {
-        conf_finish(c);
+        conf_finish(c, &r);
         return 0;
     }
     f = conf_load(path);
@@ -502,7 +555,7 @@ int conf_read(struct engine_conf *c, const char *path)
     rc = read_all(&r);
     c->mon.forward &= r.app_forward;
     if (rc == 0) {
-        conf_finish(c);
+        conf_finish(c, &r);
         if (r.ignored[0]) {
             err_set(0, "%s: without effect here: %s", path, r.ignored);
         }

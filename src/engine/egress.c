@@ -29,6 +29,7 @@ int egress_add(struct egress *e, int after, const struct pktbuf *like, uint64_t 
     f->next = NULL;
     f->after = after;
     f->len = len;
+    f->dev = like ? like->in_if : MON_IF_NONE;
     f->linktype = like ? like->linktype : 0;
     f->ts_ns = like ? like->ts_ns : now;
     memcpy(f->data, frame, len);
@@ -38,34 +39,40 @@ int egress_add(struct egress *e, int after, const struct pktbuf *like, uint64_t 
     return 0;
 }
 
+/* send_one: the oldest of what a context has made. => frames refused. */
+static int send_one(struct io_dev *out, struct egress *e)
+{
+    struct made *f = e->first;
+    struct pktbuf pb = {
+        .data = f->data,
+        .len = f->len,
+        .wire_len = f->len,
+        .cap = f->len,
+        .linktype = f->linktype,
+        .ts_ns = f->ts_ns,
+        .flags = PB_MADE,
+        .refs = 1,
+    };
+    struct pktbuf *v = &pb;
+    int refused;
+
+    if (pb.linktype == 0)
+        pb.linktype = 1; /* Ethernet */
+    refused = out == NULL || io_tx(out, &v, 1) != 1;
+    e->first = f->next;
+    if (e->first == NULL)
+        e->last = &e->first;
+    free(f);
+    return refused;
+}
+
 /* send_made: what one context made on account of frame `after` or earlier. */
 static int send_made(struct io_dev *out, struct egress *e, int after)
 {
     int refused = 0;
 
-    while (e->first && e->first->after <= after) {
-        struct made *f = e->first;
-        struct pktbuf pb = {
-            .data = f->data,
-            .len = f->len,
-            .wire_len = f->len,
-            .cap = f->len,
-            .linktype = f->linktype,
-            .ts_ns = f->ts_ns,
-            .flags = PB_MADE,
-            .refs = 1,
-        };
-        struct pktbuf *v = &pb;
-
-        if (pb.linktype == 0)
-            pb.linktype = 1; /* Ethernet */
-        if (out == NULL || io_tx(out, &v, 1) != 1)
-            refused++;
-        e->first = f->next;
-        if (e->first == NULL)
-            e->last = &e->first;
-        free(f);
-    }
+    while (e->first && e->first->after <= after)
+        refused += send_one(out, e);
     return refused;
 }
 
@@ -88,6 +95,60 @@ int egress_burst(struct io_dev *out, bool forward, struct pktbuf *const *pb, int
         /* at the end of the batch, or without one: a tick, the end of the input */
         refused += send_made(out, e[c], INT_MAX);
     return refused;
+}
+
+/* ---- live ---- */
+
+/* way_of: where the frames of this interface leave. => NULL: nowhere. */
+static struct io_dev *way_of(struct ways_out *w, uint8_t peer)
+{
+    if (peer >= MON_IFS || w->dev[peer] == NULL)
+        return NULL;
+    w->sent_by |= 1ULL << peer;
+    return w->dev[peer];
+}
+
+/* send_run: frames that leave by one interface, one behind the other. => frames refused. */
+static int send_run(struct ways_out *w, uint8_t peer, struct pktbuf *const *pb, int n)
+{
+    struct io_dev *out = n > 0 ? way_of(w, peer) : NULL;
+
+    return out ? n - io_tx(out, pb, n) : 0;
+}
+
+static int send_made_live(struct ways_out *w, struct egress *e, int after)
+{
+    int refused = 0;
+
+    while (e->first && e->first->after <= after)
+        refused += send_one(way_of(w, e->first->dev), e);
+    return refused;
+}
+
+int egress_live(struct ways_out *w, bool forward, struct pktbuf *const *pb, int n,
+                struct egress *e)
+{
+    struct pktbuf *run[IO_BURST];
+    uint8_t by = MON_IF_NONE;
+    int refused = 0, k = 0;
+
+    for (int i = 0; i < n; i++) {
+        uint8_t peer = forward && !(pb[i]->flags & PB_DROP) ? w->peer[pb[i]->in_if] : MON_IF_NONE;
+
+        if (peer != MON_IF_NONE) {
+            if (peer != by) {
+                refused += send_run(w, by, run, k);
+                k = 0;
+            }
+            by = peer;
+            run[k++] = pb[i];
+        }
+        if (unlikely(e->first && e->first->after <= i)) {
+            refused += send_run(w, by, run, k) + send_made_live(w, e, i);
+            k = 0;
+        }
+    }
+    return refused + send_run(w, by, run, k) + send_made_live(w, e, INT_MAX);
 }
 
 void egress_drop(struct egress *e)

@@ -20,6 +20,7 @@
 struct engine_dev {
     char *name;
     uint64_t mask; /* cores */
+    int peer;      /* an interface: the device that its frames leave by, -1: none */
 };
 
 struct engine_conf {
@@ -30,6 +31,7 @@ struct engine_conf {
     int frag_min;             /* -1: by strictness (frag.min_tcp has what holds) */
     struct engine_dev dev[ENGINE_DEVS];
     int ndev;
+    bool live;     /* the devices are interfaces */
     char *out;     /* output device, or NULL */
     char *filter;  /* BPF expression on frames, or NULL */
     uint64_t seed; /* if `seeded`; else the secret is drawn at random */
@@ -82,7 +84,8 @@ struct worker {
     struct gate gate;
     int at;                 /* number of the frame being worked off, in its burst */
     bool slots;             /* frames carry that number in pb->slot */
-    struct defrag frags;    /* unfinished datagrams; with `slots` the feeder has them */
+    bool noted;             /* fragments have been to a table before the frames were split */
+    struct defrag frags;    /* unfinished datagrams, unless `noted` */
     struct frag_room froom; /* this burst's notes and whole datagrams */
     struct seg whole;       /* the datagram that a fragment has completed */
     uint32_t *realm3;       /* interned stacks of three tags */
@@ -220,6 +223,7 @@ int steer_core(const struct seg *s, int cores);
 struct made {
     struct made *next;
     int after;
+    uint8_t dev; /* live: the interface by which it leaves */
     uint32_t len;
     uint16_t linktype;
     uint64_t ts_ns;
@@ -232,7 +236,7 @@ struct egress {
 };
 
 void egress_init(struct egress *e);
-/* egress_add: keep a made frame. => 0; -1 ENOBUFS. */
+/* egress_add: keep a made frame. like->in_if: as of made.dev. => 0; -1 ENOBUFS. */
 int egress_add(struct egress *e, int after, const struct pktbuf *like, uint64_t now,
                const uint8_t *frame, uint32_t len);
 /*
@@ -241,6 +245,19 @@ int egress_add(struct egress *e, int after, const struct pktbuf *like, uint64_t 
  */
 int egress_burst(struct io_dev *out, bool forward, struct pktbuf *const *pb, int n,
                  struct egress *const *e, int ne);
+/* The interfaces of a live context, by number; and for each the one that its frames leave by. */
+struct ways_out {
+    struct io_dev *dev[MON_IFS];
+    uint8_t peer[MON_IFS]; /* MON_IF_NONE: they do not leave */
+    uint64_t sent_by;      /* by bit: those that something was sent by since the last flush */
+};
+
+/*
+ * egress_live: the same by several interfaces: the frames of a burst by the peers of those that they
+ * came by, what was made by its own. => frames refused.
+ */
+int egress_live(struct ways_out *w, bool forward, struct pktbuf *const *pb, int n,
+                struct egress *e);
 void egress_drop(struct egress *e);
 
 /* ---- contexts and threads ---- */
@@ -269,6 +286,7 @@ struct engine {
     bool running; /* a capture runs or has run */
     struct io_dev *in, *out;
     struct replay *replay;
+    struct live *live; /* the devices are interfaces */
     int broke;     /* errno: the input or output broke */
     char why[512]; /* in words */
     int end_now;   /* atomic: SIGINT */
@@ -283,6 +301,11 @@ void ctx_finished(struct ctx *c);
 
 /* ctx_should_stop: has the context been destroyed, or everything been interrupted? */
 bool ctx_should_stop(const struct ctx *c);
+/* ctx_begin: its thread, the caller, owns it from now on. ctx_end: its input has ended. */
+void ctx_begin(struct ctx *c);
+void ctx_end(struct ctx *c);
+/* engine_broke: input or output failed, as errno and the error text say: the first reason stays. */
+void engine_broke(struct engine *e);
 
 /* ---- capture files (replay.c) ---- */
 
@@ -297,6 +320,35 @@ int replay_start(struct engine *e);
 void replay_wake(struct engine *e);
 /* replay_close: close the devices. No thread runs. */
 void replay_close(struct engine *e);
+
+/* ---- interfaces (live.c, livedev.c) ---- */
+
+/* live_init: is what the configuration says of interfaces possible? Opens nothing. => 0; -1. */
+int live_init(struct engine *e);
+/*
+ * live_attach: open the context's share of all interfaces. Frames wait there from now on. => 0; the
+ * text says how bare names were taken, errno 0. -1. Under engine.lock, as the rest.
+ */
+int live_attach(struct engine *e, struct ctx *c);
+/*
+ * live_start: start this context's thread, and those of all others that the caller has made. => 0; -1.
+ */
+int live_start(struct engine *e, struct ctx *c);
+/* live_wake: a context that waits for frames looks if it is to stop. */
+void live_wake(struct engine *e, struct ctx *c);
+/* live_detach: close what live_attach has opened. Its thread is gone. */
+void live_detach(struct engine *e, struct ctx *c);
+void live_fini(struct engine *e);
+
+/* Counters of all contexts together. */
+struct live_tally {
+    uint64_t frames, filtered, sent, refused; /* as of a capture */
+    uint64_t lost;                            /* for want of room in an interface's ring */
+    uint64_t too_big;                         /* of `refused`: longer than the MTU */
+    uint64_t link_lost;                       /* how often a link went down */
+    uint64_t crossed, cross_lost; /* frames passed on to another context; that had no room */
+};
+struct live_tally live_tally(struct engine *e);
 
 /* ---- frames of the program (push.c) ---- */
 void push_free(struct ctx *c);

@@ -82,8 +82,10 @@ struct pktbuf *frags_second(const struct seg *s, int cores, struct frag_room *ro
     own = frag_room_get(room, sizeof(*own));
     if (own)
         pb = copy_frame(s->pb, own, room);
-    if (pb)
+    if (pb) {
         own->second = true;
+        own->key = note->key;
+    }
     for (int k = 0, first = frags_core(s, cores); k < FRAG_DATAGRAMS; k++) {
         int to = note->dg[k] ? steer_whole(note->dg[k], cores) : first;
 

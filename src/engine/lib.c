@@ -113,7 +113,7 @@ static int init(const char *conf)
     engine.running = false;
     engine.position = engine.size = engine.frames = engine.filtered = engine.sent = engine.refused =
         0;
-    if (replay_open(&engine) < 0) {
+    if ((engine.conf.live ? live_init(&engine) : replay_open(&engine)) < 0) {
         int code = errno;
 
         conf_drop(&engine.conf);
@@ -194,12 +194,33 @@ int mtcp_setconf(const struct mtcp_conf *conf)
 static int send_made(struct mon *m, const struct pktbuf *like, const uint8_t *frame, uint32_t len)
 {
     struct ctx *c = m->engine;
+    bool out = engine.live ? engine.conf.mon.forward && like->in_if < MON_IFS : engine.out != NULL;
 
-    if (engine.out == NULL) {
+    if (!out) {
         m->env.reasons[REASON_NO_OUTPUT]++;
         return 0;
     }
     return egress_add(c->eg, c->w.at, like, m->env.now, frame, len);
+}
+
+/* tell_live: the same counters of interfaces, and what captures do not have. */
+static int tell_live(struct mos_stat *v, int n)
+{
+    struct live_tally t = live_tally(&engine);
+    const struct {
+        const char *name;
+        uint64_t value;
+    } all[] = {
+        {"input_frames", t.frames},   {"input_filtered", t.filtered}, {"input_lost", t.lost},
+        {"output_frames", t.sent},    {"output_refused", t.refused},  {"output_too_big", t.too_big},
+        {"link_lost", t.link_lost},   {"crossed", t.crossed},         {"cross_lost", t.cross_lost},
+    };
+
+    for (int i = 0; i < (int)ARRAY_SIZE(all) && i < n; i++) {
+        snprintf(v[i].name, sizeof(v[i].name), "%s", all[i].name);
+        v[i].value = all[i].value;
+    }
+    return (int)ARRAY_SIZE(all);
 }
 
 static int tell_stats(struct mon *m, struct mos_stat *v, int n)
@@ -213,6 +234,8 @@ static int tell_stats(struct mon *m, struct mos_stat *v, int n)
         {"output_frames", &engine.sent},          {"output_refused", &engine.refused},
     };
 
+    if (engine.live)
+        return tell_live(v, n);
     for (int i = 0; i < (int)ARRAY_SIZE(all) && i < n; i++) {
         snprintf(v[i].name, sizeof(v[i].name), "%s", all[i].name);
         v[i].value = __atomic_load_n(all[i].value, __ATOMIC_RELAXED);
@@ -236,6 +259,15 @@ static mctx_t create(int cpu)
     c->m->stats = tell_stats;
     egress_init(&c->own);
     c->eg = &c->own;
+    if (engine.live && live_attach(&engine, c) < 0) {
+        int code = errno;
+
+        worker_fini(&c->w);
+        mon_destroy(c->m);
+        c->m = NULL;
+        errno = code;
+        return NULL;
+    }
     mon_register(cpu, c->m);
     engine.nctx++;
     return mon_handle(cpu);
@@ -266,6 +298,8 @@ static void reap(struct ctx *c)
 {
     int cpu = c->m->mctx->cpu;
 
+    if (engine.live)
+        live_detach(&engine, c);
     mon_register(cpu, NULL);
     mon_destroy(c->m);
     worker_fini(&c->w);
@@ -330,6 +364,8 @@ int mtcp_destroy_context(mctx_t mctx)
         /* it ends at the next burst; mtcp_app_join or mtcp_destroy gives its memory back */
         return 0;
     pthread_mutex_lock(&engine.lock);
+    if (engine.live && c->m == m)
+        live_wake(&engine, c);
     replay_wake(&engine);
     pthread_mutex_unlock(&engine.lock);
     wait_done(c, m);
@@ -343,7 +379,8 @@ static bool join_start(struct ctx *c)
     bool wait;
 
     pthread_mutex_lock(&engine.lock);
-    if (engine.in && !engine.running && c->m && replay_start(&engine) < 0) {
+    if (c->m && ((engine.live && live_start(&engine, c) < 0) ||
+                 (engine.in && !engine.running && replay_start(&engine) < 0))) {
         engine.broke = errno;
         snprintf(engine.why, sizeof(engine.why), "%s", err_text());
     }
@@ -395,6 +432,7 @@ int mtcp_destroy(void)
     pthread_mutex_lock(&engine.lock);
     if (engine.up && engine.nctx == 0) {
         replay_close(&engine);
+        live_fini(&engine);
         conf_drop(&engine.conf);
         sigaction(SIGINT, &before_us, NULL);
         on_interrupt = NULL;

@@ -115,7 +115,7 @@ static struct ctx *push_enter(mctx_t mctx)
     if (m == NULL)
         return NULL;
     c = m->engine;
-    if (engine.in || c->has_thread)
+    if (engine.in || engine.live || c->has_thread)
         return err_null(EBUSY, "context %d has a device of its own", mctx->cpu);
     if (m->in_callback)
         return err_null(EDEADLK, "mtcp_push and mtcp_tick cannot be called from a callback");

@@ -198,8 +198,7 @@ void replay_close(struct engine *e)
     errno = code;
 }
 
-/* broken: input or output failed: remember the first reason. */
-static void broken(struct engine *e)
+void engine_broke(struct engine *e)
 {
     int code = errno ? errno : EIO;
 
@@ -231,7 +230,7 @@ static void publish(struct engine *e)
 static void close_output(struct engine *e)
 {
     if (e->out && io_flush(e->out) < 0)
-        broken(e);
+        engine_broke(e);
     publish(e);
 }
 
@@ -247,18 +246,18 @@ static void write_out(struct engine *e, struct pktbuf *const *pb, int n, struct 
                       int ne)
 {
     if (egress_burst(e->out, e->conf.mon.forward, pb, n, eg, ne) && e->out)
-        broken(e);
+        engine_broke(e);
 }
 
 /* ---- one context ---- */
 
-static void begin(struct ctx *c)
+void ctx_begin(struct ctx *c)
 {
     c->m->owner = pthread_self();
     __atomic_store_n(&c->m->state, MON_RUNNING, __ATOMIC_RELEASE);
 }
 
-static void finish(struct ctx *c)
+void ctx_end(struct ctx *c)
 {
     worker_end(&c->w);
     if (!__atomic_load_n(&c->stop, __ATOMIC_RELAXED))
@@ -274,7 +273,7 @@ static void *run_alone(void *arg)
     struct pktbuf *pb[IO_BURST];
     int in_epoch = 0, n = 0;
 
-    begin(c);
+    ctx_begin(c);
     c->eg = &c->own;
     while (!ctx_should_stop(c)) {
         int want = e->conf.epoch - in_epoch;
@@ -301,10 +300,10 @@ static void *run_alone(void *arg)
         publish(e);
     }
     if (n < 0 && errno != ENODATA)
-        broken(e);
+        engine_broke(e);
     if (in_epoch && !__atomic_load_n(&c->stop, __ATOMIC_RELAXED))
         worker_epoch(&c->w, r->clock);
-    finish(c);
+    ctx_end(c);
     write_out(e, pb, 0, &c->eg, 1);
     close_output(e);
     ctx_finished(c);
@@ -420,7 +419,7 @@ static bool fill(struct engine *e, struct block *b)
 
         if (n < 0) {
             if (errno != ENODATA)
-                broken(e);
+                engine_broke(e);
             return false;
         }
         for (int i = 0; i < n && ok; i++) {
@@ -428,7 +427,7 @@ static bool fill(struct engine *e, struct block *b)
             ok = block_add(r, b, pb[i]) == 0;
         }
         if (!ok)
-            broken(e);
+            engine_broke(e);
         if (n > 0)
             io_rx_done(e->in);
         if (!ok || all_stop(r))
@@ -532,7 +531,7 @@ static void work_block(struct ctx *c, struct block *b, int me)
         c->w.at = b->n;
         if (me == 0)
             c->m->env.reasons[REASON_FRAG_TIMEOUT] += b->unfinished;
-        finish(c);
+        ctx_end(c);
     }
 }
 
@@ -580,8 +579,8 @@ static void *run_shared(void *arg)
         return NULL;
     while (r->core[me] != c)
         me++;
-    begin(c);
-    c->w.slots = true;
+    ctx_begin(c);
+    c->w.slots = c->w.noted = true;
     for (uint64_t seq = 0; !last && !gone; seq++) {
         struct block *b = &r->block[seq % BLOCKS];
         uint64_t next = seq; /* the first that it is not done with */
@@ -600,7 +599,7 @@ static void *run_shared(void *arg)
             gone = !last && destroyed(c);
         }
         if (gone) {
-            finish(c);
+            ctx_end(c);
             leave(r, next);
         }
     }

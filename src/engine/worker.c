@@ -477,7 +477,7 @@ static void account(struct worker *w, const struct pktbuf *pb, int i)
     w->at = w->slots ? (int)pb->slot : i;
     if (pb->clock_ns > m->env.now)
         m->env.now = pb->clock_ns;
-    if (w->slots && frags_is_second(pb))
+    if (w->noted && frags_is_second(pb))
         return;
     m->npackets++;
     m->nbytes += pb->wire_len;
@@ -506,7 +506,7 @@ static void input_fragment(struct worker *w, struct seg *s, int i)
         input_segment(w, &w->whole, i);
         if (note->dg[k]->pb.flags & PB_DROP) {
             s->pb->flags |= PB_DROP;
-            frags_dropped(w->slots ? NULL : &w->frags, note, s->pb->clock_ns);
+            frags_dropped(w->noted ? NULL : &w->frags, note, s->pb->clock_ns);
         }
     }
 }
@@ -527,9 +527,9 @@ static void worker_input(struct worker *w, struct seg *s, int i)
     struct mon *m = w->m;
 
     /* only now: the verdict on a datagram holds for what comes next; as it came, so before raw sockets */
-    if (unlikely(s->reason == REASON_IP_FRAGMENT) && !w->slots)
+    if (unlikely(s->reason == REASON_IP_FRAGMENT) && !w->noted)
         frags_take(&w->frags, s, &w->froom);
-    if (unlikely(m->raw_sockets) && s->level >= SEG_IP && !(w->slots && frags_is_second(s->pb)))
+    if (unlikely(m->raw_sockets) && s->level >= SEG_IP && !(w->noted && frags_is_second(s->pb)))
         mon_tell_raw(m, s);
     if (likely(s->level == SEG_TCP))
         input_segment(w, s, i);

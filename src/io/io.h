@@ -155,6 +155,13 @@ void io_close(struct io_dev *dev);
 
 /* io_kinds: NULL-ended list of the kinds this build knows. */
 const char *const *io_kinds(void);
+/*
+ * io_is_live: is this the name of an interface? Any kind but "pcap" and "mem", and a bare name that
+ * is no kind: whoever opens it chooses one.
+ */
+bool io_is_live(const char *name);
+/* io_add_kind: one more kind of device, of the program's own (tests). Before anything is opened. */
+void io_add_kind(const struct io_ops *ops);
 
 static inline int io_rx(struct io_dev *d, struct pktbuf **pb, int n)
 {

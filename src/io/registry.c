@@ -10,9 +10,16 @@
 static const struct io_ops *const backends[] = {&mem_ops, &pcapfile_ops, &afpacket_ops};
 static const char *const kinds[] = {"mem", "pcap", "afpacket", NULL};
 
+static const struct io_ops *added;
+
 const char *const *io_kinds(void)
 {
     return kinds;
+}
+
+void io_add_kind(const struct io_ops *ops)
+{
+    added = ops;
 }
 
 struct io_dev *io_dev_new(const struct io_ops *ops, const char *name,
@@ -49,7 +56,17 @@ static const struct io_ops *find(const char *kind, size_t len)
     for (size_t i = 0; i < ARRAY_SIZE(backends); i++)
         if (strncmp(backends[i]->kind, kind, len) == 0 && !backends[i]->kind[len])
             return backends[i];
+    if (added && strncmp(added->kind, kind, len) == 0 && !added->kind[len])
+        return added;
     return NULL;
+}
+
+bool io_is_live(const char *name)
+{
+    size_t len = strcspn(name, ":");
+    const struct io_ops *ops = find(name, len);
+
+    return ops ? ops != &mem_ops && ops != &pcapfile_ops : name[len] == '\0' && len > 0;
 }
 
 static void *no_such_kind(const char *name, size_t len)

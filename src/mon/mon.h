@@ -29,6 +29,8 @@
 #define MON_CONTEXTS  64 /* contexts per process */
 #define MON_LISTENERS 64 /* listeners and raw sockets per context */
 #define MON_FILTERS   4  /* link types for which a raw socket's filter is kept compiled */
+#define MON_IFS       32 /* live interfaces */
+#define MON_IF_NONE   255
 
 enum mon_hook { HK_SND, HK_RCV, HK_NULL }; /* index of child.set[] */
 
@@ -135,7 +137,12 @@ struct mon {
     int in_callback;      /* depth */
     uint64_t calls;       /* callbacks entered, ever: each may have changed anything */
 
-    /* output: the engine's; => 0, or -1 ENOBUFS. The frame is complete, link header included. */
+    /* live interfaces, by number: the one by which its frames leave; MON_IF_NONE */
+    uint8_t peer[MON_IFS];
+    /*
+     * output: the engine's; => 0, or -1 ENOBUFS. The frame is complete, link header included.
+     * like->in_if: live: the interface by which it leaves.
+     */
     int (*send)(struct mon *m, const struct pktbuf *like, const uint8_t *frame, uint32_t len);
     /*
      * counters of the engine and its device, for MOS_STATS: fills at most n, => how many there are
