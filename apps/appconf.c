@@ -6,6 +6,8 @@
  * Half of --memory is the library's: beside every connection of it the subcommand keeps one of its own.
  * How many may be half open follows from that, too (max_half_open): a scan is something to be listed,
  * but no flood may take the room of those that talk.
+ *
+ * Of an interface a connection is told soon after it has ended: nobody waits two minutes to see it.
  */
 #include "appconf.h"
 
@@ -31,10 +33,37 @@ static void put_quoted(FILE *fp, const char *before, const char *s)
     putc('"', fp);
 }
 
+static void put_interface(FILE *fp, const char *name, unsigned long long mask)
+{
+    fputs("        ", fp);
+    put_quoted(fp, "", name);
+    fprintf(fp, " 0x%llx\n", mask);
+}
+
+static void put_interfaces(FILE *fp, const struct appopt *opt, unsigned long long mask)
+{
+    fputs("    netdev {\n", fp);
+    put_interface(fp, opt->in_if, mask);
+    if (opt->out_if)
+        put_interface(fp, opt->out_if, mask);
+    fputs("    }\n", fp);
+    if (!opt->out_if)
+        return;
+    fputs("    nic_forward_table {\n        ", fp);
+    put_quoted(fp, "", opt->in_if);
+    putc(' ', fp);
+    put_quoted(fp, "", opt->out_if);
+    fputs("\n    }\n", fp);
+}
+
 static void put_devices(FILE *fp, const struct appopt *opt)
 {
     unsigned long long mask = opt->cores == 64 ? ~0ULL : (1ULL << opt->cores) - 1;
 
+    if (opt->in_if) {
+        put_interfaces(fp, opt, mask);
+        return;
+    }
     fputs("    netdev {\n", fp);
     if (opt->nfiles == 0)
         fprintf(fp, "        mem: 0x%llx\n", mask);
@@ -62,12 +91,14 @@ static void put_conf(FILE *fp, const struct appopt *opt, uint64_t rmem)
     static const char *const csums[] = {
         [APP_CSUM_AUTO] = "auto", [APP_CSUM_ON] = "on", [APP_CSUM_OFF] = "off"};
 
-    fprintf(fp, "mos {\n    forward = %d\n", opt->out ? 1 : 0);
+    int linger = opt->in_if ? APPCONF_LIVE_LINGER_SEC : APPCONF_LINGER_SEC;
+
+    fprintf(fp, "mos {\n    forward = %d\n", opt->out || opt->out_if ? 1 : 0);
     put_devices(fp, opt);
     fprintf(fp, "    max_concurrency = %d\n    memory = %llu\n    rmem_size = %llu\n", MAX_STREAMS,
             (unsigned long long)(opt->memory / 2 / (uint64_t)opt->cores), (unsigned long long)rmem);
     fprintf(fp, "    tcp_timeout = %s\n    tcp_tw_interval = %d\n    linger = %d\n", opt->timeout,
-            APPCONF_LINGER_SEC, APPCONF_LINGER_SEC);
+            linger, linger);
     fprintf(fp, "    ooo_size = %ld\n", OOO_BYTES);
     if (opt->expr) {
         fputs("    filter = ", fp);
@@ -76,8 +107,9 @@ static void put_conf(FILE *fp, const struct appopt *opt, uint64_t rmem)
     }
     fprintf(fp, "    checksum = %s\n    strict = %d\n    midstream = %d\n", csums[opt->csum],
             opt->strict, opt->midstream);
-    fprintf(fp, "    vlan_in_key = 1\n    batch = %d\n    epoch = %d\n    buffer = auto\n}\n",
-            opt->batch, opt->epoch);
+    if (!opt->in_if)
+        fputs("    vlan_in_key = 1\n", fp);
+    fprintf(fp, "    batch = %d\n    epoch = %d\n    buffer = auto\n}\n", opt->batch, opt->epoch);
 }
 
 const char *appconf_bad_name(const struct appopt *opt)
@@ -85,6 +117,10 @@ const char *appconf_bad_name(const struct appopt *opt)
     for (int i = 0; i < opt->nfiles; i++)
         if (strchr(opt->file[i], '\n'))
             return opt->file[i];
+    if (opt->in_if && strchr(opt->in_if, '\n'))
+        return opt->in_if;
+    if (opt->out_if && strchr(opt->out_if, '\n'))
+        return opt->out_if;
     return opt->out && strchr(opt->out, '\n') ? opt->out : NULL;
 }
 

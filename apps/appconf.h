@@ -9,6 +9,7 @@
 
 #define APPCONF_IDLE_SEC   3600 /* a connection ends when nothing was seen for so long */
 #define APPCONF_LINGER_SEC 120  /* RFC 9293 3.4.2: 2 MSL are four minutes; late copies are not */
+#define APPCONF_LIVE_LINGER_SEC 2
 
 /*
  * appconf_file: the configuration as a memory file; without input files frames come by

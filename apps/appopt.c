@@ -33,6 +33,10 @@ enum {
     OPT_CHARGE,
     OPT_SAMPLE,
     OPT_INTERVAL,
+    OPT_EVERY,
+    OPT_OUT_IF,
+    OPT_USER,
+    OPT_DURATION,
     OPT_APP,
     OPT_LOOPS,
     OPT_ROUNDS,
@@ -54,6 +58,11 @@ struct optdef {
 static const struct optdef defs[] = {
     {{"read", required_argument, NULL, 'r'}, 0, 0},
     {{"write", required_argument, NULL, 'w'}, 0, TAKES_BENCH},
+    {{"interface", required_argument, NULL, 'i'}, 0, TAKES_BENCH},
+    {{"out", required_argument, NULL, OPT_OUT_IF}, 0, TAKES_BENCH},
+    {{"user", required_argument, NULL, OPT_USER}, 0, TAKES_BENCH},
+    {{"duration", required_argument, NULL, OPT_DURATION}, 0, TAKES_BENCH},
+    {{"every", required_argument, NULL, OPT_EVERY}, TAKES_EVERY, 0},
     {{"json", no_argument, NULL, OPT_JSON}, 0, 0},
     {{"strict", no_argument, NULL, OPT_STRICT}, 0, 0},
     {{"no-midstream", no_argument, NULL, OPT_NO_MIDSTREAM}, 0, 0},
@@ -88,12 +97,18 @@ static const struct {
      "                       - is standard input\n",
      0},
     {"  -w FILE              forward what was read into this capture file\n", TAKES_BENCH},
+    {"  -i IF                instead of files: what passes this interface, until it is "
+     "interrupted\n"
+     "  --out IF             and goes on by that one, both ways: in line (-o where that is free)\n"
+     "  --user NAME          once the interfaces are open, be this user\n"
+     "  --duration SECONDS   end after so long\n",
+     TAKES_BENCH},
     {"  --json               one JSON object a line\n"
      "  --strict             forgive nothing: packets outside the windows do not count\n"
      "  --no-midstream       leave out connections whose SYN was not seen\n"
      "  --csum on|off|auto   TCP checksums: verify, ignore, or verify once a side has sent a "
      "right\n"
-     "                       one (auto, the default)\n",
+     "                       one (auto; with -i on)\n",
      0},
     {"  --timeout SECONDS    a connection ends when nothing was seen for so long (3600)\n"
      "  --memory SIZE        what connections may take, such as 200M; beyond that some are\n"
@@ -140,8 +155,13 @@ int complain(int status, const char *fmt, ...)
 
 static void print_help(const struct command *cmd)
 {
-    printf("usage: weir %s %s-r FILE... [OPTION...] [EXPRESSION]\n\n%s\n\nOptions:\n", cmd->name,
-           cmd->takes & TAKES_DIR ? "-o DIR " : "", cmd->about);
+    const char *dir = cmd->takes & TAKES_DIR ? "-o DIR " : "";
+
+    printf("usage: weir %s %s-r FILE... [OPTION...] [EXPRESSION]\n", cmd->name, dir);
+    if (!(cmd->takes & TAKES_BENCH))
+        printf("       weir %s %s-i IF [%s IF] [OPTION...] [EXPRESSION]\n", cmd->name, dir,
+               *dir ? "--out" : "-o");
+    printf("\n%s\n\nOptions:\n", cmd->about);
     if (cmd->takes & TAKES_DIR)
         fputs("  -o DIR               where the files go; made if it is not there\n", stdout);
     if (cmd->takes & TAKES_ZERO)
@@ -151,6 +171,8 @@ static void print_help(const struct command *cmd)
               "                       last, or the one that a kind of host takes: bsd, bsd-right,\n"
               "                       linux, old-linux, windows, solaris (first)\n",
               stdout);
+    if (cmd->takes & TAKES_EVERY)
+        fputs("  --every SECONDS      with -i: report so often\n", stdout);
     if (cmd->takes & TAKES_BILL)
         fputs(bill_help, stdout);
     if (cmd->takes & TAKES_BENCH)
@@ -267,14 +289,14 @@ static int parse_size(const char *name, const char *text, uint64_t *out)
     return 0;
 }
 
-static int parse_interval(const char *text, int *ms)
+static int parse_interval(const char *name, const char *text, int *ms)
 {
     const char *seconds;
 
-    if (parse_timeout("--interval", text, &seconds) < 0)
+    if (parse_timeout(name, text, &seconds) < 0)
         return -1;
     if (strtod(seconds, NULL) > 1000000)
-        return complain(-1, "--interval: expected at most 1000000 seconds, got '%s'", text);
+        return complain(-1, "%s: expected at most 1000000 seconds, got '%s'", name, text);
     *ms = (int)(strtod(seconds, NULL) * 1000 + 0.5);
     return 0;
 }
@@ -308,7 +330,7 @@ static int parse_bill(struct appopt *opt, int c, const char *arg)
     case OPT_SAMPLE:
         return parse_sample(arg, &opt->sample);
     default:
-        return parse_interval(arg, &opt->interval_ms);
+        return parse_interval("--interval", arg, &opt->interval_ms);
     }
 }
 
@@ -353,6 +375,26 @@ static int parse_bench(struct appopt *opt, int c, const char *arg)
     return parse_number("--rounds", arg, APP_ROUNDS, &opt->rounds);
 }
 
+/* What -i makes sense of. */
+static int parse_live(struct appopt *opt, int c, const char *arg)
+{
+    switch (c) {
+    case 'i':
+        opt->in_if = arg;
+        return 0;
+    case OPT_OUT_IF:
+        opt->out_if = arg;
+        return 0;
+    case OPT_USER:
+        opt->user = arg;
+        return 0;
+    case OPT_DURATION:
+        return parse_interval("--duration", arg, &opt->duration_ms);
+    default:
+        return parse_interval("--every", arg, &opt->interval_ms);
+    }
+}
+
 static int parse_one(struct appopt *opt, int c, const char *arg)
 {
     static const char *const csums[] = {"auto", "on", "off", NULL};
@@ -362,8 +404,14 @@ static int parse_one(struct appopt *opt, int c, const char *arg)
         opt->out = arg;
         return 0;
     case 'o':
-        opt->dir = arg;
+        *(opt->cmd->takes & TAKES_DIR ? &opt->dir : &opt->out_if) = arg;
         return 0;
+    case 'i':
+    case OPT_OUT_IF:
+    case OPT_USER:
+    case OPT_DURATION:
+    case OPT_EVERY:
+        return parse_live(opt, c, arg);
     case OPT_JSON:
         opt->json = true;
         return 0;
@@ -417,7 +465,7 @@ static const char *letters(const struct command *cmd)
 {
     if (cmd->takes & TAKES_BENCH)
         return "-:r:h";
-    return cmd->takes & TAKES_DIR ? "-:r:w:o:h" : "-:r:w:h";
+    return "-:r:w:i:o:h";
 }
 
 static int parse_all(struct appopt *opt, int argc, char **argv, bool *help)
@@ -461,14 +509,38 @@ static bool same_file(const char *out, const char *in)
            sa.st_ino == sb.st_ino;
 }
 
+/* Interfaces or files, not both. */
+static int check_live(const struct appopt *opt)
+{
+    bool live = opt->in_if != NULL;
+
+    if (live && opt->nfiles)
+        return complain(-1, "-i, -r: an interface or files, expected one of them only");
+    if (live && opt->out)
+        return complain(-1, "-w: captures are written from files only (-r); of an interface, see "
+                            "tcpdump(8)");
+    if (!live && (opt->out_if || opt->user || opt->duration_ms))
+        return complain(-1, "%s: needs an interface, -i IF",
+                        opt->out_if ? "-o, --out"
+                        : opt->user ? "--user"
+                                    : "--duration");
+    if (!live && opt->interval_ms && !(opt->cmd->takes & TAKES_BILL))
+        return complain(-1, "--every: needs an interface, -i IF");
+    if (opt->out_if && strcmp(opt->in_if, opt->out_if) == 0)
+        return complain(-1, "-i %s, -o %s: two interfaces make a line", opt->in_if, opt->out_if);
+    return 0;
+}
+
 /* What no single option can see. */
 static int check_together(const struct appopt *opt)
 {
     int from_stdin = 0;
 
-    if (opt->nfiles == 0)
+    if (opt->nfiles == 0 && !opt->in_if)
         return complain(-1, "no input: name a capture file with -r FILE, or -r - for standard "
-                            "input");
+                            "input, or an interface with -i IF");
+    if (check_live(opt) < 0)
+        return -1;
     if (opt->cmd->takes & TAKES_DIR && !opt->dir)
         return complain(-1, "where should the files go? Name a directory with -o DIR");
     if (opt->out && strcmp(opt->out, "-") == 0)
@@ -485,7 +557,7 @@ static int check_together(const struct appopt *opt)
     if (opt->memory / (uint64_t)opt->cores < APP_MEMORY_LEAST)
         return complain(-1, "--memory: expected 8M or more for each of --cores, %dM here",
                         8 * opt->cores);
-    if (opt->interval_ms && opt->cores > 1)
+    if (opt->interval_ms && opt->cores > 1 && opt->cmd->takes & TAKES_BILL)
         return complain(-1, "--interval: needs --cores 1: several contexts have several clocks");
     return 0;
 }
@@ -496,6 +568,7 @@ int appopt_parse(struct appopt *opt, const struct command *cmd, int argc, char *
 
     *opt = (struct appopt){.cmd = cmd,
                            .midstream = true,
+                           .csum = -1,
                            .cores = 1,
                            .batch = 64,
                            .memory = APP_MEMORY,
@@ -516,6 +589,8 @@ int appopt_parse(struct appopt *opt, const struct command *cmd, int argc, char *
         *status = APP_OK;
         return -1;
     }
+    if (opt->csum < 0)
+        opt->csum = opt->in_if ? APP_CSUM_ON : APP_CSUM_AUTO;
     if (opt->epoch == 0)
         opt->epoch = opt->interval_ms ? 1 : 64; /* reports are due at the end of an epoch */
     return check_together(opt);

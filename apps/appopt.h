@@ -33,6 +33,7 @@ extern const char *const app_program_names[];
 #define TAKES_ZERO    0x4  /* --zero-fill */
 #define TAKES_BILL    0x8  /* what `weir abacus` has */
 #define TAKES_BENCH   0x10 /* what `weir bench` has, and nothing about how the input is read */
+#define TAKES_EVERY   0x20 /* --every SECONDS: reports while it runs */
 
 #define APP_NEEDLE 16 /* bytes of the string of --app search, at most */
 #define APP_EVENTS 64 /* N of --app events=N, at most */
@@ -59,6 +60,10 @@ struct appopt {
     const char **file; /* -r, in order, ended by NULL */
     int nfiles;
     const char *out; /* -w, or NULL */
+    const char *in_if, *out_if; /* -i: an interface is read, NULL: files; -o: the other one, or NULL */
+    const char *user;           /* --user, or NULL */
+    int duration_ms;            /* 0: no end */
+    bool fail_open;
     char *expr;      /* BPF expression, or NULL */
     const char *dir; /* -o */
     bool json, strict, midstream, zero_fill;
@@ -72,7 +77,7 @@ struct appopt {
     const char *prefixes; /* file, or NULL */
     bool by_address, all, charge_rexmit;
     int sample;      /* N of 1/N; 1: everything */
-    int interval_ms; /* 0: none */
+    int interval_ms; /* 0: none; of TAKES_EVERY too */
     /* TAKES_BENCH */
     enum app_program program;
     const char *needle; /* of search */

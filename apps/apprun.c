@@ -5,6 +5,7 @@
  */
 #include "apprun.h"
 #include "appconf.h"
+#include "applive.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -57,6 +58,7 @@ static void on_term(int sig)
 static void catch_signals(void)
 {
     mtcp_register_signal(SIGTERM, on_term);
+    mtcp_register_signal(SIGALRM, on_term);               /* --duration */
     if (mtcp_register_signal(SIGHUP, on_term) == SIG_IGN) /* nohup */
         mtcp_register_signal(SIGHUP, SIG_IGN);
 }
@@ -105,6 +107,8 @@ static int open_context(struct app *app, int cpu)
     c->mctx = mtcp_create_context(cpu);
     if (!c->mctx)
         return -1;
+    if (cpu == 0 && app->opt->in_if && *mtcp_errstr())
+        complain(APP_OK, "%s", mtcp_errstr()); /* how they were opened */
     app->nctx = cpu + 1;
     c->listener = mtcp_socket(c->mctx, AF_UNSPEC, MOS_SOCK_MONITOR_STREAM, 0);
     if (c->listener < 0 || set_overlap(app, c) < 0)
@@ -118,6 +122,8 @@ static int open_contexts(struct app *app)
         if (open_context(app, i) < 0)
             return complain(APP_MISUSE, "context %d: %s", i,
                             *mtcp_errstr() ? mtcp_errstr() : strerror(errno));
+    if (app->opt->user && applive_be_user(app->opt->user) < 0)
+        return APP_MISUSE;
     progress_start(&app->progress, app->opt, app->ctx[0].mctx, app->ctx[0].listener);
     return APP_OK;
 }
@@ -218,8 +224,12 @@ static int run_contexts(struct app *app)
         return status;
     status = open_contexts(app);
     if (status == APP_OK) {
+        if (app->opt->duration_ms)
+            applive_end_after(app->opt->duration_ms);
         join_contexts(app);
         status = memory_status(app);
+        if (app->opt->in_if)
+            applive_summary(app);
     }
     if (app->hooks->end)
         status = worse(status, app->hooks->end(app));
@@ -249,6 +259,8 @@ int app_run(const struct appopt *opt, const struct app_hooks *hooks, void *data)
     int status;
 
     out_open(&app.out);
+    if (opt->in_if)
+        setvbuf(stdout, NULL, _IOLBF, 0);
     app.out.progress = &app.progress;
     pthread_mutex_init(&app.lock, NULL);
     running = &app;

@@ -25,6 +25,9 @@ static const struct column columns[] = {
     {"<BYTES", true},   {"LOST", true},    {"AGAIN", true},   {"NOTE", false},
 };
 
+/* Where rows cannot wait for one another. */
+static const int live_widths[] = {26, 8, 21, 21, 7, 6, 6, 6, 6, 5, 5, 0};
+
 /* The user context of a connection that was reported: CONN_END comes for each side. */
 static char reported;
 
@@ -191,12 +194,15 @@ static void emit_row(void *arg, const char *text, size_t len)
 static int begin(struct app *app)
 {
     struct flows *f = app->data;
+    enum records_mode mode = app->opt->in_if ? RECORDS_LIVE : RECORDS_BY_TIME;
 
     table_init(&f->table, &app->out, columns, sizeof(columns) / sizeof(columns[0]));
+    if (app->opt->in_if)
+        table_live(&f->table, live_widths);
     if (app->opt->json)
-        records_init(&f->records, RECORDS_BY_TIME, app->opt->cores, emit_json, &app->out);
+        records_init(&f->records, mode, app->opt->cores, emit_json, &app->out);
     else
-        records_init(&f->records, RECORDS_BY_TIME, app->opt->cores, emit_row, &f->table);
+        records_init(&f->records, mode, app->opt->cores, emit_row, &f->table);
     return APP_OK;
 }
 

@@ -374,7 +374,9 @@ static void emit_row(void *arg, const char *text, size_t len)
 static int begin(struct app *app)
 {
     struct http *h = app->data;
-    enum records_mode mode = appopt_from_stdin(app->opt) ? RECORDS_AT_ONCE : RECORDS_AT_END;
+    enum records_mode mode = app->opt->in_if               ? RECORDS_LIVE
+                             : appopt_from_stdin(app->opt) ? RECORDS_AT_ONCE
+                                                           : RECORDS_AT_END;
 
     h->message = mtcp_define_event(MOS_ON_CONN_NEW_DATA, has_message, NULL);
     h->request = mtcp_define_event(h->message, has_request, NULL);

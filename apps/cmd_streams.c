@@ -402,7 +402,8 @@ static int begin(struct app *app)
         return complain(APP_MISUSE, "%s/index.jsonl: %s", dir, strerror(errno));
     }
     table_init(&all->table, &app->out, columns, sizeof(columns) / sizeof(columns[0]));
-    records_init(&all->records, RECORDS_BY_TIME, app->opt->cores, emit, app);
+    records_init(&all->records, app->opt->in_if ? RECORDS_LIVE : RECORDS_BY_TIME, app->opt->cores,
+                 emit, app);
     return APP_OK;
 }
 

@@ -65,8 +65,9 @@ void records_init(struct records *r, enum records_mode mode, int nctx,
                   void (*emit)(void *arg, const char *text, size_t len), void *arg)
 {
     *r = (struct records){.mode = mode, .nctx = nctx, .emit = emit, .arg = arg};
-    if (nctx > 1)
+    if (nctx > 1 && mode != RECORDS_LIVE)
         r->mode = RECORDS_AT_END;
+    pthread_mutex_init(&r->lock, NULL);
 }
 
 void records_add(struct records *r, int ctx, const struct record_key *key, const char *text,
@@ -75,9 +76,11 @@ void records_add(struct records *r, int ctx, const struct record_key *key, const
     struct record_list *l = &r->list[ctx];
     struct record *rec;
 
-    if (r->mode == RECORDS_AT_ONCE) {
+    if (r->mode == RECORDS_AT_ONCE || r->mode == RECORDS_LIVE) {
+        pthread_mutex_lock(&r->lock);
         r->emit(r->arg, text, len);
         r->count++;
+        pthread_mutex_unlock(&r->lock);
         return;
     }
     if (r->mode == RECORDS_BY_TIME && l->n > 0 && l->rec[0]->key.first != key->first)
@@ -119,5 +122,6 @@ bool records_finish(struct records *r)
         lost |= r->list[i].lost;
         free(r->list[i].rec);
     }
+    pthread_mutex_destroy(&r->lock);
     return !lost;
 }

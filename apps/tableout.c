@@ -165,18 +165,26 @@ static bool hold(struct table *t, const char *text, size_t len)
 
 void table_init(struct table *t, struct out *out, const struct column *col, int ncol)
 {
-    *t = (struct table){.out = out, .col = col, .ncol = ncol, .gap = 2};
+    *t = (struct table){.out = out, .col = col, .ncol = ncol, .gap = 2, .most_held = HELD_ROWS};
     for (int i = 0; i < ncol; i++)
         t->width[i] = (int)strlen(col[i].title);
+}
+
+void table_live(struct table *t, const int *width)
+{
+    t->most_held = 0;
+    for (int i = 0; i < t->ncol && width[i]; i++)
+        if (width[i] > t->width[i])
+            t->width[i] = width[i];
 }
 
 void table_row(struct table *t, const char *text, size_t len)
 {
     if (!t->started) {
         measure(t, text, text + len);
-        if (t->nheld < HELD_ROWS && hold(t, text, len))
+        if (t->nheld < t->most_held && hold(t, text, len))
             return;
-        t->lost = t->nheld < HELD_ROWS; /* it is shown, but not in its place */
+        t->lost = t->nheld < t->most_held; /* it is shown, but not in its place */
         start(t);
     }
     print_row(t, text, text + len);

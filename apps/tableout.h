@@ -37,14 +37,19 @@ struct table {
     int width[TABLE_COLUMNS];
     char *held; /* rows not printed yet */
     size_t held_len, held_cap;
-    int nheld;
-    bool started; /* the title was printed */
-    bool lost;    /* no memory to hold back enough */
+    int nheld, most_held; /* rows: so many are held back to know how wide they are */
+    bool started;         /* the title was printed */
+    bool lost;            /* no memory to hold back enough */
     struct json line;
 };
 
 /* table_init: => out and col belong to the caller and stay; at most TABLE_COLUMNS of them. */
 void table_init(struct table *t, struct out *out, const struct column *col, int ncol);
+/*
+ * table_live: rows are shown as they come, each column at least so wide. Before the first row. A 0
+ * ends the widths.
+ */
+void table_live(struct table *t, const int *width);
 /* table_row: one row, without a newline. */
 void table_row(struct table *t, const char *text, size_t len);
 /* table_end: print what is held back, free everything. => false: no memory, it is not as it should be. */

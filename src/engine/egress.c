@@ -125,8 +125,7 @@ static int send_made_live(struct ways_out *w, struct egress *e, int after)
     return refused;
 }
 
-int egress_live(struct ways_out *w, bool forward, struct pktbuf *const *pb, int n,
-                struct egress *e)
+int egress_live(struct ways_out *w, bool forward, struct pktbuf *const *pb, int n, struct egress *e)
 {
     struct pktbuf *run[IO_BURST];
     uint8_t by = MON_IF_NONE;

@@ -287,9 +287,9 @@ struct engine {
     struct io_dev *in, *out;
     struct replay *replay;
     struct live *live; /* the devices are interfaces */
-    int broke;     /* errno: the input or output broke */
-    char why[512]; /* in words */
-    int end_now;   /* atomic: SIGINT */
+    int broke;         /* errno: the input or output broke */
+    char why[512];     /* in words */
+    int end_now;       /* atomic: SIGINT */
     /* atomic: of the devices, after each burst */
     uint64_t position, size, frames, filtered, sent, refused;
 };

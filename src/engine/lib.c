@@ -211,9 +211,9 @@ static int tell_live(struct mos_stat *v, int n)
         const char *name;
         uint64_t value;
     } all[] = {
-        {"input_frames", t.frames},   {"input_filtered", t.filtered}, {"input_lost", t.lost},
-        {"output_frames", t.sent},    {"output_refused", t.refused},  {"output_too_big", t.too_big},
-        {"link_lost", t.link_lost},   {"crossed", t.crossed},         {"cross_lost", t.cross_lost},
+        {"input_frames", t.frames}, {"input_filtered", t.filtered}, {"input_lost", t.lost},
+        {"output_frames", t.sent},  {"output_refused", t.refused},  {"output_too_big", t.too_big},
+        {"link_lost", t.link_lost}, {"crossed", t.crossed},         {"cross_lost", t.cross_lost},
     };
 
     for (int i = 0; i < (int)ARRAY_SIZE(all) && i < n; i++) {

@@ -40,7 +40,7 @@
 #define SLACK       NSEC_PER_SEC          /* frames' times may run ahead of ours by so much */
 #define BEHIND      (100 * NSEC_PER_MSEC) /* and fall behind by so much */
 #define TELL_EVERY  (100 * NSEC_PER_MSEC) /* counters are published so often */
-#define BLIND_NAP   (50 * NSEC_PER_USEC)  /* between questions to an interface that cannot be polled */
+#define BLIND_NAP   (50 * NSEC_PER_USEC) /* between questions to an interface that cannot be polled */
 
 /* ---- the clock ---- */
 

@@ -19,28 +19,28 @@ struct lane {
     pthread_t creator; /* who has made the context */
     bool attached, started;
     struct ways_out out; /* the interfaces; NULL behind its last one */
-    bool over[MON_IFS];    /* it has no more frames (tests) */
-    int reads;             /* interfaces that have more */
+    bool over[MON_IFS];  /* it has no more frames (tests) */
+    int reads;           /* interfaces that have more */
     struct pollfd fd[MON_IFS + 1];
-    int nfd;                /* the bell is the last */
-    bool blind;             /* an interface has nothing to poll: it is asked again and again */
-    int bell;               /* eventfd: something was put into a ring, or it is to stop */
-    int asleep;             /* atomic: it waits, or is about to: ring */
-    int takes;              /* atomic: frames of its flows may be put into its rings */
-    struct crossing *from;  /* by context; its own is not used */
-    uint64_t rung;          /* contexts that something was put in for, by bit */
-    uint64_t clock;         /* of the context: never goes back */
-    uint64_t mono, base;    /* CLOCK_MONOTONIC then; the time of day then */
-    uint64_t told;          /* monotonic: when the counters were published */
+    int nfd;                 /* the bell is the last */
+    bool blind;              /* an interface has nothing to poll: it is asked again and again */
+    int bell;                /* eventfd: something was put into a ring, or it is to stop */
+    int asleep;              /* atomic: it waits, or is about to: ring */
+    int takes;               /* atomic: frames of its flows may be put into its rings */
+    struct crossing *from;   /* by context; its own is not used */
+    uint64_t rung;           /* contexts that something was put in for, by bit */
+    uint64_t clock;          /* of the context: never goes back */
+    uint64_t mono, base;     /* CLOCK_MONOTONIC then; the time of day then */
+    uint64_t told;           /* monotonic: when the counters were published */
     struct live_tally tally; /* atomics, written by its thread */
 };
 
 struct live {
     int cores, nif;
-    char *name[MON_IFS];        /* with its kind; NULL: not chosen yet */
-    int reading;                /* atomic: lanes whose interfaces have more frames */
-    int ended;                  /* atomic: all lanes stop */
-    pthread_mutex_t frag_lock;  /* several contexts: the table of unfinished datagrams */
+    char *name[MON_IFS];       /* with its kind; NULL: not chosen yet */
+    int reading;               /* atomic: lanes whose interfaces have more frames */
+    int ended;                 /* atomic: all lanes stop */
+    pthread_mutex_t frag_lock; /* several contexts: the table of unfinished datagrams */
     struct defrag frags;
     struct lane lane[MON_CONTEXTS];
 };

@@ -44,8 +44,7 @@ int live_init(struct engine *e)
         return err_set(EINVAL, "netdev: %d interfaces, at most %d can be used", c->ndev, MON_IFS);
     for (int i = 0; i < c->ndev; i++) {
         if (!io_is_live(c->dev[i].name))
-            return err_set(EINVAL, "netdev: '%s' is no interface, and others are",
-                           c->dev[i].name);
+            return err_set(EINVAL, "netdev: '%s' is no interface, and others are", c->dev[i].name);
         if (is_bare(c->dev[i].name) && if_nametoindex(c->dev[i].name) == 0)
             return err_set(ENODEV, "no interface is called '%s'", c->dev[i].name);
         for (int k = 0; k < i; k++)
@@ -213,8 +212,7 @@ static int open_bare(struct engine *e, struct lane *l, int i)
             return 0;
     }
     if (!any)
-        err_set(ENODEV, "%s: this build has no kind of device for interfaces",
-                e->conf.dev[i].name);
+        err_set(ENODEV, "%s: this build has no kind of device for interfaces", e->conf.dev[i].name);
     return -1;
 }
 
@@ -226,8 +224,7 @@ static int open_all(struct engine *e, struct lane *l)
     for (int i = 0; i < lv->nif; i++) {
         int rc = 0;
 
-        l->out.peer[i] =
-            e->conf.dev[i].peer >= 0 ? (uint8_t)e->conf.dev[i].peer : MON_IF_NONE;
+        l->out.peer[i] = e->conf.dev[i].peer >= 0 ? (uint8_t)e->conf.dev[i].peer : MON_IF_NONE;
         if (l->out.dev[i]) /* with its peer */
             continue;
         if (lv->name[i])

@@ -364,14 +364,47 @@ static void output(void **state)
     assert_string_equal(c.out, "pcap:out");
     takes("mos {\nnic_forward_table { mem pcap:out }\n}\n", "");
     assert_string_equal(c.out, "pcap:out");
-    takes("mos {\nnetdev {\na\nb\n}\nnic_forward_table { a b }\n}\n", "");
+    takes("mos {\nnetdev {\npcap:a\npcap:b\n}\nnic_forward_table { pcap:a pcap:b }\n}\n", "");
     assert_null(c.out);
-    refuses("mos {\nnetdev {\na\n}\nnic_forward_table {\na pcap:o\na pcap:p\n}\n}\n",
+    refuses("mos {\nnetdev {\npcap:a\n}\nnic_forward_table {\npcap:a pcap:o\npcap:a pcap:p\n}\n}\n",
             ":7: nic_forward_table: one output capture at most, got 'pcap:p' beside 'pcap:o'");
     refuses("mos {\nnic_forward_table {\na\n}\n}\n",
             ":3: nic_forward_table: expected two device names");
     refuses_("mos {\nnetdev {\na\n}\nnic_forward_table {\na b\n}\n}\n", ENODEV,
              ":6: nic_forward_table: 'b' is not in netdev", __LINE__);
+}
+
+/* ---- interfaces ---- */
+
+static void interfaces(void **state)
+{
+    takes("mos {\nnetdev {\na 3\n}\n}\n", "");
+    assert_true(c.live);
+    assert_int_equal(c.dev[0].peer, -1);
+    assert_true(c.mon.vlan_in_key);
+    assert_false(c.mon.conn.in_line);
+    assert_int_equal(c.mon.conn.csum, CSUM_ON);
+    takes("mos {\nnic_forward_table {\nb a\na b\n}\nnetdev {\na\nb\nc\n}\n}\n", "");
+    assert_int_equal(c.dev[0].peer, 1);
+    assert_int_equal(c.dev[1].peer, 0);
+    assert_int_equal(c.dev[2].peer, -1);
+    assert_false(c.mon.vlan_in_key);
+    assert_true(c.mon.conn.in_line);
+    takes(
+        "mos {\nchecksum = off\nvlan_in_key = 1\nnetdev {\na\nb\n}\nnic_forward_table { a b }\n}\n",
+        "");
+    assert_true(c.mon.vlan_in_key);
+    assert_int_equal(c.mon.conn.csum, CSUM_OFF);
+}
+
+static void interfaces_wrong(void **state)
+{
+    refuses_("mos {\nnetdev {\na\n}\nnic_forward_table {\na pcap:o\n}\n}\n", ENODEV,
+             ":6: nic_forward_table: 'pcap:o' is not in netdev", __LINE__);
+    refuses("mos {\nnetdev {\na\n}\nnic_forward_table {\na a\n}\n}\n",
+            ":6: nic_forward_table: 'a' cannot forward to itself");
+    refuses("mos {\nnetdev {\na\nb\nc\n}\nnic_forward_table {\na b\nc b\n}\n}\n",
+            ":9: nic_forward_table: 'b' forwards to 'a' already");
 }
 
 /* ---- applications ---- */
@@ -473,6 +506,8 @@ int main(void)
         T(devices),
         T(too_many_devices),
         T(output),
+        T(interfaces),
+        T(interfaces_wrong),
         T(applications),
         T(forward_is_the_and_of_all),
         T(too_many_applications),

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* applive.c: privileges, an end by time, and what to say when it is over. */
+#include "applive.h"
+#include "apprun.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <inttypes.h>
+#include <linux/capability.h>
+#include <pwd.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+/* ---- --user ---- */
+
+static int drop_ids(const char *name, uid_t uid, gid_t gid)
+{
+    if (initgroups(name, gid) < 0)
+        return complain(-1, "--user %s: groups: %s (needs CAP_SETGID)", name, strerror(errno));
+    if (setresgid(gid, gid, gid) < 0)
+        return complain(-1, "--user %s: group %u: %s (needs CAP_SETGID)", name, (unsigned)gid,
+                        strerror(errno));
+    if (setresuid(uid, uid, uid) < 0)
+        return complain(-1, "--user %s: user %u: %s (needs CAP_SETUID)", name, (unsigned)uid,
+                        strerror(errno));
+    return 0;
+}
+
+/* drop_caps: a process that was not root keeps its capabilities when it changes the user. */
+static int drop_caps(const char *name)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct none[2] = {{0}};
+
+    if (syscall(SYS_capset, &head, none) < 0)
+        return complain(-1, "--user %s: capabilities: %s", name, strerror(errno));
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return complain(-1, "--user %s: no_new_privs: %s", name, strerror(errno));
+    return 0;
+}
+
+/* is_dropped: the proof: all ids are the new ones, there is no capability, and no way back. */
+static bool is_dropped(uid_t uid, gid_t gid)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct have[2] = {{0}};
+    uid_t r, e, s;
+    gid_t rg, eg, sg;
+
+    if (getresuid(&r, &e, &s) < 0 || r != uid || e != uid || s != uid)
+        return false;
+    if (getresgid(&rg, &eg, &sg) < 0 || rg != gid || eg != gid || sg != gid)
+        return false;
+    if (syscall(SYS_capget, &head, have) < 0)
+        return false;
+    for (int i = 0; i < 2; i++)
+        if (have[i].effective | have[i].permitted | have[i].inheritable)
+            return false;
+    return setuid(0) < 0 && setgid(0) < 0;
+}
+
+int applive_be_user(const char *name)
+{
+    const struct passwd *pw;
+    uid_t uid;
+    gid_t gid;
+
+    errno = 0;
+    pw = getpwnam(name);
+    if (!pw)
+        return complain(-1, "--user %s: %s", name, errno ? strerror(errno) : "no such user");
+    uid = pw->pw_uid;
+    gid = pw->pw_gid;
+    if (uid == 0)
+        return complain(-1, "--user %s: that is root", name);
+    if (drop_ids(name, uid, gid) < 0 || drop_caps(name) < 0)
+        return -1;
+    if (!is_dropped(uid, gid))
+        return complain(-1, "--user %s: privileges were not given up", name);
+    return 0;
+}
+
+/* ---- --duration ---- */
+
+void applive_end_after(int ms)
+{
+    struct itimerval it = {.it_value = {ms / 1000, ms % 1000 * 1000}};
+
+    setitimer(ITIMER_REAL, &it, NULL);
+}
+
+/* ---- the last word ---- */
+
+void applive_summary(struct app *app)
+{
+    static const char *const dropped[] = {"app-drop", "orphan-drop", "syn-gate-drop",
+                                          "frag-dropped"};
+    struct appstat stats = {0};
+    uint64_t verdicts = 0;
+
+    for (int i = 0; i < app->nctx; i++) {
+        if (!appstat_read(&stats, app->ctx[i].mctx, app->ctx[i].listener))
+            break;
+        for (size_t k = 0; k < sizeof(dropped) / sizeof(dropped[0]); k++)
+            verdicts += appstat_value(&stats, dropped[k]);
+    }
+    complain(
+        APP_OK,
+        "%" PRIu64 " frames received, %" PRIu64 " sent, %" PRIu64 " dropped by verdict, %" PRIu64
+        " refused by an interface (%" PRIu64 " beyond its MTU), %" PRIu64
+        " lost before they were read, links lost %" PRIu64 " times",
+        appstat_value(&stats, "input_frames"), appstat_value(&stats, "output_frames"), verdicts,
+        appstat_value(&stats, "output_refused"), appstat_value(&stats, "output_too_big"),
+        appstat_value(&stats, "input_lost") + appstat_value(&stats, "cross_lost"),
+        appstat_value(&stats, "link_lost"));
+    appstat_free(&stats);
+}

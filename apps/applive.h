@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* applive.h: what a subcommand that works on interfaces does besides. */
+#ifndef WEIR_APPS_APPLIVE_H
+#define WEIR_APPS_APPLIVE_H
+
+struct app;
+
+/*
+ * applive_be_user: be this user from now on, in all threads, with his groups and no capability, and
+ * see that there is no way back. => 0; -1, the complaint made.
+ */
+int applive_be_user(const char *name);
+
+/* applive_end_after: so many milliseconds from now everything ends as if it were interrupted. */
+void applive_end_after(int ms);
+
+/* applive_summary: one line on standard error: frames, verdicts, losses. All contexts have ended. */
+void applive_summary(struct app *app);
+
+#endif
