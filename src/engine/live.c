@@ -9,7 +9,9 @@
  *
  * Time. The clock follows the frames' own times. It goes on without frames, by the monotonic clock
  * from where it stood; frames whose times fall behind (the wall clock was set back) or run ahead by
- * more than a second (it was set forward, or the card's is another) do not take it along.
+ * more than a second (it was set forward, or the card's is another) do not take it along. A frame is
+ * given the clock for its time: interfaces are read in turn, and what is a little late by that is not
+ * out of order.
  *
  * Whose frame. With several contexts a TCP segment belongs to the one that steer_core names, whatever
  * the interface thought: core_of. If it came elsewhere it crosses once (crossing.h), is worked off and
@@ -74,7 +76,9 @@ static void stamp(struct lane *l, struct pktbuf *const *pb, int n)
     for (int i = 0; i < n; i++) {
         if (pb[i]->ts_ns > l->clock && pb[i]->ts_ns <= now + SLACK)
             l->clock = pb[i]->ts_ns;
-        pb[i]->clock_ns = l->clock;
+        pb[i]->ts_ns = pb[i]->clock_ns = l->clock;
+        pb[i]->frag = NULL;
+        pb[i]->realm = 0;
     }
 }
 
@@ -262,11 +266,10 @@ static void work(struct live *lv, struct lane *l, struct pktbuf *const *pb, int 
     send_out(l, pb, n);
 }
 
-static void work_received(struct live *lv, struct lane *l, struct pktbuf *const *pb, int n)
+static void work_selected(struct live *lv, struct lane *l, struct pktbuf *const *pb, int n)
 {
     struct sorted o;
 
-    stamp(l, pb, n);
     if (lv->cores == 1) {
         work(lv, l, pb, n);
         return;
@@ -276,6 +279,37 @@ static void work_received(struct live *lv, struct lane *l, struct pktbuf *const 
         work(lv, l, o.pb, o.n);
     for (int i = 0; i < o.nhold; i++)
         frag_hold_drop(o.hold[i]);
+}
+
+static bool is_selected(struct lane *l, const struct pktbuf *pb)
+{
+    return mon_filter_match(&l->filter, pb->linktype, pb->data, pb->len, pb->wire_len);
+}
+
+/* work_runs: in line with a filter: what it does not select passes, in its order. */
+static void work_runs(struct live *lv, struct lane *l, struct pktbuf *const *pb, int n)
+{
+    for (int i = 0, end; i < n; i = end) {
+        bool yes = is_selected(l, pb[i]);
+
+        for (end = i + 1; end < n && is_selected(l, pb[end]) == yes; end++)
+            ;
+        if (yes) {
+            work_selected(lv, l, pb + i, end - i);
+        } else {
+            l->unselected += (uint64_t)(end - i);
+            send_out(l, pb + i, end - i);
+        }
+    }
+}
+
+static void work_received(struct live *lv, struct lane *l, struct pktbuf *const *pb, int n)
+{
+    stamp(l, pb, n);
+    if (l->filter.expr)
+        work_runs(lv, l, pb, n);
+    else
+        work_selected(lv, l, pb, n);
 }
 
 /* ---- the loop ---- */
@@ -333,7 +367,7 @@ static int collect(struct live *lv, struct lane *l)
         for (int k = 0; k < n; k++) {
             if (pb[k]->clock_ns > l->clock)
                 l->clock = pb[k]->clock_ns;
-            pb[k]->clock_ns = l->clock;
+            pb[k]->ts_ns = pb[k]->clock_ns = l->clock;
         }
         work(lv, l, pb, n);
         crossing_done(&l->from[i], engine.conf.poison);

@@ -22,12 +22,14 @@ struct lane {
     bool over[MON_IFS];  /* it has no more frames (tests) */
     int reads;           /* interfaces that have more */
     struct pollfd fd[MON_IFS + 1];
-    int nfd;                 /* the bell is the last */
-    bool blind;              /* an interface has nothing to poll: it is asked again and again */
-    int bell;                /* eventfd: something was put into a ring, or it is to stop */
-    int asleep;              /* atomic: it waits, or is about to: ring */
-    int takes;               /* atomic: frames of its flows may be put into its rings */
-    struct crossing *from;   /* by context; its own is not used */
+    int nfd;                  /* the bell is the last */
+    bool blind;               /* an interface has nothing to poll: it is asked again and again */
+    int bell;                 /* eventfd: something was put into a ring, or it is to stop */
+    int asleep;               /* atomic: it waits, or is about to: ring */
+    int takes;                /* atomic: frames of its flows may be put into its rings */
+    struct crossing *from;    /* by context; its own is not used */
+    struct mon_filter filter; /* in line: what is not selected passes unseen */
+    uint64_t unselected;
     uint64_t rung;           /* contexts that something was put in for, by bit */
     uint64_t clock;          /* of the context: never goes back */
     uint64_t mono, base;     /* CLOCK_MONOTONIC then; the time of day then */

@@ -156,7 +156,7 @@ static int open_as(struct engine *e, struct lane *l, int i, const char *name)
     int peer = e->conf.dev[i].peer;
     struct io_open_args args = {
         .dir = IO_IN,
-        .filter = e->conf.filter,
+        .filter = peer >= 0 ? NULL : e->conf.filter, /* in line what is not selected passes */
         .poison = e->conf.poison,
         .queue = l->me,
         .queues = e->live->cores,
@@ -288,7 +288,16 @@ int live_attach(struct engine *e, struct ctx *c)
     memset(&l->out, 0, sizeof(l->out));
     if (open_all(e, l) < 0)
         return -1;
+    if (e->conf.mon.conn.in_line && e->conf.filter &&
+        mon_filter_set(&l->filter, e->conf.filter, DLT_EN10MB) < 0) {
+        close_from(l, 0);
+        return -1;
+    }
     to_poll(lv, l);
+    if (e->conf.mon.conn.in_line && !mon_heads_keep(c->m)) {
+        close_from(l, 0);
+        return err_set(ENOMEM, "no memory for a context");
+    }
     memcpy(c->m->peer, l->out.peer, sizeof(c->m->peer));
     c->w.noted = lv->cores > 1;
     l->attached = true;
@@ -302,6 +311,7 @@ void live_detach(struct engine *e, struct ctx *c)
 
     if (l->attached)
         close_from(l, 0);
+    mon_filter_free(&l->filter);
     l->attached = l->started = false;
 }
 
@@ -329,7 +339,7 @@ void live_publish(struct live *lv, struct lane *l)
         t.link_lost += st.link_lost;
     }
     put(&l->tally.frames, t.frames);
-    put(&l->tally.filtered, t.filtered);
+    put(&l->tally.filtered, t.filtered + l->unselected);
     put(&l->tally.sent, t.sent);
     put(&l->tally.refused, t.refused);
     put(&l->tally.lost, t.lost);

@@ -317,6 +317,8 @@ static void track(struct worker *w, struct conn_pkt *cp, const struct flow_key *
 {
     struct mon *m = w->m;
 
+    if (m->heads)
+        mon_head_note(m, cp);
     conn_send(&m->env, cp);
     mon_tell_packet(m, cp, HK_SND, cp->from, ranks_of(cp->snd));
     if (unlikely(cp->s->level != SEG_TCP)) /* the application made something else of it */

@@ -136,6 +136,7 @@ void mon_destroy(struct mon *m)
     mon_timers_free(m);
     evtab_destroy(m->sets);
     conn_env_fini(&m->env);
+    mon_heads_free(m);
     free(m->sock);
     free(m->stopped);
     free(m);

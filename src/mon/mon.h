@@ -139,6 +139,7 @@ struct mon {
 
     /* live interfaces, by number: the one by which its frames leave; MON_IF_NONE */
     uint8_t peer[MON_IFS];
+    struct mon_heads *heads; /* link headers of the flows' ends; NULL: not in line */
     /*
      * output: the engine's; => 0, or -1 ENOBUFS. The frame is complete, link header included.
      * like->in_if: live: the interface by which it leaves.
@@ -274,6 +275,22 @@ void mon_tell_frag_evict(struct mon *m, bool v6, uint32_t n);
  * borrowed from it get copies.
  */
 void mon_write_guard(struct mon *m);
+
+/* ---- link headers of the flows' ends (heads.c) ---- */
+
+/* As a frame had it that came by this interface. */
+struct mon_head {
+    uint8_t len, in_if;
+    uint8_t bytes[22]; /* Ethernet with two tags */
+};
+
+/* mon_heads_keep: keep them from now on. => false: no memory. */
+bool mon_heads_keep(struct mon *m);
+void mon_heads_free(struct mon *m);
+/* mon_head_note: a segment of a flow that does not go the short way: its sender's, if not known. */
+void mon_head_note(struct mon *m, const struct conn_pkt *cp);
+/* mon_head_of: what this side of the flow sends. => NULL: not known. */
+const struct mon_head *mon_head_of(const struct mon *m, uint32_t idx, int side);
 
 /* ---- ends and batches (epoch.c) ---- */
 

@@ -5,7 +5,8 @@
  *
  * They look like the packet at hand: its link header, tags and all, turned round if they go the
  * other way. Where none is at hand, or one of another IP version, the link header is Ethernet with
- * zero addresses.
+ * zero addresses; in line it is as the flow's frames have it (heads.c), and so it is where the packet
+ * at hand is another flow's.
  */
 #define MOS_NO_OLDER_FORMS
 #include "mon/mon.h"
@@ -28,8 +29,10 @@ struct mould {
     uint8_t link[LINK_ROOM];
 };
 
-/* ends: from whom to whom (network order). */
+/* ends: from whom to whom (network order); of which flow, to which side of it (-1: not known). */
 struct ends {
+    uint32_t idx;
+    int to;
     bool v6;
     const void *src, *dst;
     uint16_t sport, dport;
@@ -48,23 +51,55 @@ static bool backwards(const struct ends *e, const struct seg *s)
     return !forth && (same_addr(e, e->src, s->dst.b) || same_addr(e, e->dst, s->src.b));
 }
 
+static void turn_round(struct mould *o)
+{
+    uint8_t dst[6];
+
+    memcpy(dst, o->link, 6);
+    memcpy(o->link, o->link + 6, 6);
+    memcpy(o->link + 6, dst, 6);
+}
+
+/* way_on: where frames that come by this interface leave. */
+static uint8_t way_on(const struct mon *m, uint8_t in_if)
+{
+    return in_if < MON_IFS ? m->peer[in_if] : MON_IF_NONE;
+}
+
 /*
  * copy_link: the link header of the packet at hand, its addresses swapped if that goes the other
  * way.
  */
-static void copy_link(struct mould *o, const struct seg *s, bool turn)
+static void copy_link(struct mould *o, const struct mon *m, const struct seg *s, bool turn)
 {
     memcpy(o->link, s->pb->data, s->l3_off);
     o->s.l3_off = s->l3_off;
     o->s.link_len_off = s->link_len_off;
     o->pb.linktype = s->pb->linktype;
-    o->pb.in_if = s->pb->in_if;
+    o->pb.in_if = turn ? s->pb->in_if : way_on(m, s->pb->in_if);
     o->pb.realm = s->pb->realm;
     o->pb.ts_ns = s->pb->ts_ns;
-    if (turn && s->pb->linktype == DLT_EN10MB) {
-        memcpy(o->link, s->pb->data + 6, 6);
-        memcpy(o->link + 6, s->pb->data, 6);
-    }
+    if (turn && s->pb->linktype == DLT_EN10MB)
+        turn_round(o);
+}
+
+/* recall_link: as the flow's frames to that side have it. => false: none was seen either way. */
+static bool recall_link(struct mould *o, const struct mon *m, const struct ends *e)
+{
+    const struct mon_head *from = e->to < 0 ? NULL : mon_head_of(m, e->idx, !e->to);
+    const struct mon_head *back = e->to < 0 ? NULL : mon_head_of(m, e->idx, e->to);
+    const struct mon_head *h = from ? from : back;
+
+    if (h == NULL)
+        return false;
+    memcpy(o->link, h->bytes, h->len);
+    o->s.l3_off = h->len;
+    o->pb.linktype = DLT_EN10MB;
+    o->pb.in_if = from ? way_on(m, h->in_if) : h->in_if;
+    o->pb.ts_ns = m->env.now;
+    if (!from)
+        turn_round(o);
+    return true;
 }
 
 static void make_link(struct mould *o, const struct mon *m, bool v6)
@@ -73,21 +108,31 @@ static void make_link(struct mould *o, const struct mon *m, bool v6)
     o->link[13] = v6 ? 0xdd : 0x00;
     o->s.l3_off = ETHER_HLEN;
     o->pb.linktype = DLT_EN10MB;
+    o->pb.in_if = MON_IF_NONE;
     o->pb.ts_ns = m->env.now;
+}
+
+/* is_like: does the packet at hand go between the same ends? In replay any packet will do. */
+static bool is_like(const struct mon *m, const struct ends *e)
+{
+    const struct seg *s = m->seg;
+
+    if (s == NULL || s->level < SEG_IP || ((s->flags & SEG_IP6) != 0) != e->v6 ||
+        s->l3_off > LINK_ROOM)
+        return false;
+    return m->heads == NULL || (m->cp && m->cp->idx == e->idx);
 }
 
 static void shape(struct mould *o, const struct mon *m, const struct ends *e)
 {
-    const struct seg *s = m->seg;
-
     memset(o, 0, sizeof(*o));
     o->pb.data = o->link;
     o->pb.cap = sizeof(o->link);
     o->pb.flags = PB_MADE;
     o->pb.refs = 1;
-    if (s && s->level >= SEG_IP && ((s->flags & SEG_IP6) != 0) == e->v6 && s->l3_off <= LINK_ROOM)
-        copy_link(o, s, backwards(e, s));
-    else
+    if (is_like(m, e))
+        copy_link(o, m, m->seg, backwards(e, m->seg));
+    else if (!recall_link(o, m, e))
         make_link(o, m, e->v6);
     o->pb.len = o->pb.wire_len = o->s.l3_off;
     o->s.pb = &o->pb;
@@ -143,7 +188,7 @@ static int sender_of(const struct mon *m, const struct flow *f, const struct end
 static void add_ts(const struct mon *m, const struct flow *f, const struct ends *e,
                    struct build_tcp *b)
 {
-    int from = sender_of(m, f, e);
+    int from = e->to < 0 ? -1 : !e->to;
 
     if (from < 0 || !(f->side[CLI].flags & f->side[SVR].flags & SIDE_TS_OK))
         return;
@@ -158,6 +203,7 @@ int mtcp_sendpkt(mctx_t mctx, int sock, const struct pkt_info *pkt)
     struct build_tcp b = {.tflags = TH_ACK_};
     struct ends e;
     uint32_t idx;
+    int from;
 
     if (m == NULL)
         return -1;
@@ -173,6 +219,9 @@ int mtcp_sendpkt(mctx_t mctx, int sock, const struct pkt_info *pkt)
     e.dst = e.v6 ? (const void *)&pkt->ip6h->ip6_dst : (const void *)&pkt->iph->daddr;
     e.sport = pkt->tcph->source;
     e.dport = pkt->tcph->dest;
+    from = sender_of(m, flow_at(&m->env.ft, idx), &e);
+    e.idx = idx;
+    e.to = from < 0 ? -1 : !from;
     b.seq = pkt->seq;
     b.ack = pkt->ack_seq;
     b.win = pkt->window;
@@ -227,12 +276,15 @@ static uint32_t next_expected(const struct flow *f, int side)
  * reset: to one side. It has the ACK of what that side sent: in SYN_SENT nothing else is believed
  * (RFC 9293 3.10.7.3).
  */
-static int reset(struct mon *m, const struct flow *f, int to)
+static int reset(struct mon *m, uint32_t idx, int to)
 {
+    const struct flow *f = flow_at(&m->env.ft, idx);
     const struct flow_side *sd = &f->side[to];
     struct ends e = ends_to(m, f, to);
     struct build_tcp b = {.tflags = TH_RST_, .seq = next_expected(f, to)};
 
+    e.idx = idx;
+    e.to = to;
     if (sd->flags & SIDE_SPOKE) {
         b.tflags |= TH_ACK_;
         b.ack = sd->snd_max;
@@ -256,8 +308,8 @@ int mtcp_reset_conn(mctx_t mctx, int sock)
     f = flow_at(&m->env.ft, idx);
     if (f->flags & FLOW_ENDED)
         return 0;
-    cli = reset(m, f, CLI);
-    svr = reset(m, f, SVR);
+    cli = reset(m, idx, CLI);
+    svr = reset(m, idx, SVR);
     if (cli < 0 && svr < 0)
         return -1;
     f->flags |= FLOW_RST;
