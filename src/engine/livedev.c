@@ -161,6 +161,7 @@ static int open_as(struct engine *e, struct lane *l, int i, const char *name)
         .queue = l->me,
         .queues = e->live->cores,
         .pair = peer >= 0 ? l->out.dev[peer] : NULL,
+        .mirror = peer < 0,
     };
 
     l->out.dev[i] = io_open(name, &args);
