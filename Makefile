@@ -113,7 +113,7 @@ check-clang: deps-test
 tsan: deps-test
 	@$(CONFIGURE) build-tsan $(TSAN)
 	@$(NINJA) -C build-tsan
-	@MESON="$(MESON)" tools/run-tests build-tsan
+	@MESON="$(MESON)" tools/run-tests --patience 5 build-tsan
 
 coverage: deps-test
 	@$(CONFIGURE) build-coverage $(COVERED)
