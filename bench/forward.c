@@ -4,7 +4,7 @@
  * other, both ways, over the io interface alone. For tests of back ends, and as the measure of what
  * the library adds.
  *
- *      forward DEVICE DEVICE [--seconds N] [--queues N] [--filter EXPR] [--spin]
+ *      forward DEVICE DEVICE [--seconds N] [--queues N] [--filter EXPR] [--mirror] [--spin]
  *
  * One thread a queue. JSON lines: {"ready":true} when all is open, at the end one line a queue, and
  * the totals. It ends after so many seconds (0: never), by SIGINT or SIGTERM, or when both inputs
@@ -37,7 +37,7 @@ struct lane {
 static const char *names[2], *filter;
 static int queues = 1;
 static double seconds;
-static bool spin;
+static bool spin, mirror;
 static volatile sig_atomic_t stopping;
 static pthread_barrier_t all_open;
 
@@ -62,6 +62,7 @@ static bool open_lane(struct lane *l)
                                     .filter = filter,
                                     .queue = l->queue,
                                     .queues = queues,
+                                    .mirror = mirror,
                                     .pair = i ? l->dev[0] : NULL};
 
         l->dev[i] = io_open(names[i], &args);
@@ -192,17 +193,16 @@ static int finish(struct lane *lanes)
 
 int main(int argc, char **argv)
 {
-    const struct bench_opt options[] = {{"seconds", BENCH_REAL, &seconds, 0, 86400},
-                                        {"queues", BENCH_INT, &queues, 1, MOST_QUEUES},
-                                        {"filter", BENCH_TEXT, &filter, 0, 0},
-                                        {"spin", BENCH_FLAG, &spin, 0, 0},
-                                        {NULL, BENCH_FLAG, NULL, 0, 0}};
+    const struct bench_opt options[] = {
+        {"seconds", BENCH_REAL, &seconds, 0, 86400}, {"queues", BENCH_INT, &queues, 1, MOST_QUEUES},
+        {"filter", BENCH_TEXT, &filter, 0, 0},       {"mirror", BENCH_FLAG, &mirror, 0, 0},
+        {"spin", BENCH_FLAG, &spin, 0, 0},           {NULL, BENCH_FLAG, NULL, 0, 0}};
     static struct lane lanes[MOST_QUEUES];
     struct sigaction act = {.sa_handler = on_signal};
 
     if (argc < 3 || argv[1][0] == '-' || argv[2][0] == '-') {
         fprintf(stderr, "usage: forward DEVICE DEVICE [--seconds N] [--queues N] [--filter EXPR] "
-                        "[--spin]\n");
+                        "[--mirror] [--spin]\n");
         return 2;
     }
     names[0] = argv[1];

@@ -19,8 +19,9 @@
 #define PACKET_FANOUT_FLAG_IGNORE_OUTGOING 0x4000
 #endif
 
-#define BLOCK     (256u << 10)
-#define BLOCK_AGE 4 /* ms until a block that is not full is given to us */
+/* Of blocks the largest frame must fit into one; they go round in no less than 1.28 s (16 MB). */
+#define BLOCK     (128u << 10)
+#define BLOCK_AGE 10 /* ms until a block that is not full is given to us */
 
 /* All queues of one interface. */
 struct group {
