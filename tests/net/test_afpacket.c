@@ -395,6 +395,7 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, open_peer, close_peer)
     const struct CMUnitTest tests[] = {
+        T(not_promiscuous),
         T(as_it_was_sent),
         T(tag_is_put_back),
         T(unfinished_both_ways),
@@ -404,7 +405,6 @@ int main(void)
         T(around_the_ring),
         T(refused_frames_keep_back_nobody),
         T(only_ethernet),
-        T(not_promiscuous),
     };
 
     if (set_up() != 0) {
