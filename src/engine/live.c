@@ -165,6 +165,14 @@ struct sorted {
     int nhold;
 };
 
+/* table_time: contexts' clocks differ by a little; the table's does not go back. Under its lock. */
+static uint64_t table_time(struct live *lv, uint64_t now)
+{
+    if (now > lv->frag_clock)
+        lv->frag_clock = now;
+    return lv->frag_clock;
+}
+
 /* take_fragment: to the table. => where its note lies; NULL: there is none. */
 static struct frag_hold *take_fragment(struct live *lv, struct seg *s)
 {
@@ -174,6 +182,7 @@ static struct frag_hold *take_fragment(struct live *lv, struct seg *s)
         return NULL;
     hold->refs = 1;
     pthread_mutex_lock(&lv->frag_lock);
+    s->pb->clock_ns = table_time(lv, s->pb->clock_ns);
     frags_take(&lv->frags, s, &hold->room);
     pthread_mutex_unlock(&lv->frag_lock);
     return hold;
@@ -233,6 +242,7 @@ static void leave_fragments(struct live *lv, struct pktbuf *const *pb, int n)
         if (likely(pb[i]->frag == NULL))
             continue;
         pthread_mutex_lock(&lv->frag_lock);
+        pb[i]->clock_ns = table_time(lv, pb[i]->clock_ns);
         frags_leave(&lv->frags, pb[i], NULL);
         pthread_mutex_unlock(&lv->frag_lock);
         if (frags_is_second(pb[i]))
@@ -389,7 +399,8 @@ static void old_fragments(struct live *lv, struct lane *l)
 {
     pthread_mutex_lock(&lv->frag_lock);
     if (lv->frags.entry.used)
-        l->c->m->env.reasons[REASON_FRAG_TIMEOUT] += defrag_expire(&lv->frags, l->clock);
+        l->c->m->env.reasons[REASON_FRAG_TIMEOUT] +=
+            defrag_expire(&lv->frags, table_time(lv, l->clock));
     pthread_mutex_unlock(&lv->frag_lock);
 }
 

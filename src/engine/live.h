@@ -44,6 +44,7 @@ struct live {
     int ended;                 /* atomic: all lanes stop */
     pthread_mutex_t frag_lock; /* several contexts: the table of unfinished datagrams */
     struct defrag frags;
+    uint64_t frag_clock; /* of the table: the latest of all contexts' that have come to it */
     struct lane lane[MON_CONTEXTS];
 };
 
