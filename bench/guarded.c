@@ -8,6 +8,9 @@
  * run: the secret of the hash functions is fixed. Instructions are collected from the first frame
  * asked for to the end of the input (memdev.c), and dumped under the row's name. Standard output has
  * the compiler, then a line for each row: name and packets. Alone, it only checks the results.
+ *
+ * Besides, short connections in step, all their SYNs, then all their SYN/ACKs, and so on: a row for each kind
+ * of segment, with what the end of its batch takes.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -67,6 +70,52 @@ static bool run(const struct row *row)
     return ok;
 }
 
+#define IN_STEP 640 /* connections: ten batches of each kind */
+
+static const struct {
+    enum bench_app app;
+    const char *kind[11];
+} steps[] = {
+    {APP_NONE,
+     {"none.SYN", "none.SYN/ACK", "none.ACK", "none.request", "none.request-ACK", "none.data",
+      "none.data-ACK", "none.FIN", "none.FIN-ACK", "none.FIN2", "none.last-ACK"}},
+    {APP_COUNT,
+     {"count.SYN", "count.SYN/ACK", "count.ACK", "count.request", "count.request-ACK", "count.data",
+      "count.data-ACK", "count.FIN", "count.FIN-ACK", "count.FIN2", "count.last-ACK"}},
+};
+
+static const char *const *kinds;
+
+static void passed(uint32_t part)
+{
+    instr_dump(kinds[part]);
+    printf("%s %d\n", kinds[part], IN_STEP);
+}
+
+static bool run_in_step(size_t i)
+{
+    const char *why = "no such workload";
+    struct app_result r;
+    struct gen_cfg c;
+    struct preload *p = NULL;
+    bool ok;
+
+    if (workload_get("W3", 1, &c)) {
+        c.order = GEN_ROUND;
+        c.flows = c.concurrent = IN_STEP;
+        p = preload_stream(&c, IN_STEP, 0, &why);
+    }
+    kinds = steps[i].kind;
+    memdev_parts(passed);
+    ok = p && app_run(p, steps[i].app, false, &r, &why) &&
+         r.fed == IN_STEP * ARRAY_SIZE(steps[i].kind);
+    memdev_parts(NULL);
+    if (!ok)
+        fprintf(stderr, "guarded: %s and so on: %s\n", *kinds, why);
+    preload_free(p);
+    return ok;
+}
+
 int main(void)
 {
     bool ok = true;
@@ -78,5 +127,7 @@ int main(void)
 #endif
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         ok = run(&rows[i]) && ok;
+    for (size_t i = 0; i < ARRAY_SIZE(steps); i++)
+        ok = run_in_step(i) && ok;
     return ok ? 0 : 1;
 }

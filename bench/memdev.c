@@ -25,12 +25,14 @@ struct memdev {
     uint64_t start_ns, burst_ns;
     struct memdev_result *r;
     long faults;
+    uint32_t part;
     int warm; /* batches since the clock began to run, up to WARM */
     bool running, over;
 };
 
 static struct memdev one;
 static struct memdev_batches *watched;
+static void (*part_passed)(uint32_t part);
 
 static void start(struct memdev *m)
 {
@@ -64,6 +66,9 @@ static bool next_part(struct memdev *m)
 {
     if (m->running)
         stop(m);
+    if (part_passed)
+        part_passed(m->part);
+    m->part++;
     m->frames += m->at;
     m->at = 0;
     return preload_more(m->p->stream);
@@ -147,6 +152,11 @@ void memdev_install(const struct preload *p, struct memdev_result *r)
 void memdev_watch(struct memdev_batches *b)
 {
     watched = b;
+}
+
+void memdev_parts(void (*passed)(uint32_t part))
+{
+    part_passed = passed;
 }
 
 void memdev_remove(void)

@@ -38,6 +38,11 @@ void memdev_install(const struct preload *p, struct memdev_result *r);
  * empty caches, are left out.
  */
 void memdev_watch(struct memdev_batches *b);
+/*
+ * memdev_parts: the next device says when a part of a stream (preload_stream) has passed, which it is,
+ * from 0; NULL: it does not, as at first. The clock stands then.
+ */
+void memdev_parts(void (*passed)(uint32_t part));
 /* memdev_remove: before mtcp_destroy. */
 void memdev_remove(void);
 
