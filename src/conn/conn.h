@@ -10,7 +10,8 @@
  *                  first)
  *     conn_open    make the record
  *     conn_refuse  checksum: is the segment to be ignored altogether?
- *     conn_begin   most segments are plain and go a short way (plain.h)   -> cp.plain
+ *     conn_begin   most segments are plain and go a short way (plain.h)   -> cp.plain,
+ *                  or begin and end in their place (place.h)   -> cp.in_place
  *     conn_send    what the segment tells of its sender          -> cp.snd
  *     conn_recv    what it does to its receiver, retransmission?  -> cp.rcv
  *     conn_merge   its payload goes into the stream, gaps         -> cp.rcv, cp.data, env.gaps
@@ -98,6 +99,14 @@ struct conn_env {
     uint32_t nothers;
 };
 
+/* What a segment in its place is (place.h). */
+enum conn_place {
+    PLACE_NONE,
+    PLACE_SYN,    /* it has opened the flow */
+    PLACE_SYNACK, /* the first one */
+    PLACE_NEXT,   /* an ACK, bytes or a FIN, the next of its sender */
+};
+
 struct rexmit_info {
     uint8_t cls;     /* enum rexmit_class */
     uint8_t content; /* 0 same, 1 changed, 2 unknown */
@@ -127,7 +136,8 @@ struct conn_pkt {
     bool opened;    /* it opened the flow */
     bool merged;    /* conn_merge was here */
     bool plain;     /* it goes the short way */
-    bool in_place;  /* not so plain, but in its place: nothing of it is in question (plain.h) */
+    uint8_t
+        in_place; /* enum conn_place: not so plain, but in its place: a short way, too (place.h) */
     bool first_ack; /* the first ACK of its sender */
     bool first_syn; /* the first SYN seen of the client */
     uint32_t gap0;  /* env.gaps from here on are this packet's */
@@ -207,8 +217,8 @@ enum reason conn_refuse_stray(const struct conn_env *env, const struct seg *s);
 
 /*
  * conn_begin: fill in cp for a segment of a flow.
- * => cp.plain: the flow is there (it has neither expired nor ended, nor makes way for another), and the
- *    segment goes the short way (plain.h).
+ * => cp.plain, cp.in_place: the flow is there (it has neither expired nor ended, nor makes way for another), and
+ *    the segment goes a short way (plain.h, place.h).
  */
 void conn_begin(struct conn_env *env, struct conn_pkt *cp, struct seg *s, uint32_t idx, int from,
                 bool opened);

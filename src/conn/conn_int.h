@@ -80,6 +80,20 @@ static inline bool is_synack(const struct seg *s)
     return (s->tflags & (TH_SYN_ | TH_ACK_ | TH_RST_)) == (TH_SYN_ | TH_ACK_);
 }
 
+/* conn_note_max: the largest window that this sender has offered; that of a SYN is not scaled. */
+static inline void conn_note_max(struct flow_side *snd, const struct seg *s)
+{
+    uint32_t wnd = s->win, scale = snd->wscale > 14 ? 14 : snd->wscale;
+
+    if (s->tflags & TH_SYN_)
+        wnd = (wnd + (1u << scale) - 1) >> scale;
+    if (wnd > snd->max_wnd)
+        snd->max_wnd = (uint16_t)wnd;
+}
+
+/* conn_note_options: what a SYN offers. Scaling needs both of them (RFC 7323 2.2). */
+void conn_note_options(struct conn_pkt *cp);
+
 /* age_hole: one more segment of the flow since an ACK told of the side's first hole. */
 static inline void age_hole(const struct conn_env *env, const struct flow_side *sd)
 {

@@ -522,9 +522,9 @@ static bool cookie(const struct conn_pkt *cp, enum reason why)
 
 void conn_judge(struct conn_env *env, struct conn_pkt *cp)
 {
-    enum reason why;
+    enum reason why = verdict(env, cp);
 
-    if (likely(cp->in_place) || (why = verdict(env, cp)) == REASON_NONE)
+    if (likely(why == REASON_NONE))
         return;
     cp->ignored = true;
     env->reasons[why]++;

@@ -636,8 +636,6 @@ static void merge(struct conn_env *env, struct conn_pkt *cp)
     }
     age_hole(env, rcv);
     age_hole(env, snd);
-    if (likely(cp->in_place))
-        return;
     look_at_holes(env, cp->idx, cp->to, &cp->data);
     look_at_holes(env, cp->idx, cp->from, &cp->data);
 }
@@ -648,7 +646,7 @@ void conn_merge(struct conn_env *env, struct conn_pkt *cp)
 
     if (cp->merged)
         return;
-    if (likely(cp->plain)) {
+    if (likely(cp->plain || cp->in_place)) {
         plain_merge(env, cp);
         return;
     }

@@ -9,6 +9,7 @@
 #include <mos_api.h>
 
 #include "conn/conn_int.h"
+#include "conn/place.h"
 #include "conn/plain.h"
 #include "wire/csum.h"
 
@@ -229,5 +230,5 @@ void conn_begin(struct conn_env *env, struct conn_pkt *cp, struct seg *s, uint32
     cp->opened = opened;
     cp->gap0 = env->ngaps;
     cp->plain = !opened && conn_is_plain(env, cp->f, s, from);
-    cp->in_place = !opened && !cp->plain && conn_in_place(env, cp->f, s, from);
+    cp->in_place = cp->plain ? PLACE_NONE : conn_place(env, cp->f, s, from, opened);
 }

@@ -21,6 +21,7 @@
 #define PLAIN_BASES   (FLOW_BASE_CLI | FLOW_BASE_SVR)
 #define PLAIN_SIDE    (SIDE_ACKED | SIDE_SPOKE | SIDE_EDGE)
 #define PLAIN_NO_SIDE (SIDE_FIN_SENT | SIDE_FIN_RCVD | SIDE_LAST)
+#define PLAIN_GONE    (FLOW_ENDED | FLOW_LINGER | FLOW_RST)
 #define PLAIN_NO_PB   (PB_CHANGED | PB_DATAGRAM)
 #define PLAIN_NO_SEG  (SEG_OPT_BAD | SEG_AUTH | SEG_HDR_CUT | SEG_IP_DROPPED | SEG_IP_LINUX)
 #define PLAIN_IDLE    (600 * NSEC_PER_SEC) /* timestamps do not grow old before */
@@ -97,39 +98,6 @@ static inline bool conn_is_plain(const struct conn_env *env, const struct flow *
            plain_calm(env, &f->side[CLI]) && plain_calm(env, &f->side[SVR]) && !env->cfg.long_way;
 }
 
-#define PLACE_NEVER (FLOW_ENDED | FLOW_LINGER | FLOW_RST)
-#define PLACE_SEEN  (FLOW_SYN | FLOW_SYNACK | FLOW_BASE_CLI | FLOW_BASE_SVR)
-
-/*
- * conn_in_place: a segment of the handshake or the end, not plain, but as plain in its place: the ACK that
- * connects, a FIN in order, the ACKs behind it. Its receiver takes it, and it leaves no hole: the long
- * way need not ask.
- */
-static inline bool conn_in_place(const struct conn_env *env, const struct flow *f,
-                                 const struct seg *s, int from)
-{
-    const struct flow_side *snd = &f->side[from], *rcv = &f->side[from ^ 1];
-    const bool ended = rcv->flags & SIDE_FIN_RCVD; /* only ACKs follow the sender's FIN */
-    const uint32_t fin = s->tflags & TH_FIN_, len = s->plen + fin;
-    const uint32_t next = rcv->base + (uint32_t)rcv->next + ended;
-    const uint32_t mine = snd->base + (uint32_t)snd->next + !!(snd->flags & SIDE_FIN_RCVD);
-
-    _Static_assert(TH_FIN_ == 1, "as a length");
-    return (s->tflags & ~(TH_PSH_ | TH_FIN_)) == TH_ACK_ && s->nsack == 0 && s->pcap == s->plen &&
-           !(s->flags & (PLAIN_NO_SEG | SEG_TS)) && !(s->pb->flags & PLAIN_NO_PB) &&
-           s->pb->ts_ns >= env->now && !(f->flags & PLACE_NEVER) &&
-           (f->flags & PLACE_SEEN) == PLACE_SEEN && !f->asks && rcv->state >= FS_SYN_RCVD &&
-           !((snd->flags | rcv->flags) & SIDE_LAST) && (snd->flags & rcv->flags & SIDE_SPOKE) &&
-           (rcv->flags & SIDE_EDGE) && ended == !!(snd->flags & SIDE_FIN_SENT) &&
-           (!ended || len == 0) && s->seq == next && s->seq == snd->snd_max &&
-           (!(rcv->flags & SIDE_ACKED) || seq_leq(rcv->ack, next)) &&
-           seq_leq(s->seq + len, f->ctr[from ^ 1].edge) &&
-           seq_leq(snd->flags & SIDE_ACKED ? snd->ack : snd->base, s->ack) &&
-           seq_diff(rcv->snd_max, s->ack) >= 0 && seq_leq(s->ack, mine) &&
-           env->now - f->last < PLAIN_IDLE && plain_calm(env, snd) && plain_calm(env, rcv) &&
-           !env->cfg.long_way;
-}
-
 /* plain_begin: as conn_begin, for a segment that is plain. */
 static inline void plain_begin(const struct conn_env *env, struct conn_pkt *cp, struct seg *s,
                                struct flow *f, uint32_t idx, int from)
@@ -144,14 +112,11 @@ static inline void plain_begin(const struct conn_env *env, struct conn_pkt *cp, 
     cp->plain = true;
 }
 
-/* plain_send: as conn_send. */
-static inline void plain_send(struct conn_env *env, struct conn_pkt *cp)
+/* plain_seen: it has passed, now, and counts. */
+static inline void plain_seen(const struct conn_env *env, struct conn_pkt *cp)
 {
     struct flow *f = cp->f;
-    const struct seg *s = cp->s;
-    struct flow_side *snd = &f->side[cp->from];
-    struct flow_ctr *c = &f->ctr[cp->from], *other = &f->ctr[cp->to];
-    uint32_t edge = s->ack + tcp_window(s->win, snd->wscale);
+    struct flow_ctr *c = &f->ctr[cp->from];
 
     cp->idle = env->now - f->last;
     f->last = env->now;
@@ -159,23 +124,50 @@ static inline void plain_send(struct conn_env *env, struct conn_pkt *cp)
                           (cp->to == SVR ? FLOW_LAST_SVR : 0));
     c->packets++;
     if (likely(!env->no_counts)) {
-        c->ip_bytes += s->ip_len;
-        c->payload += s->plen;
+        c->ip_bytes += cp->s->ip_len;
+        c->payload += cp->s->plen;
     }
+}
+
+/* plain_acks: the newest ACK of its sender, and the window with it. => where that ends. */
+static inline uint32_t plain_acks(struct flow_side *snd, const struct seg *s)
+{
     snd->ack = s->ack;
     snd->wnd = s->win;
     snd->max_wnd = s->win > snd->max_wnd ? s->win : snd->max_wnd;
-    c->edge = seq_max(c->edge, edge);
+    return s->ack + tcp_window(s->win, snd->wscale);
+}
+
+/* plain_echo: the newest timestamp of the other end that is known to have come. */
+static inline void plain_echo(struct flow_ctr *other, const struct seg *s)
+{
     if ((s->flags & SEG_TS) && seq_lt(other->echoed, s->tsecr) && seq_leq(s->tsecr, other->tsval))
         other->echoed = s->tsecr;
 }
 
-/* plain_still: what callbacks at SND can have done to the packet and its flow. */
+/* plain_stamp: its sender's newest timestamp. */
+static inline void plain_stamp(struct flow_ctr *c, const struct seg *s)
+{
+    if ((s->flags & SEG_TS) && seq_lt(c->tsval, s->tsval))
+        c->tsval = s->tsval;
+}
+
+/* plain_send: as conn_send. */
+static inline void plain_send(const struct conn_env *env, struct conn_pkt *cp)
+{
+    struct flow_ctr *c = &cp->f->ctr[cp->from];
+
+    plain_seen(env, cp);
+    c->edge = seq_max(c->edge, plain_acks(&cp->f->side[cp->from], cp->s));
+    plain_echo(&cp->f->ctr[cp->to], cp->s);
+}
+
+/* plain_still: what callbacks at SND can have done to the packet and its flow (place.h asks, too). */
 static inline bool plain_still(const struct conn_env *env, const struct conn_pkt *cp)
 {
     const struct flow *f = cp->f;
 
-    return !(cp->s->pb->flags & PLAIN_NO_PB) && !(f->flags & PLACE_NEVER) && !f->asks &&
+    return !(cp->s->pb->flags & PLAIN_NO_PB) && !(f->flags & PLAIN_GONE) && !f->asks &&
            !((f->side[CLI].flags | f->side[SVR].flags) & SIDE_LAST) &&
            plain_calm(env, &f->side[CLI]) && plain_calm(env, &f->side[SVR]);
 }
@@ -184,12 +176,10 @@ static inline bool plain_still(const struct conn_env *env, const struct conn_pkt
 static inline void plain_recv(struct conn_pkt *cp)
 {
     const struct seg *s = cp->s;
-    struct flow_ctr *c = &cp->f->ctr[cp->from];
 
     cp->off = (int64_t)cp->f->side[cp->to].next;
     cp->f->side[cp->from].snd_max = s->seq + s->plen;
-    if ((s->flags & SEG_TS) && seq_lt(c->tsval, s->tsval))
-        c->tsval = s->tsval;
+    plain_stamp(&cp->f->ctr[cp->from], s);
 }
 
 /* plain_merge: as conn_merge. */

@@ -9,6 +9,7 @@
  * the other side's ACK; else by the first segment (contract 4). FLOW_BASE_* says that it is.
  */
 #include "conn/conn_int.h"
+#include "conn/place.h"
 #include "conn/plain.h"
 
 uint64_t conn_limit(const struct flow *f, int side)
@@ -50,19 +51,7 @@ static void raise_edge(struct flow *f, int side, uint32_t edge)
     f->ctr[side].edge = edge;
 }
 
-/* note_max: the largest window that this sender has offered; that of a SYN is not scaled. */
-static void note_max(struct flow_side *snd, const struct seg *s)
-{
-    uint32_t wnd = s->win, scale = snd->wscale > 14 ? 14 : snd->wscale;
-
-    if (s->tflags & TH_SYN_)
-        wnd = (wnd + (1u << scale) - 1) >> scale;
-    if (wnd > snd->max_wnd)
-        snd->max_wnd = (uint16_t)wnd;
-}
-
-/* note_options: what a SYN offers. Scaling needs both of them (RFC 7323 2.2). */
-static void note_options(struct conn_pkt *cp)
+void conn_note_options(struct conn_pkt *cp)
 {
     const struct seg *s = cp->s;
     struct flow_side *snd = &cp->f->side[cp->from], *rcv = &cp->f->side[cp->to];
@@ -99,7 +88,7 @@ static void note_again(struct conn_pkt *cp)
     if (s->flags & SEG_SACKOK)
         snd->flags |= SIDE_SACK_OK;
     snd->wnd = snd->wnd < s->win ? s->win : snd->wnd;
-    note_max(snd, s);
+    conn_note_max(snd, s);
 }
 
 /* note_syn: first SYN or SYN/ACK of this sender: ISN and options. */
@@ -128,9 +117,9 @@ static void note_syn(struct conn_pkt *cp)
         rcv->base = s->seq + 1;
     f->flags |= base_bit(cp->to);
     snd->flags &= (uint16_t)~SIDE_EDGE; /* reckoned with a scale that was not known */
-    note_options(cp);
+    conn_note_options(cp);
     snd->wnd = s->win;
-    note_max(snd, s);
+    conn_note_max(snd, s);
     /* what the receiver's own SYN has offered begins here; 0: it was only noted */
     if (syn_seen(f, cp->to) && rcv->wnd && !(rcv->flags & (SIDE_EDGE | SIDE_ACKED)))
         raise_edge(f, cp->to, s->seq + 1 + rcv->wnd);
@@ -160,7 +149,7 @@ static void note_window(struct conn_pkt *cp)
 
     if (s->ack == snd->ack && (!(snd->flags & SIDE_SPOKE) || !seq_lt(s->seq, snd->snd_max)))
         snd->wnd = s->win;
-    note_max(snd, s);
+    conn_note_max(snd, s);
     if ((s->tflags & TH_SYN_) && cp->f->side[cp->to].state != FS_SYN_RCVD)
         raise_edge(cp->f, cp->from, s->ack + s->win);
     else
@@ -418,6 +407,10 @@ void conn_send(struct conn_env *env, struct conn_pkt *cp)
         plain_send(env, cp);
         return;
     }
+    if (cp->in_place) {
+        place_send(env, cp);
+        return;
+    }
     cp->idle = env->now - f->last;
     f->flags &= (uint16_t)~FLOW_LAST_SVR;
     if (cp->to == SVR)
@@ -539,8 +532,12 @@ void conn_recv(struct conn_env *env, struct conn_pkt *cp)
         plain_recv(cp);
         return;
     }
+    if (cp->in_place && plain_still(env, cp)) {
+        place_recv(cp);
+        return;
+    }
     cp->plain = false;
-    cp->in_place = cp->in_place && plain_still(env, cp);
+    cp->in_place = PLACE_NONE;
     /* its SYN passed unseen, or was only noted, or kept */
     if (cp->opened && !is_syn(s))
         cp->rcv |= CR_CONN_START;
@@ -571,7 +568,7 @@ void conn_recv(struct conn_env *env, struct conn_pkt *cp)
     if (unlikely(s->nsack) && !cp->stale)
         conn_note_sack(env, cp);
     /* the last: a keepalive without a byte */
-    if (!cp->in_place && (syn_again || fin_again || s->plen || (spoke && s->seq + 1 == max_before)))
+    if (syn_again || fin_again || s->plen || (spoke && s->seq + 1 == max_before))
         conn_classify(env, cp, syn_again, fin_again, spoke ? max_before : s->seq);
     if (unlikely(s->pb->flags & PB_DATAGRAM))
         conn_note_copies(env, cp);

@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conn/place.h"
 #include "conn/plain.h"
 #include "flow/glance.h"
 #include "wire/decode.h"
@@ -260,9 +261,11 @@ static bool second_key(struct worker *w, struct conn_pkt *cp, const struct flow_
     struct flow_hit hit;
     int end;
 
+    if (likely(!(cp->s->pb->flags & PB_CHANGED)))
+        return true;
     now.realm = first->realm;
     end = key_of_seg(&now, cp->s);
-    if (likely(key_eq(&now, first)))
+    if (key_eq(&now, first))
         return true;
     hit = ftable_find(ft, &now, ftable_hash(ft, &now), !end);
     if (hit.idx & FLOW_TOMB) {
@@ -354,6 +357,43 @@ static inline void track_plain(struct worker *w, struct conn_pkt *cp)
         finish(w, cp);
 }
 
+/* finish_in_place: the same, where only a FIN, the end of the handshake or the last ACK can have. */
+static inline void finish_in_place(struct worker *w, struct conn_pkt *cp)
+{
+    const struct flow *f = cp->f;
+
+    if ((cp->in_place == PLACE_NEXT &&
+         ((f->flags & FLOW_HALF) || (cp->s->tflags & TH_FIN_) ||
+          (fsm_done(f->side[CLI].state) && fsm_done(f->side[SVR].state)))) ||
+        unlikely(f->flags & FLOW_ENDED))
+        finish(w, cp);
+}
+
+/* track_in_place: likewise for one in its place (conn/place.h). key: of a flow that it has opened. */
+static void track_in_place(struct worker *w, struct conn_pkt *cp, const struct flow_key *key)
+{
+    struct mon *m = w->m;
+
+    place_send(&m->env, cp);
+    if (mon_hears(m, cp->f, HK_SND, ranks_of(cp->snd))) {
+        mon_tell_packet(m, cp, HK_SND, cp->from, ranks_of(cp->snd));
+        if (unlikely(cp->s->level != SEG_TCP))
+            return;
+        if (unlikely(!plain_still(&m->env, cp))) {
+            if (!cp->opened || second_key(w, cp, key))
+                track_receiver(w, cp);
+            return;
+        }
+    }
+    place_recv(cp);
+    plain_merge(&m->env, cp);
+    if (mon_hears(m, cp->f, HK_RCV, ranks_of(cp->rcv)))
+        mon_tell_packet(m, cp, HK_RCV, cp->to, ranks_of(cp->rcv));
+    if (cp->gap0 < m->env.ngaps || (cp->data && mon_hears(m, cp->f, HK_RCV, EVB(EV_NEW_DATA))))
+        mon_tell_merged(m, cp);
+    finish_in_place(w, cp);
+}
+
 /*
  * refused: the checksum says that the receiver would not take it. A flow that it would have opened
  * never was.
@@ -403,11 +443,30 @@ static inline struct flow_hit find_flow(struct worker *w, const struct seg *s, i
     return ftable_find(ft, &w->key[i], w->hash[i], w->end[i]);
 }
 
+/* input_in_place: others of the flow that was expected. => false: as input_short. */
+static never_inline bool input_in_place(struct worker *w, struct seg *s, uint32_t idx, int from)
+{
+    struct conn_env *env = &w->m->env;
+    struct flow *f = flow_at(&env->ft, idx);
+    const enum conn_place place = conn_place(env, f, s, from, false);
+    struct conn_pkt cp;
+
+    if (place == PLACE_NONE)
+        return false;
+    if (f->csum != CSUM_OFF && refused(w, s, idx, from, false))
+        return true;
+    plain_begin(env, &cp, s, f, idx, from);
+    cp.plain = false;
+    cp.in_place = place;
+    track_in_place(w, &cp, NULL);
+    return true;
+}
+
 /*
- * input_plain: most packets: of the flow that was expected, and plain. => false: go the common way;
- * nothing has been done yet.
+ * input_short: most packets: of the flow that was expected, and plain, or in their place. => false: go the
+ * common way; nothing has been done yet.
  */
-static inline bool input_plain(struct worker *w, struct seg *s, int i)
+static inline bool input_short(struct worker *w, struct seg *s, int i)
 {
     struct conn_env *env = &w->m->env;
     const uint32_t idx = expected(w, i);
@@ -422,7 +481,7 @@ static inline bool input_plain(struct worker *w, struct seg *s, int i)
         return false;
     from = flow_from(f, w->end[i]);
     if (!conn_is_plain(env, f, s, from))
-        return false;
+        return input_in_place(w, s, idx, from);
     if (f->csum != CSUM_OFF && refused(w, s, idx, from, false))
         return true;
     plain_begin(env, &cp, s, f, idx, from);
@@ -443,7 +502,7 @@ static never_inline void input_tcp(struct worker *w, struct seg *s, int i)
     }
     if (likely(hit.idx)) {
         conn_begin(&w->m->env, &cp, s, hit.idx, hit.from, false);
-        if (!cp.plain && !still_there(w, s, &hit, &orphaned))
+        if (!cp.plain && !cp.in_place && !still_there(w, s, &hit, &orphaned))
             hit.idx = 0;
     }
     if (hit.idx == 0 && !orphaned) {
@@ -469,7 +528,10 @@ static never_inline void input_tcp(struct worker *w, struct seg *s, int i)
         return;
     if (unlikely(opened))
         conn_begin(&w->m->env, &cp, s, hit.idx, hit.from, true);
-    track(w, &cp, &w->key[i]);
+    if (cp.in_place)
+        track_in_place(w, &cp, &w->key[i]);
+    else
+        track(w, &cp, &w->key[i]);
 }
 
 static void account(struct worker *w, const struct pktbuf *pb, int i)
@@ -487,7 +549,7 @@ static void account(struct worker *w, const struct pktbuf *pb, int i)
 
 static void input_segment(struct worker *w, struct seg *s, int i)
 {
-    if (likely(input_plain(w, s, i)))
+    if (likely(input_short(w, s, i)))
         return;
     if (unlikely(s->flags & SEG_OPT_BAD))
         w->m->env.reasons[REASON_TCP_OPT_BAD]++;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * test_plain_model.c: the short way of conn/plain.h against the long one. Two environments see the
- * same segments, one of them told that no segment is plain; after each, all that is known of the
- * connection must be the same, byte for byte, and so must what was raised. Most segments are what
- * honest ends would send, so that most are plain; every few something of one is wrong or rare. STEPS and SEED in the environment.
+ * test_plain_model.c: the short ways of conn/plain.h and conn/place.h against the long one. Two environments
+ * see the same segments, one of them told that no segment is plain or in its place; after each, all that is
+ * known of the connection must be the same, byte for byte, and so must what was raised. Most segments are
+ * what honest ends would send, so that most go a short way; every few something of one is wrong or rare, and now and then an
+ * application changes one halfway. STEPS and SEED in the environment.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -29,7 +30,7 @@ static struct {
     struct fix a, b; /* the short way, the long way */
     uint32_t isn[2], sent[2], wnd[2], tsval[2], got_ts[2];
     bool ts, opened;
-    uint64_t steps, plain, in_place, odd;
+    uint64_t steps, plain, in_place[PLACE_NEXT + 1], odd, changed;
 } m;
 
 static uint32_t below(uint32_t n)
@@ -194,6 +195,10 @@ static void begin(void)
     cfg.long_way = true;
     fix_up_cfg(&m.b, &cfg);
     m.a.nobody = m.b.nobody = below(2);
+    m.a.sized = m.b.sized = below(8) == 0;
+    m.a.flags = below(8) ? 0 : m.a.nobody ? SIDE_NOBUF : SIDE_RETAIN;
+    m.a.flags |= below(30) ? 0 : SIDE_LAST;
+    m.b.flags = m.a.flags;
     m.ts = below(2);
     for (int i = 0; i < 2; i++) {
         m.isn[i] = below(3) ? below(UINT32_MAX) : 0u - below(3000);
@@ -211,10 +216,12 @@ static void both(struct frame f)
     if (f.ts_ns == 0)
         f.ts_ns = m.a.env.now;
     f.may_fail = true;
+    m.a.change = m.b.change = below(100) == 0;
     p = feed(&m.a, f);
     q = feed(&m.b, f);
     m.plain += p->plain;
-    m.in_place += p->in_place;
+    m.in_place[p->in_place]++;
+    m.changed += m.a.change && !p->ignored;
     same(!q->plain && !q->in_place, "the long way is not");
     m.steps++;
     compare_raised(p, q);
@@ -227,23 +234,50 @@ static void both(struct frame f)
     }
 }
 
+/* one_of: segments of the handshake: now and then odd, or twice. */
+static void one_of(struct frame f, int from)
+{
+    if (below(25) == 0)
+        odd_one(&f, from);
+    both(f);
+    if (below(30) == 0)
+        both(f);
+}
+
+static int a_window(void)
+{
+    return 1 + (int)(below(10) ? 30000 + below(35000) : below(30000));
+}
+
 static void handshake(void)
 {
-    struct frame syn = {
-        .flags = "S", .seq = m.isn[CLI], .mss = 1460, .wscale = FRAME_WSCALE(below(8))};
-    struct frame answer = {FRAME_REPLY,           .flags = "S.", .seq = m.isn[SVR],
-                           .ack = m.isn[CLI] + 1, .mss = 1460,   .wscale = FRAME_WSCALE(below(8))};
+    struct frame syn = {.flags = below(6) ? "S" : "SEW",
+                        .seq = m.isn[CLI],
+                        .mss = 1460,
+                        .wscale = FRAME_WSCALE(below(8)),
+                        .win = a_window(),
+                        .sackok = below(2)};
+    struct frame answer = {
+        FRAME_REPLY, .flags = below(6) ? "S." : "S.E", .seq = m.isn[SVR], .ack = m.isn[CLI] + 1,
+        .mss = 1460, .wscale = FRAME_WSCALE(below(8)), .win = a_window(), .sackok = below(2)};
     struct frame last = {.flags = ".", .seq = m.isn[CLI] + 1, .ack = m.isn[SVR] + 1};
 
+    if (below(6) == 0)
+        syn.wscale = 0;
+    if (below(6) == 0)
+        answer.wscale = 0;
     if (m.ts) {
         syn.ts[0] = answer.ts[1] = m.tsval[CLI];
         answer.ts[0] = last.ts[1] = m.tsval[SVR];
         last.ts[0] = m.tsval[CLI];
-        syn.has_ts = answer.has_ts = last.has_ts = true;
+        syn.has_ts = below(20) != 0;
+        answer.has_ts = below(20) != 0;
+        last.has_ts = true;
     }
-    both(syn);
-    both(answer);
-    both(last);
+    one_of(syn, CLI);
+    one_of(answer, SVR);
+    if (below(8)) /* else the first bytes say it */
+        one_of(last, CLI);
 }
 
 /* closing: a FIN of each end, with bytes or without, ACKs of them in time or late; some are odd. */
@@ -309,11 +343,17 @@ static void short_way_is_the_long_one(void **state)
     rng_seed(&m.r, seed);
     while (m.steps < n)
         one_connection();
-    print_message("%llu segments, %llu plain, %llu in place, %llu odd\n",
+    print_message("%llu segments, %llu plain, %llu SYNs, %llu SYN/ACKs and %llu others in place, "
+                  "%llu changed, %llu odd\n",
                   (unsigned long long)m.steps, (unsigned long long)m.plain,
-                  (unsigned long long)m.in_place, (unsigned long long)m.odd);
+                  (unsigned long long)m.in_place[PLACE_SYN],
+                  (unsigned long long)m.in_place[PLACE_SYNACK],
+                  (unsigned long long)m.in_place[PLACE_NEXT], (unsigned long long)m.changed,
+                  (unsigned long long)m.odd);
     assert_true(m.plain > m.steps / 10); /* else it says nothing */
-    assert_true(m.in_place > m.steps / 100);
+    for (int place = PLACE_SYN; place <= PLACE_NEXT; place++)
+        assert_true(m.in_place[place] > m.steps / 200);
+    assert_true(m.changed > m.steps / 1000);
     assert_true(m.steps - m.plain > m.steps / 10);
 }
 

@@ -34,6 +34,8 @@ struct fix {
     bool reused;         /* it began a new connection on an old one's key */
     bool nobody;         /* new flows: nobody wants the bytes */
     uint16_t flags;      /* new flows: more flags for both sides */
+    bool sized;          /* new flows: both sides have a stream from the first */
+    bool change;         /* an application changes the next frame at SND, somehow */
 };
 
 static inline struct conn_cfg fix_cfg(void)
@@ -103,8 +105,11 @@ static inline void fix_new(struct fix *x, const struct flow_key *k, uint32_t has
     if (x->idx == 0)
         return;
     f = fix_flow(x);
-    for (int side = CLI; side <= SVR; side++)
+    for (int side = CLI; side <= SVR; side++) {
         f->side[side].flags |= (uint16_t)(x->flags | (x->nobody ? 0 : SIDE_WANTED));
+        if (x->sized)
+            strm_get(&x->env.se, &f->side[side])->sized = true;
+    }
 }
 
 /* fix_reused: does the frame at hand begin a new connection on the key of x->idx? That one goes. */
@@ -157,6 +162,8 @@ static inline struct conn_pkt *feed(struct fix *x, struct frame f)
         return &x->cp;
     conn_begin(&x->env, &x->cp, &x->seg, x->idx, hit.from, opened);
     conn_send(&x->env, &x->cp);
+    if (x->change)
+        pb->flags |= PB_CHANGED;
     conn_recv(&x->env, &x->cp);
     conn_merge(&x->env, &x->cp);
     x->done = conn_done(&x->env, &x->cp);
