@@ -95,7 +95,8 @@ void conn_kill(struct conn_env *env, uint32_t idx, int reason)
     if (!(f->flags & FLOW_LINGER) || f->reason == 0)
         f->reason = (uint8_t)reason;
     f->flags |= FLOW_ENDED;
-    if (conn_vec_grow(env, (void **)&env->ended, &env->cap_ended, env->nended, sizeof(*env->ended)))
+    if (likely(env->nended < env->cap_ended) ||
+        conn_vec_grow(env, (void **)&env->ended, &env->cap_ended, env->nended, sizeof(*env->ended)))
         env->ended[env->nended++] = idx;
     else
         env->ended_lack = true;
@@ -129,7 +130,7 @@ void conn_forget(struct conn_env *env, uint32_t idx)
     }
     if (f->flags & FLOW_PENDING)
         untouch(env, idx);
-    if (f->flags & FLOW_ENDED)
+    if ((f->flags & FLOW_ENDED) && idx != env->unlisted)
         for (uint32_t i = 0; i < env->nended; i++)
             if (env->ended[i] == idx)
                 env->ended[i] = 0;
@@ -140,8 +141,9 @@ void conn_free(struct conn_env *env, uint32_t idx)
     struct flow *f = flow_at(&env->ft, idx);
 
     conn_forget(env, idx);
-    strm_drop(&env->se, &f->side[CLI]);
-    strm_drop(&env->se, &f->side[SVR]);
+    for (int side = CLI; side <= SVR; side++)
+        if (f->side[side].strm)
+            strm_drop(&env->se, &f->side[side]);
     ftable_del(&env->ft, idx);
 }
 

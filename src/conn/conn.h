@@ -90,6 +90,7 @@ struct conn_env {
     uint32_t touched; /* flows with borrowed bytes, linked by flow.pend */
     uint32_t *ended;  /* flows that end with this batch, in order */
     uint32_t nended, cap_ended;
+    uint32_t unlisted; /* that list has it no more, though the flow has ended; 0: none */
     /* no memory for the list: it lacks flows, whose flags say that they belong there */
     bool raises_lack, ended_lack;
     bool no_counts;                    /* flows do not count bytes (MOS_STATS 0) */

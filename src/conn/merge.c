@@ -220,15 +220,17 @@ static bool look_at_hole(struct conn_env *env, uint32_t idx, int side, uint8_t *
 }
 
 /*
- * all_here: everything is in order and nothing beyond it is known of: what most packets leave
- * behind.
+ * all_here: everything is in order, up to the other's FIN if there is one, and nothing beyond it is known
+ * of: what most packets, and most connections, leave behind.
  */
 static bool all_here(const struct flow *f, int side)
 {
     const struct flow_side *sd = &f->side[side];
+    const uint32_t next = sd->base + (uint32_t)sd->next, fin = f->ctr[!side].fin;
+    const bool ended = f->side[!side].flags & SIDE_FIN_SENT;
 
-    return sd->strm == 0 && !(f->side[!side].flags & SIDE_FIN_SENT) &&
-           (!(sd->flags & SIDE_ACKED) || seq_leq(sd->ack, sd->base + (uint32_t)sd->next));
+    return sd->strm == 0 && (!ended || seq_leq(fin, next)) &&
+           (!(sd->flags & SIDE_ACKED) || seq_leq(sd->ack, next + (ended && seq_lt(fin, sd->ack))));
 }
 
 static void look_at_holes(struct conn_env *env, uint32_t idx, int side, uint8_t *data)
@@ -663,6 +665,8 @@ void conn_flush(struct conn_env *env, uint32_t idx, uint8_t *data)
         struct flow_side *sd = &f->side[side];
         uint64_t off, len, end;
 
+        if (likely(all_here(f, side) && env->se.nlost == 0))
+            continue;
         conn_settle(env, idx, side, true, 0, data);
         if (sd->strm && strm_at(&env->se, sd->strm)->syn_len)
             strm_syn_take(&env->se, sd, 0, false); /* never acknowledged */

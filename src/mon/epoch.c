@@ -283,10 +283,13 @@ void mon_burst(struct mon *m)
 
 static void end_finished(struct mon *m)
 {
-    for (uint32_t i = 0; i < m->env.nended; i++)
-        if (m->env.ended[i])
-            mon_end(m, m->env.ended[i], 0);
-    m->env.nended = 0;
+    for (uint32_t i = 0; i < m->env.nended; i++) {
+        if ((m->env.unlisted = m->env.ended[i]) == 0)
+            continue;
+        m->env.ended[i] = 0;
+        mon_end(m, m->env.unlisted, 0);
+    }
+    m->env.nended = m->env.unlisted = 0;
     if (likely(!m->env.ended_lack))
         return;
     m->env.ended_lack = false;

@@ -233,17 +233,29 @@ bool mon_wants(const struct mon *m, const struct child *c, int side);
 
 /* ---- telling (tell.c) ---- */
 
-/* mon_tell: these ranks (EVB bits), lowest first, to each child of the chain in turn. */
-void mon_tell(struct mon *m, uint32_t idx, enum mon_hook hook, int side, uint32_t ranks);
 /* mon_hears: would anybody hear of any of these? */
 static inline bool mon_hears(const struct mon *m, const struct flow *f, enum mon_hook hook,
                              uint32_t ranks)
 {
     return (evset_mask(m->sets, f->c0.set[hook]) & ranks) || unlikely(f->c0.next != 0);
 }
+/* mon_tell: these ranks (EVB bits), lowest first, to each child of the chain in turn. */
+void mon_tell_all(struct mon *m, uint32_t idx, enum mon_hook hook, int side, uint32_t ranks);
+static inline void mon_tell(struct mon *m, uint32_t idx, enum mon_hook hook, int side,
+                            uint32_t ranks)
+{
+    if (mon_hears(m, flow_at(&m->env.ft, idx), hook, ranks))
+        mon_tell_all(m, idx, hook, side, ranks);
+}
 /* mon_tell_packet: the same for the packet at hand: m->seg and m->cp are set around it. */
-void mon_tell_packet(struct mon *m, struct conn_pkt *cp, enum mon_hook hook, int side,
-                     uint32_t ranks);
+void mon_tell_packet_all(struct mon *m, struct conn_pkt *cp, enum mon_hook hook, int side,
+                         uint32_t ranks);
+static inline void mon_tell_packet(struct mon *m, struct conn_pkt *cp, enum mon_hook hook, int side,
+                                   uint32_t ranks)
+{
+    if (mon_hears(m, cp->f, hook, ranks))
+        mon_tell_packet_all(m, cp, hook, side, ranks);
+}
 /*
  * mon_tell_merged: what the merge of a packet has raised: ERROR at NULL, GAP and NEW_DATA at RCV.
  */

@@ -292,7 +292,8 @@ static void start_child(struct mon *m, struct child *c, const struct listener *l
     c->flags = l->child_flags;
     for (int h = 0; h < 3; h++) {
         c->set[h] = l->set[h];
-        evset_ref(m->sets, c->set[h]);
+        if (c->set[h])
+            evset_ref(m->sets, c->set[h]);
     }
 }
 
@@ -395,20 +396,32 @@ static void listener_gone(struct mon *m, int li)
     memset(l, 0, sizeof(*l));
 }
 
+/* leave: a child goes. */
+static void leave(struct mon *m, struct child *c)
+{
+    for (int h = 0; h < 3; h++)
+        if (c->set[h])
+            evset_unref(m->sets, c->set[h]);
+    mon_sock_free(m, c->sock);
+    if (--m->lst[c->listener].kids == 0)
+        listener_gone(m, c->listener);
+}
+
 void mon_abandon(struct mon *m, uint32_t idx)
 {
     struct flow *f = flow_at(&m->env.ft, idx);
     uint32_t v[MON_LISTENERS];
-    int n = mon_children(m, f, false, v);
+    int n;
 
+    if (likely(f->c0.next == 0)) {
+        if (f->c0.sock >= 0)
+            leave(m, &f->c0);
+        f->c0.sock = -1;
+        return;
+    }
+    n = mon_children(m, f, false, v);
     for (int i = 0; i < n; i++) {
-        struct child *c = mon_child_at(m, f, v[i]);
-
-        for (int h = 0; h < 3; h++)
-            evset_unref(m->sets, c->set[h]);
-        mon_sock_free(m, c->sock);
-        m->lst[c->listener].kids--;
-        listener_gone(m, c->listener);
+        leave(m, mon_child_at(m, f, v[i]));
         if (v[i])
             pool_free(&m->env.ft.kids, v[i]);
     }

@@ -54,13 +54,56 @@ static void tell_one(struct mon *m, const uint32_t *setp, const uint16_t *flags,
     m->call = call.outer;
 }
 
+/* tell_rank: one of them, in which nothing is at hand that others may not ask about. */
+static inline void tell_rank(struct mon *m, struct child *c, enum mon_hook hook, int side,
+                             enum ev_rank rank)
+{
+    struct ev_call call;
+
+    call.tab = m->sets;
+    call.setp = &c->set[hook];
+    call.flags = &c->flags;
+    call.stop = stop_bits(side);
+    call.mctx = m->mctx;
+    call.sock = c->sock;
+    call.side = side;
+    call.outer = m->call;
+    m->call = &call;
+    m->in_callback++;
+    m->calls++;
+    ev_dispatch(&call, rank);
+    m->in_callback--;
+    m->call = call.outer;
+}
+
+/* tell_child: as tell_one; most have asked for one of these ranks. */
+static inline void tell_child(struct mon *m, struct child *c, enum mon_hook hook, int side,
+                              uint32_t ranks)
+{
+    uint32_t heard = evset_mask(m->sets, c->set[hook]) & ranks;
+
+    if (likely(heard == EVB(EV_PKT_IN)))
+        tell_rank(m, c, hook, side, EV_PKT_IN);
+    else if (heard == EVB(EV_CONN_END))
+        tell_rank(m, c, hook, side, EV_CONN_END);
+    else if (heard == EVB(EV_NEW_DATA))
+        tell_rank(m, c, hook, side, EV_NEW_DATA);
+    else
+        heard = 0;
+    ranks &= heard ? ~(2 * heard - 1) : ~0u;
+    if (ranks && (evset_mask(m->sets, c->set[hook]) & ranks)) /* perhaps only since then */
+        tell_one(m, &c->set[hook], &c->flags, c->sock, side, ranks);
+}
+
 /*
  * only_wanted: NEW_DATA is for children that want the side's bytes; ERROR over lost bytes for those
  * that lose any.
  */
-static uint32_t only_wanted(struct mon *m, struct flow *f, const struct child *c, int side,
-                            uint32_t ranks)
+static inline uint32_t only_wanted(struct mon *m, struct flow *f, const struct child *c, int side,
+                                   uint32_t ranks)
 {
+    if (likely(!(ranks & (EVB(EV_NEW_DATA) | EVB(EV_ERROR)))))
+        return ranks;
     if ((ranks & EVB(EV_NEW_DATA)) && !mon_wants(m, c, side))
         ranks &= ~EVB(EV_NEW_DATA);
     if ((ranks & EVB(EV_ERROR)) && m->lost_below &&
@@ -80,7 +123,7 @@ static void tell_children(struct mon *m, struct flow *f, enum mon_hook hook, int
         struct child *c = mon_child_at(m, f, v[i]);
 
         if (evset_mask(m->sets, c->set[hook]) & ranks)
-            tell_one(m, &c->set[hook], &c->flags, c->sock, side, only_wanted(m, f, c, side, ranks));
+            tell_child(m, c, hook, side, only_wanted(m, f, c, side, ranks));
     }
 }
 
@@ -109,61 +152,33 @@ static inline void tell_end(struct mon *m, struct telling before)
     m->hook = before.hook;
 }
 
-void mon_tell(struct mon *m, uint32_t idx, enum mon_hook hook, int side, uint32_t ranks)
+void mon_tell_all(struct mon *m, uint32_t idx, enum mon_hook hook, int side, uint32_t ranks)
 {
     struct flow *f = flow_at(&m->env.ft, idx);
-    struct telling before;
+    struct telling before = tell_begin(m, f, idx, hook);
 
-    if (!mon_hears(m, f, hook, ranks))
-        return;
-    before = tell_begin(m, f, idx, hook);
     if (unlikely(f->c0.next))
         tell_children(m, f, hook, side, ranks);
     else if (f->c0.sock >= 0)
-        tell_one(m, &f->c0.set[hook], &f->c0.flags, f->c0.sock, side,
-                 only_wanted(m, f, &f->c0, side, ranks));
+        tell_child(m, &f->c0, hook, side, only_wanted(m, f, &f->c0, side, ranks));
     tell_end(m, before);
 }
 
-/* tell_sole: PKT_IN to the flow's only child, which has asked for it. */
-static inline void tell_sole(struct mon *m, struct child *c, enum mon_hook hook, int side)
-{
-    struct ev_call call;
-
-    call.tab = m->sets;
-    call.setp = &c->set[hook];
-    call.flags = &c->flags;
-    call.stop =
-        side == MOS_SIDE_CLI ? CHILD_STOP_CLI | CHILD_CLOSED : CHILD_STOP_SVR | CHILD_CLOSED;
-    call.mctx = m->mctx;
-    call.sock = c->sock;
-    call.side = side;
-    call.outer = m->call;
-    m->call = &call;
-    m->in_callback++;
-    m->calls++;
-    ev_dispatch(&call, EV_PKT_IN);
-    m->in_callback--;
-    m->call = call.outer;
-}
-
-void mon_tell_packet(struct mon *m, struct conn_pkt *cp, enum mon_hook hook, int side,
-                     uint32_t ranks)
+void mon_tell_packet_all(struct mon *m, struct conn_pkt *cp, enum mon_hook hook, int side,
+                         uint32_t ranks)
 {
     struct child *c = &cp->f->c0;
 
-    if (!mon_hears(m, cp->f, hook, ranks))
-        return;
     m->seg = cp->s;
     m->cp = cp;
-    if (likely(ranks == EVB(EV_PKT_IN) && c->next == 0)) {
+    if (likely((ranks & EVB(EV_PKT_IN)) && c->next == 0)) { /* else for those that want bytes */
         struct telling before = tell_begin(m, cp->f, cp->idx, hook);
 
         if (c->sock >= 0)
-            tell_sole(m, c, hook, side);
+            tell_child(m, c, hook, side, ranks);
         tell_end(m, before);
     } else {
-        mon_tell(m, cp->idx, hook, side, ranks);
+        mon_tell_all(m, cp->idx, hook, side, ranks);
     }
     m->seg = NULL;
     m->cp = NULL;
