@@ -646,12 +646,19 @@ void worker_look(struct worker *w, struct pktbuf *pb, int i)
 static inline void fetch_records(struct worker *w, uint64_t seen)
 {
     const struct ftable *ft = &w->m->env.ft;
+    uint64_t not = 0;
 
     for (; seen; seen &= seen - 1) {
         const int i = __builtin_ctzll(seen);
         const bool tcp = w->seg[i].level == SEG_TCP && !w->m->raw_sockets;
 
         w->guess[i] = tcp ? ftable_expect(ft, w->hash[i]) : 0;
+        not |= (uint64_t)(tcp && w->guess[i] == 0) << i;
+    }
+    for (; not ; not &= not -1) {
+        const int i = __builtin_ctzll(not );
+
+        w->guess[i] = ftable_expect_behind(ft, w->hash[i]);
     }
     w->gone = ft->gone;
 }

@@ -39,25 +39,46 @@ static inline void ftable_fetch(const struct ftable *t, uint32_t ref)
     prefetch_w(p + 2 * CACHELINE);
 }
 
+/* ftable_expect_in: fetch the records whose tags match in this line. => the first of them, if it is a plain one, else 0. */
+static inline uint32_t ftable_expect_in(const struct ftable *t, const struct bucket *l,
+                                        uint32_t match)
+{
+    uint32_t first = l->ref[__builtin_ctz(match)];
+
+    ftable_fetch(t, first);
+    while (unlikely(match &= match - 1))
+        ftable_fetch(t, l->ref[__builtin_ctz(match)]);
+    return first & (FLOW_TOMB | SLOT_ALT) ? 0 : first; /* what ftable_find meets first may answer */
+}
+
 /*
  * ftable_expect: fetch the records whose tags match. => the one that a look-up will probably find, to
- * prefetch what hangs on it; no key is compared. 0: none, or it is no plain record.
+ * prefetch what hangs on it; no key is compared. 0: none, or it is no plain record; or it is behind the
+ * first line of its chain, and that is on its way: ask ftable_expect_behind, later.
  */
 static inline uint32_t ftable_expect(const struct ftable *t, uint32_t hash)
 {
     const struct buckets *b = ftable_slots(t);
     const struct bucket *l = bucket_of(b, hash);
-    uint32_t match = bucket_match(l, hash), first;
+    const uint32_t match = bucket_match(l, hash);
 
     if (unlikely(bucket_beyond(l, hash)))
         prefetch_r(bucket_over(b, l));
-    if (match == 0)
+    return match ? ftable_expect_in(t, l, match) : 0;
+}
+
+/* ftable_expect_behind: where that said 0: the same for the second line of the chain. */
+static inline uint32_t ftable_expect_behind(const struct ftable *t, uint32_t hash)
+{
+    const struct buckets *b = ftable_slots(t);
+    const struct bucket *l = bucket_of(b, hash);
+    uint32_t match;
+
+    if (!bucket_beyond(l, hash) || bucket_match(l, hash))
         return 0;
-    first = l->ref[__builtin_ctz(match)];
-    ftable_fetch(t, first);
-    while (unlikely(match &= match - 1))
-        ftable_fetch(t, l->ref[__builtin_ctz(match)]);
-    return first & (FLOW_TOMB | SLOT_ALT) ? 0 : first; /* what ftable_find meets first may answer */
+    l = bucket_over(b, l);
+    match = bucket_match(l, hash);
+    return match ? ftable_expect_in(t, l, match) : 0;
 }
 
 /*
