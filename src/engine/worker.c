@@ -439,6 +439,8 @@ static inline struct flow_hit find_flow(struct worker *w, const struct seg *s, i
 
     if (likely(hit.idx))
         return hit;
+    if (!ftable_maybe(ft, w->hash[i]))
+        return hit;
     need_key(w, s, i);
     return ftable_find(ft, &w->key[i], w->hash[i], w->end[i]);
 }

@@ -69,14 +69,10 @@ void buckets_fini(struct buckets *b)
     pool_fini(&b->over);
 }
 
-/* Used slots of a line. */
-static uint32_t used(const struct bucket *l)
+/* Used slots of a line: those before the first free one. */
+static inline uint32_t used(const struct bucket *l)
 {
-    uint32_t i = 0;
-
-    while (i < BUCKET_SLOTS && l->ref[i])
-        i++;
-    return i;
+    return (uint32_t)__builtin_ctz(bucket_free(l) | 1u << BUCKET_SLOTS);
 }
 
 /* The bit that bucket_beyond asks for. */
@@ -156,10 +152,14 @@ bool buckets_put(struct buckets *b, uint32_t hash, uint32_t ref)
 /* Where ref is; NULL if nowhere. */
 static struct bucket *where(const struct buckets *b, uint32_t hash, uint32_t ref, uint32_t *slot)
 {
-    for (struct bucket *l = bucket_of(b, hash); l; l = bucket_over(b, l))
-        for (*slot = 0; *slot < BUCKET_SLOTS; ++*slot)
-            if (l->ref[*slot] == ref)
-                return l;
+    for (struct bucket *l = bucket_of(b, hash); l; l = bucket_over(b, l)) {
+        const uint32_t at = bucket_holds(l, ref);
+
+        if (at) {
+            *slot = (uint32_t)__builtin_ctz(at);
+            return l;
+        }
+    }
     return NULL;
 }
 

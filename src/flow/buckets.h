@@ -85,19 +85,47 @@ static inline struct bucket *bucket_over(const struct buckets *b, const struct b
     return l->over ? (struct bucket *)pool_at(&b->over, l->over) : NULL;
 }
 
-/* bucket_match: bit i for each used slot i of this line whose tag is that of the hash. */
+/*
+ * bucket_holds: bit i for each slot i of this line that has this ref. bucket_free: for each free one.
+ * bucket_match: for each used one whose tag is that of the hash.
+ */
 #ifdef __SSE2__
+static inline __m128i bucket_equal(const struct bucket *l, uint32_t ref)
+{
+    const __m128i v = _mm_set1_epi32((int)ref);
+    const __m128i lo = _mm_cmpeq_epi32(_mm_load_si128((const __m128i *)&l->ref[0]), v);
+    const __m128i hi = _mm_cmpeq_epi32(_mm_load_si128((const __m128i *)&l->ref[4]), v);
+
+    return _mm_packs_epi32(lo, hi);
+}
+
+static inline uint32_t bucket_bits(__m128i words)
+{
+    return (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(words, _mm_setzero_si128()));
+}
+
+static inline uint32_t bucket_holds(const struct bucket *l, uint32_t ref)
+{
+    return bucket_bits(bucket_equal(l, ref));
+}
+
 static inline uint32_t bucket_match(const struct bucket *l, uint32_t hash)
 {
-    const __m128i zero = _mm_setzero_si128(), tag = _mm_set1_epi16((short)(hash >> 16));
+    const __m128i tag = _mm_set1_epi16((short)(hash >> 16));
     const __m128i eq = _mm_cmpeq_epi16(_mm_load_si128((const __m128i *)l->tag), tag);
-    const __m128i lo = _mm_cmpeq_epi32(_mm_load_si128((const __m128i *)&l->ref[0]), zero);
-    const __m128i hi = _mm_cmpeq_epi32(_mm_load_si128((const __m128i *)&l->ref[4]), zero);
-    const __m128i free = _mm_packs_epi32(lo, hi);
 
-    return (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(_mm_andnot_si128(free, eq), zero));
+    return bucket_bits(_mm_andnot_si128(bucket_equal(l, 0), eq));
 }
 #else
+static inline uint32_t bucket_holds(const struct bucket *l, uint32_t ref)
+{
+    uint32_t m = 0;
+
+    for (uint32_t i = 0; i < BUCKET_SLOTS; i++)
+        m |= (uint32_t)(l->ref[i] == ref) << i;
+    return m;
+}
+
 static inline uint32_t bucket_match(const struct bucket *l, uint32_t hash)
 {
     const uint16_t tag = (uint16_t)(hash >> 16);
@@ -108,6 +136,11 @@ static inline uint32_t bucket_match(const struct bucket *l, uint32_t hash)
     return m;
 }
 #endif
+
+static inline uint32_t bucket_free(const struct bucket *l)
+{
+    return bucket_holds(l, 0);
+}
 
 /*
  * bucket_beyond: need a look-up of this hash go on behind the first line of its chain? Seldom in vain:

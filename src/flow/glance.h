@@ -81,6 +81,14 @@ static inline uint32_t ftable_expect_behind(const struct ftable *t, uint32_t has
     return match ? ftable_expect_in(t, l, match) : 0;
 }
 
+/* ftable_maybe: can ftable_find find anything? Seldom in vain, and no key is needed. */
+static inline bool ftable_maybe(const struct ftable *t, uint32_t hash)
+{
+    const struct buckets *b = ftable_slots(t);
+
+    return buckets_maybe(b, bucket_of(b, hash), hash);
+}
+
 /*
  * flow_is_of: does this record answer for the segment, of endpoint `end`, as ftable_find would? Without
  * a branch on the direction. => false: ask that one.

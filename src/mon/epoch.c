@@ -98,8 +98,10 @@ void mon_end(struct mon *m, uint32_t idx, int reason)
         f->reason = MOS_END_RST;
     f->flags |= FLOW_ENDED;
     conn_flush(&m->env, idx, &data);
-    mon_tell_given_up(m, idx, gap0, data);
-    tell_raises(m, idx);
+    if (unlikely(data || gap0 < m->env.ngaps))
+        mon_tell_given_up(m, idx, gap0, data);
+    if (unlikely(m->env.nraises || m->env.raises_lack))
+        tell_raises(m, idx);
     m->ending = idx;
     f->end_state[CLI] = f->side[CLI].state;
     f->end_state[SVR] = f->side[SVR].state;

@@ -168,37 +168,54 @@ bool mon_wants(const struct mon *m, const struct child *c, int side)
     return mask & DATA_RANKS;
 }
 
-static void rewant_side(struct mon *m, struct flow *f, int side, const uint32_t *v, int n)
+/*
+ * rewant_child: does it want this side's bytes now? => as side flags: SIDE_WANTED, SIDE_RETAIN; SIDE_NOBUF if
+ * it has no buffer for them.
+ */
+static uint16_t rewant_child(const struct mon *m, struct flow *f, struct child *c, int side)
+{
+    const uint16_t want_bit = side == CLI ? CHILD_WANT_CLI : CHILD_WANT_SVR;
+    uint16_t flags =
+        c->flags & (side == CLI ? CHILD_NOBUF_CLI : CHILD_NOBUF_SVR) ? SIDE_NOBUF : 0;
+
+    if (!mon_wants(m, c, side)) {
+        c->flags &= (uint16_t)~want_bit;
+        return flags;
+    }
+    if (!(c->flags & want_bit)) /* wanting starts with the next byte */
+        *mon_cursor(m, f, c, side) = strm_end(&m->env.se, &f->side[side]);
+    c->flags |= want_bit;
+    if (evset_mask(m->sets, c->set[HK_RCV]) & RETAIN_RANKS)
+        flags |= SIDE_RETAIN;
+    return flags | SIDE_WANTED;
+}
+
+static void rewant_side(const struct mon *m, struct flow *f, int side, const uint32_t *v, int n)
 {
     struct flow_side *sd = &f->side[side];
-    uint16_t want_bit = side == CLI ? CHILD_WANT_CLI : CHILD_WANT_SVR;
-    bool wanted = false, retain = sd->strm && strm_at(&m->env.se, sd->strm)->sized, nobuf = true;
+    uint16_t any = 0, all = SIDE_NOBUF;
 
     for (int i = 0; i < n; i++) {
-        struct child *c = mon_child_at(m, f, v[i]);
-        bool want = mon_wants(m, c, side);
+        uint16_t flags = rewant_child(m, f, mon_child_at(m, f, v[i]), side);
 
-        if (want && !(c->flags & want_bit))
-            *mon_cursor(m, f, c, side) =
-                strm_end(&m->env.se, sd); /* wanting starts with the next byte */
-        c->flags = (uint16_t)(want ? c->flags | want_bit : c->flags & ~want_bit);
-        wanted |= want;
-        if (want && (evset_mask(m->sets, c->set[HK_RCV]) & RETAIN_RANKS))
-            retain = true;
-        if (!(c->flags & (side == CLI ? CHILD_NOBUF_CLI : CHILD_NOBUF_SVR)))
-            nobuf = false;
+        any |= flags;
+        all &= flags;
     }
-    sd->flags = (uint16_t)(sd->flags & ~(SIDE_WANTED | SIDE_RETAIN | SIDE_NOBUF));
-    sd->flags |= (uint16_t)((wanted ? SIDE_WANTED : 0) | (wanted && retain ? SIDE_RETAIN : 0) |
-                            (nobuf ? SIDE_NOBUF : 0));
+    if ((any & SIDE_WANTED) && sd->strm && strm_at(&m->env.se, sd->strm)->sized)
+        any |= SIDE_RETAIN;
+    sd->flags = (uint16_t)((sd->flags & ~(SIDE_WANTED | SIDE_RETAIN | SIDE_NOBUF)) |
+                           (any & (SIDE_WANTED | SIDE_RETAIN)) | all);
 }
 
 void mon_rewant(struct mon *m, uint32_t idx)
 {
     struct flow *f = flow_at(&m->env.ft, idx);
     uint32_t v[MON_LISTENERS];
-    int n = mon_children(m, f, false, v);
+    int n = 1;
 
+    v[0] = 0;
+    if (unlikely(f->c0.next || f->c0.sock < 0))
+        n = mon_children(m, f, false, v);
     rewant_side(m, f, CLI, v, n);
     rewant_side(m, f, SVR, v, n);
 }
@@ -277,9 +294,12 @@ uint64_t mon_match(struct mon *m, const struct seg *s, int mode, bool from_clien
 
 enum overlap_policy mon_policy(const struct mon *m, uint64_t match, int side)
 {
-    for (int i = 0; match; i++, match >>= 1)
-        if ((match & 1) && m->lst[i].policy[side] >= 0)
-            return (enum overlap_policy)m->lst[i].policy[side];
+    for (; match; match &= match - 1) {
+        const int8_t policy = m->lst[__builtin_ctzll(match)].policy[side];
+
+        if (policy >= 0)
+            return (enum overlap_policy)policy;
+    }
     return (enum overlap_policy)m->overlap;
 }
 
@@ -347,13 +367,12 @@ bool mon_adopt(struct mon *m, uint32_t idx, uint64_t match)
     f->c0.sock = -1;
     for (int side = CLI; side <= SVR; side++)
         strm_policy(&m->env.se, &f->side[side], mon_policy(m, match, side));
-    for (int i = 0; match; i++, match >>= 1) {
+    for (; match; match &= match - 1) {
+        const int i = __builtin_ctzll(match);
         uint32_t self = 0;
         struct child *c = &f->c0;
         int sock;
 
-        if (!(match & 1))
-            continue;
         if (last && (c = new_child_ext(m, idx, &self)) == NULL) {
             m->env.reasons[REASON_NO_SOCK]++;
             break;
