@@ -102,15 +102,13 @@ static inline bool stopped(const struct ev_call *c)
     return c->flags && (*c->flags & c->stop);
 }
 
-/* What programs have as a rule needs no walk: one callback; one event whose filter says no. */
-void ev_dispatch(struct ev_call *c, enum ev_rank rank)
+/* dispatch_some: as ev_dispatch. One callback, or one event whose filter says no, need no walk. */
+static never_inline void dispatch_some(struct ev_call *c, enum ev_rank rank)
 {
     const struct evset *s = evset_written(c->tab, *c->setp);
     const uint32_t first = evset_start(s, rank), end = evset_start(s, rank + 1);
     const struct ev_op *o = &s->head.ops[first], *last = &s->head.ops[end];
 
-    c->walking = *c->setp;
-    c->raising = 0;
     if (likely(o < last && o->flags == OP_CB)) { /* on the built-in event itself */
         if (stopped(c))
             return;
@@ -124,6 +122,24 @@ void ev_dispatch(struct ev_call *c, enum ev_rank rank)
     }
     if (o < last)
         walk(c, o, last);
+}
+
+/* What most programs have is one callback. */
+void ev_dispatch(struct ev_call *c, enum ev_rank rank)
+{
+    const struct evset *s = evset_at(c->tab, *c->setp);
+    const struct ev_op *o;
+
+    c->walking = *c->setp;
+    c->raising = 0;
+    if (unlikely(!(s->head.sole >> rank & 1))) {
+        dispatch_some(c, rank);
+        return;
+    }
+    if (stopped(c))
+        return;
+    o = &s->head.ops[rank ? s->start[rank - 1] : 0];
+    o->cb.f5(c->mctx, c->sock, c->side, op_event(o), &o->u->arg);
 }
 
 static uint32_t nesting(const struct ev_call *c)

@@ -56,7 +56,7 @@ static bool areas_ok(const struct evset *s)
     for (uint32_t r = 0; r < EV_RANKS; r++) {
         uint32_t i = evset_start(s, r);
 
-        if (i > evset_start(s, r + 1))
+        if (i > evset_start(s, r + 1) || (s->head.sole >> r & 1) != evset_is_sole(s, r))
             return false;
         if (i < evset_start(s, r + 1) && s->head.ops[i].code == r) {
             if (s->head.ops[i].span != 1)

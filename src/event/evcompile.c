@@ -235,6 +235,8 @@ void evset_compile(struct evtab *t, struct evset *s)
         emit_below(&w, NODE_RANK(r));
     }
     set_start(s, EV_RANKS, w.nops);
+    for (uint32_t r = 0; r < EV_RANKS; r++)
+        s->head.sole |= (uint32_t)evset_is_sole(s, r) << r;
     emit_below(&w, NODE_RAISED);
     assert(w.nops == s->nops && w.nude == s->nude);
     sort_by_id(s);

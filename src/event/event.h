@@ -139,6 +139,7 @@ struct evtab_head {
 struct evset_head {
     struct ev_op *ops;
     uint32_t refs;
+    uint32_t sole; /* by rank: all there is is one callback, on the built-in event itself */
 };
 #define EVSET_SHIFT 6               /* log2 of sets in a slab */
 #define EVSET_BYTES (3 * CACHELINE) /* of one; pool_at, with numbers that the compiler knows */

@@ -196,6 +196,14 @@ static inline bool op_is_member(const struct ev_op *o)
     return (o->flags & (OP_CB | OP_CB4)) != 0;
 }
 
+/* evset_is_sole: is the only operation of this rank a callback, of the usual form, on the event itself? */
+static inline bool evset_is_sole(const struct evset *s, uint32_t rank)
+{
+    const uint32_t first = evset_start(s, rank);
+
+    return !s->wide && evset_start(s, rank + 1) == first + 1 && s->head.ops[first].flags == OP_CB;
+}
+
 /* ---- evset.c */
 
 /* ev_member_hash: of <event, function>, the bytes of the function pointer included. */

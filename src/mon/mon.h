@@ -190,6 +190,11 @@ void mon_destroy(struct mon *m);
  * flow.
  */
 struct child *mon_child(struct mon *m, int sock, uint32_t *flow);
+/* mon_is_told: is it child 0 of the flow that is being told of something? */
+static inline bool mon_is_told(const struct mon *m, int sock)
+{
+    return m->told && sock >= 0 && m->told->c0.sock == sock;
+}
 /* mon_listener: the listener or raw socket behind an id. => NULL with EBADF or ENOTSOCK. */
 struct listener *mon_listener(struct mon *m, int sock);
 int mon_sock_new(struct mon *m, enum sock_kind kind, uint32_t idx);

@@ -303,12 +303,14 @@ int mtcp_raise_event(mctx_t mctx, event_t event)
 
 /* ---- user contexts and names ---- */
 
-static void **uctx_of(struct mon *m, int sock)
+static inline void **uctx_of(struct mon *m, int sock)
 {
     struct listener *l;
     struct child *c;
     uint32_t idx;
 
+    if (likely(mon_is_told(m, sock)))
+        return &m->told->c0.uctx;
     c = mon_child(m, sock, &idx);
     if (c)
         return &c->uctx;

@@ -84,7 +84,7 @@ struct child *mon_child(struct mon *m, int sock, uint32_t *flow)
     uint32_t idx;
 
     /* as a rule, a callback asks about the flow that it is told of */
-    if (likely(m->told && sock >= 0 && m->told->c0.sock == sock)) {
+    if (likely(mon_is_told(m, sock))) {
         *flow = m->told_idx;
         return &m->told->c0;
     }
