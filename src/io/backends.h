@@ -10,6 +10,9 @@
 extern const struct io_ops mem_ops;
 extern const struct io_ops pcapfile_ops;
 extern const struct io_ops afpacket_ops;
+#ifdef WEIR_AFXDP
+extern const struct io_ops afxdp_ops;
+#endif
 
 /* io_dev_new: a device with its name and arguments copied, not opened. => NULL with ENOMEM. */
 struct io_dev *io_dev_new(const struct io_ops *ops, const char *name,

@@ -101,6 +101,7 @@ struct io_ops {
     int (*flush)(struct io_dev *dev);
     /* stats: *st is a copy of dev->st; add what that does not say. May be NULL. */
     void (*stats)(struct io_dev *dev, struct io_stats *st);
+    const char *(*note)(struct io_dev *dev); /* see io_note; may be NULL */
     void (*close)(struct io_dev *dev);
 };
 
@@ -187,6 +188,12 @@ int io_tx(struct io_dev *dev, struct pktbuf *const *pb, int n);
  */
 int io_flush(struct io_dev *dev);
 void io_get_stats(struct io_dev *dev, struct io_stats *st);
+/* io_note: how it was opened, for people ("native XDP, copy mode, 1 queue"). => "" if there is
+ *    nothing to say; valid until close. */
+static inline const char *io_note(struct io_dev *d)
+{
+    return d->ops->note ? d->ops->note(d) : "";
+}
 
 /*
  * io_chain: several input devices read one after the other as one (several capture files in a row).

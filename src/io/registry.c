@@ -7,8 +7,19 @@
 #include <string.h>
 
 /* The back ends of this build; a new one is a line in each list. */
-static const struct io_ops *const backends[] = {&mem_ops, &pcapfile_ops, &afpacket_ops};
-static const char *const kinds[] = {"mem", "pcap", "afpacket", NULL};
+static const struct io_ops *const backends[] = {
+    &mem_ops,
+    &pcapfile_ops,
+    &afpacket_ops,
+#ifdef WEIR_AFXDP
+    &afxdp_ops,
+#endif
+};
+static const char *const kinds[] = {"mem", "pcap", "afpacket",
+#ifdef WEIR_AFXDP
+                                    "afxdp",
+#endif
+                                    NULL};
 
 static const struct io_ops *added;
 

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * ifoffload.c: features of interfaces, by the names that ethtool(8) knows them by too.
+ *
+ * The state file is text, a line "interface NAME INDEX NETNS" (the namespace by its inode), then a
+ * line "on FEATURE" for each that was on. It is locked (flock) as long as its process lives; after
+ * a restore it is emptied before it is unlinked, so that it says nothing even where unlinking is
+ * not permitted any more.
+ */
+#include "io/ifoffload.h"
+#include "base/errtext.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SUFFIX       ".offload"
+#define MAX_FEATURES 512
+#define MAX_STATE    512 /* bytes of a state file */
+
+/* What must be off: tags taken out of frames, and frames made of several. */
+static const char *const unwanted[] = {"rx-vlan-hw-parse", "rx-vlan-stag-hw-parse", "rx-lro",
+                                       "rx-gro-hw"};
+#define UNWANTED ARRAY_SIZE(unwanted)
+
+struct features {
+    int n;
+    int bit[UNWANTED]; /* the bit's number, -1 where the kernel has no such feature */
+};
+
+static const char *run_dir(void)
+{
+    const char *dir = getenv("WEIR_RUN");
+
+    return dir && *dir ? dir : "/run/weir";
+}
+
+/* => 0; -1 with errno */
+static int ethtool(const char *ifname, void *cmd)
+{
+    struct ifreq r = {.ifr_data = cmd};
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), rc, code;
+
+    if (fd < 0)
+        return -1;
+    snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", ifname);
+    rc = ioctl(fd, SIOCETHTOOL, &r);
+    code = errno;
+    close(fd);
+    errno = code;
+    return rc;
+}
+
+void ifoffload_driver(const char *ifname, char driver[32], bool *virtual_)
+{
+    struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
+
+    if (ethtool(ifname, &info) < 0)
+        info.driver[0] = info.bus_info[0] = '\0';
+    snprintf(driver, 32, "%s", info.driver);
+    /* tun's bus is called "tap"; the others' neighbours are virtual machines on the same host */
+    *virtual_ = !info.bus_info[0] || strcmp(driver, "tun") == 0 ||
+                strcmp(driver, "virtio_net") == 0 || strcmp(driver, "vif") == 0 ||
+                strcmp(driver, "hv_netvsc") == 0;
+}
+
+int ifoffload_queues(const char *ifname)
+{
+    struct ethtool_channels c = {.cmd = ETHTOOL_GCHANNELS};
+
+    if (ethtool(ifname, &c) < 0 || c.rx_count + c.combined_count == 0)
+        return 1;
+    return (int)(c.rx_count + c.combined_count);
+}
+
+/* The number of features the kernel knows. => 0: it does not say */
+static int count_features(const char *ifname)
+{
+    struct {
+        struct ethtool_sset_info info;
+        uint32_t n;
+    } q = {.info = {.cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1ULL << ETH_SS_FEATURES}};
+
+    if (ethtool(ifname, &q) < 0 || !q.info.sset_mask || q.n > MAX_FEATURES)
+        return 0;
+    return (int)q.n;
+}
+
+/* => 0; -1: this interface has no features */
+static int find_features(const char *ifname, struct features *f)
+{
+    struct ethtool_gstrings *names;
+
+    f->n = count_features(ifname);
+    names = calloc(1, sizeof(*names) + (size_t)f->n * ETH_GSTRING_LEN);
+    for (size_t k = 0; k < UNWANTED; k++)
+        f->bit[k] = -1;
+    if (!names || f->n == 0) {
+        free(names);
+        return -1;
+    }
+    *names = (struct ethtool_gstrings){
+        .cmd = ETHTOOL_GSTRINGS, .string_set = ETH_SS_FEATURES, .len = (uint32_t)f->n};
+    if (ethtool(ifname, names) == 0)
+        for (int i = 0; i < f->n; i++)
+            for (size_t k = 0; k < UNWANTED; k++)
+                if (strncmp((char *)names->data + i * ETH_GSTRING_LEN, unwanted[k],
+                            ETH_GSTRING_LEN) == 0)
+                    f->bit[k] = i;
+    free(names);
+    return 0;
+}
+
+/* Which of them are on and may be changed. => a bit for each, by its place in unwanted[] */
+static unsigned which_are_on(const char *ifname, const struct features *f)
+{
+    struct {
+        struct ethtool_gfeatures q;
+        struct ethtool_get_features_block block[MAX_FEATURES / 32];
+    } get = {.q = {.cmd = ETHTOOL_GFEATURES, .size = ((uint32_t)f->n + 31) / 32}};
+    unsigned on = 0;
+
+    if (ethtool(ifname, &get) < 0)
+        return 0;
+    for (size_t k = 0; k < UNWANTED; k++) {
+        const struct ethtool_get_features_block *b = &get.block[f->bit[k] / 32];
+        uint32_t bit = f->bit[k] >= 0 ? 1u << f->bit[k] % 32 : 0;
+
+        if (b->active & b->available & ~b->never_changed & bit)
+            on |= 1u << k;
+    }
+    return on;
+}
+
+/* => 0; -1 with errno */
+static int set_features(const char *ifname, const struct features *f, unsigned which, bool on)
+{
+    struct {
+        struct ethtool_sfeatures q;
+        struct ethtool_set_features_block block[MAX_FEATURES / 32];
+    } set = {.q = {.cmd = ETHTOOL_SFEATURES, .size = ((uint32_t)f->n + 31) / 32}};
+
+    for (size_t k = 0; k < UNWANTED; k++)
+        if (which & 1u << k && f->bit[k] >= 0) {
+            set.block[f->bit[k] / 32].valid |= 1u << f->bit[k] % 32;
+            if (on)
+                set.block[f->bit[k] / 32].requested |= 1u << f->bit[k] % 32;
+        }
+    /* a positive answer: not all of it took effect at once, which the driver decides */
+    return ethtool(ifname, &set) < 0 ? -1 : 0;
+}
+
+static unsigned long netns(void)
+{
+    struct stat st;
+
+    return stat("/proc/thread-self/ns/net", &st) == 0 ? (unsigned long)st.st_ino : 0;
+}
+
+/* Read a state file of ours. => the features that were on; ifname "" if it is not about a present
+ * interface of this namespace */
+static unsigned read_state(int fd, char ifname[16])
+{
+    char text[MAX_STATE + 1], *line, *save = NULL;
+    ssize_t n = pread(fd, text, MAX_STATE, 0);
+    unsigned long ns = 0;
+    unsigned on = 0, index = 0;
+
+    text[n > 0 ? n : 0] = '\0';
+    ifname[0] = '\0';
+    line = strtok_r(text, "\n", &save);
+    if (!line || sscanf(line, "interface %15s %u %lu", ifname, &index, &ns) != 3 || ns != netns() ||
+        if_nametoindex(ifname) != index) {
+        ifname[0] = '\0';
+        return 0;
+    }
+    while ((line = strtok_r(NULL, "\n", &save)) != NULL)
+        for (size_t k = 0; k < UNWANTED; k++)
+            if (strncmp(line, "on ", 3) == 0 && strcmp(line + 3, unwanted[k]) == 0)
+                on |= 1u << k;
+    return on;
+}
+
+/* => 0; -1 with errno */
+static int write_state(int fd, const char *ifname, unsigned on)
+{
+    char text[MAX_STATE];
+    int len = snprintf(text, sizeof(text), "interface %s %u %lu\n", ifname, if_nametoindex(ifname),
+                       netns());
+
+    for (size_t k = 0; k < UNWANTED; k++)
+        if (on & 1u << k)
+            len += snprintf(text + len, sizeof(text) - (size_t)len, "on %s\n", unwanted[k]);
+    if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)len, 0) != len)
+        return -1;
+    return fsync(fd);
+}
+
+/* Put back what an open, locked state file says. => 0; -1 with errno: the file stays */
+static int put_back(int fd, const char *path)
+{
+    char ifname[16];
+    unsigned on = read_state(fd, ifname);
+    struct features f;
+
+    if (on && find_features(ifname, &f) == 0 && set_features(ifname, &f, on, true) < 0)
+        return -1;
+    if (ftruncate(fd, 0) < 0)
+        return -1;
+    unlink(path);
+    return 0;
+}
+
+/* Is it still the file of this name? Another process may have unlinked it before we had the lock. */
+static bool same_file(int fd, const char *path)
+{
+    struct stat a, b;
+
+    return fstat(fd, &a) == 0 && stat(path, &b) == 0 && a.st_ino == b.st_ino;
+}
+
+int ifoffload_sweep(void)
+{
+    DIR *dir = opendir(run_dir());
+    struct dirent *e;
+    char tail[48], path[sizeof(((struct ifoffload *)0)->path)];
+    int done = 0;
+
+    snprintf(tail, sizeof(tail), ".%lu" SUFFIX, netns());
+    while (dir && (e = readdir(dir)) != NULL) {
+        size_t len = strlen(e->d_name), end = strlen(tail);
+        int fd;
+
+        if (len <= end || strcmp(e->d_name + len - end, tail) != 0 ||
+            (size_t)snprintf(path, sizeof(path), "%s/%s", run_dir(), e->d_name) >= sizeof(path))
+            continue;
+        fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0)
+            continue;
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0 && same_file(fd, path))
+            done += put_back(fd, path) == 0;
+        close(fd);
+    }
+    if (dir)
+        closedir(dir);
+    return done;
+}
+
+/* The state file, locked. => -1 with errno and text */
+static int take_file(struct ifoffload *o, const char *name)
+{
+    if (mkdir(run_dir(), 0755) < 0 && errno != EEXIST)
+        return err_set(errno, "%s: %s: %s", name, run_dir(), strerror(errno));
+    if ((size_t)snprintf(o->path, sizeof(o->path), "%s/%s.%lu" SUFFIX, run_dir(), o->ifname,
+                         netns()) >= sizeof(o->path))
+        return err_set(ENAMETOOLONG, "%s: the path $WEIR_RUN is too long", name);
+    do {
+        if (o->fd >= 0)
+            close(o->fd);
+        o->fd = open(o->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+        if (o->fd < 0)
+            return err_set(errno, "%s: %s: %s", name, o->path, strerror(errno));
+        if (flock(o->fd, LOCK_EX | LOCK_NB) < 0) {
+            close(o->fd);
+            o->fd = -1;
+            return err_set(EBUSY, "%s: another process uses %s (it holds %s)", name, o->ifname,
+                           o->path);
+        }
+    } while (!same_file(o->fd, o->path));
+    return 0;
+}
+
+static int give_up(struct ifoffload *o)
+{
+    int code = errno;
+
+    unlink(o->path);
+    close(o->fd);
+    o->fd = -1;
+    errno = code;
+    return -1;
+}
+
+int ifoffload_off(struct ifoffload *o, const char *name, const char *ifname)
+{
+    struct features f;
+    unsigned on;
+
+    *o = (struct ifoffload){.fd = -1};
+    snprintf(o->ifname, sizeof(o->ifname), "%s", ifname);
+    ifoffload_sweep();
+    if (take_file(o, name) < 0)
+        return -1;
+    on = find_features(ifname, &f) == 0 ? which_are_on(ifname, &f) : 0;
+    if (write_state(o->fd, ifname, on) < 0) {
+        err_set(errno, "%s: %s: %s", name, o->path, strerror(errno));
+        return give_up(o);
+    }
+    if (on && set_features(ifname, &f, on, false) < 0) {
+        if (errno == EPERM)
+            err_set(EPERM, "%s: changing offloads of %s needs CAP_NET_ADMIN", name, ifname);
+        else
+            err_set(errno, "%s: offloads of %s: %s", name, ifname, strerror(errno));
+        return give_up(o);
+    }
+    return 0;
+}
+
+int ifoffload_restore(struct ifoffload *o, const char *name)
+{
+    int rc = 0;
+
+    if (o->fd < 0)
+        return 0;
+    if (put_back(o->fd, o->path) < 0)
+        rc = err_set(errno,
+                     "%s: offloads of %s are not as before: %s (the next start restores them)",
+                     name, o->ifname, strerror(errno));
+    close(o->fd);
+    o->fd = -1;
+    return rc;
+}
