@@ -212,9 +212,13 @@ static void write_note(struct afxdp *a)
 
 static int start(struct io_dev *dev, struct afxdp *a, const struct request *r)
 {
+    struct xdpif_want want = {.mode = r->mode,
+                              .promisc = !dev->args.no_promisc,
+                              .queues = dev->args.queues > 1 ? dev->args.queues : 1};
+
     if (dev->args.filter && bpffilter_compile(&a->filter, dev->name, dev->args.filter, NULL, 1) < 0)
         return -1;
-    a->xif = xdpif_get(dev->name, r->ifname, r->mode, !dev->args.no_promisc);
+    a->xif = xdpif_get(dev->name, r->ifname, &want);
     if (!a->xif || choose_queues(dev, a, r) < 0 || start_sockets(dev, a, r->bind) < 0 ||
         watch_all(dev, a) < 0)
         return -1;

@@ -2,8 +2,9 @@
 /*
  * ifoffload.c: features of interfaces, by the names that ethtool(8) knows them by too.
  *
- * The state file is text, a line "interface NAME INDEX NETNS" (the namespace by its inode), then a
- * line "on FEATURE" for each that was on. It is locked (flock) as long as its process lives; after
+ * The state file is text, a line "interface NAME INDEX NETNS MAC" (the namespace by its inode), then a
+ * line "on FEATURE" for each that was on, and "channels RX TX COMBINED" if there were fewer queues
+ * than asked for. It is locked (flock) as long as its process lives; after
  * a restore it is emptied before it is unlinked, so that it says nothing even where unlinking is
  * not permitted any more.
  */
@@ -33,6 +34,13 @@
 static const char *const unwanted[] = {"rx-vlan-hw-parse", "rx-vlan-stag-hw-parse", "rx-lro",
                                        "rx-gro-hw"};
 #define UNWANTED ARRAY_SIZE(unwanted)
+
+/* What an interface was like before. */
+struct before {
+    unsigned on; /* unwanted features that were on, a bit for each by its place in unwanted[] */
+    bool fewer;  /* queues were added to these: */
+    uint32_t rx, tx, combined;
+};
 
 struct features {
     int n;
@@ -168,53 +176,117 @@ static unsigned long netns(void)
     return stat("/proc/thread-self/ns/net", &st) == 0 ? (unsigned long)st.st_ino : 0;
 }
 
-/* Read a state file of ours. => the features that were on; ifname "" if it is not about a present
- * interface of this namespace */
-static unsigned read_state(int fd, char ifname[16])
+static void hwaddr(const char *ifname, char text[18])
 {
-    char text[MAX_STATE + 1], *line, *save = NULL;
+    struct ifreq r = {0};
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    const uint8_t *a = (const uint8_t *)r.ifr_hwaddr.sa_data;
+
+    snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", ifname);
+    if (fd < 0 || ioctl(fd, SIOCGIFHWADDR, &r) < 0)
+        memset(&r.ifr_hwaddr, 0, sizeof(r.ifr_hwaddr));
+    if (fd >= 0)
+        close(fd);
+    snprintf(text, 18, "%02x:%02x:%02x:%02x:%02x:%02x", a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+/* Read a state file of ours. ifname "" if it is not about a present interface of this namespace. */
+static struct before read_state(int fd, char ifname[16])
+{
+    char text[MAX_STATE + 1], *line, *save = NULL, was[18] = "", is[18];
     ssize_t n = pread(fd, text, MAX_STATE, 0);
     unsigned long ns = 0;
-    unsigned on = 0, index = 0;
+    struct before b = {0};
+    unsigned index = 0;
 
     text[n > 0 ? n : 0] = '\0';
     ifname[0] = '\0';
     line = strtok_r(text, "\n", &save);
-    if (!line || sscanf(line, "interface %15s %u %lu", ifname, &index, &ns) != 3 || ns != netns() ||
-        if_nametoindex(ifname) != index) {
+    if (line && sscanf(line, "interface %15s %u %lu %17s", ifname, &index, &ns, was) == 4)
+        hwaddr(ifname, is);
+    if (!was[0] || ns != netns() || if_nametoindex(ifname) != index || strcmp(was, is) != 0) {
         ifname[0] = '\0';
-        return 0;
+        return b;
     }
-    while ((line = strtok_r(NULL, "\n", &save)) != NULL)
+    while ((line = strtok_r(NULL, "\n", &save)) != NULL) {
         for (size_t k = 0; k < UNWANTED; k++)
             if (strncmp(line, "on ", 3) == 0 && strcmp(line + 3, unwanted[k]) == 0)
-                on |= 1u << k;
-    return on;
+                b.on |= 1u << k;
+        if (sscanf(line, "channels %u %u %u", &b.rx, &b.tx, &b.combined) == 3)
+            b.fewer = true;
+    }
+    return b;
 }
 
 /* => 0; -1 with errno */
-static int write_state(int fd, const char *ifname, unsigned on)
+static int write_state(int fd, const char *ifname, const struct before *b)
 {
-    char text[MAX_STATE];
-    int len = snprintf(text, sizeof(text), "interface %s %u %lu\n", ifname, if_nametoindex(ifname),
-                       netns());
+    char text[MAX_STATE], mac[18];
+    int len;
+
+    hwaddr(ifname, mac);
+    len = snprintf(text, sizeof(text), "interface %s %u %lu %s\n", ifname, if_nametoindex(ifname),
+                   netns(), mac);
 
     for (size_t k = 0; k < UNWANTED; k++)
-        if (on & 1u << k)
+        if (b->on & 1u << k)
             len += snprintf(text + len, sizeof(text) - (size_t)len, "on %s\n", unwanted[k]);
+    if (b->fewer)
+        len += snprintf(text + len, sizeof(text) - (size_t)len, "channels %u %u %u\n", b->rx, b->tx,
+                        b->combined);
     if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)len, 0) != len)
         return -1;
     return fsync(fd);
+}
+
+/* => false: there are enough, or there cannot be as many */
+static bool wants_channels(const char *ifname, uint32_t queues, struct before *b,
+                           struct ethtool_channels *c)
+{
+    *c = (struct ethtool_channels){.cmd = ETHTOOL_GCHANNELS};
+    if (ethtool(ifname, c) < 0 || c->rx_count + c->combined_count >= queues)
+        return false;
+    if (!b->fewer) {
+        b->rx = c->rx_count;
+        b->tx = c->tx_count;
+        b->combined = c->combined_count;
+    }
+    if (c->max_combined >= queues) {
+        c->combined_count = queues;
+    } else if (c->max_rx >= queues && c->max_tx >= queues) {
+        c->rx_count = queues;
+        c->tx_count = c->tx_count > queues ? c->tx_count : queues;
+    } else {
+        return false;
+    }
+    c->cmd = ETHTOOL_SCHANNELS;
+    b->fewer = true;
+    return true;
+}
+
+static int fewer_channels(const char *ifname, const struct before *b)
+{
+    struct ethtool_channels c = {.cmd = ETHTOOL_GCHANNELS};
+
+    if (ethtool(ifname, &c) < 0)
+        return -1;
+    c.cmd = ETHTOOL_SCHANNELS;
+    c.rx_count = b->rx;
+    c.tx_count = b->tx;
+    c.combined_count = b->combined;
+    return ethtool(ifname, &c);
 }
 
 /* Put back what an open, locked state file says. => 0; -1 with errno: the file stays */
 static int put_back(int fd, const char *path)
 {
     char ifname[16];
-    unsigned on = read_state(fd, ifname);
+    struct before b = read_state(fd, ifname);
     struct features f;
 
-    if (on && find_features(ifname, &f) == 0 && set_features(ifname, &f, on, true) < 0)
+    if (b.on && find_features(ifname, &f) == 0 && set_features(ifname, &f, b.on, true) < 0)
+        return -1;
+    if (b.fewer && fewer_channels(ifname, &b) < 0)
         return -1;
     if (ftruncate(fd, 0) < 0)
         return -1;
@@ -285,35 +357,55 @@ static int give_up(struct ifoffload *o)
 {
     int code = errno;
 
-    unlink(o->path);
+    put_back(o->fd, o->path);
     close(o->fd);
     o->fd = -1;
     errno = code;
     return -1;
 }
 
-int ifoffload_off(struct ifoffload *o, const char *name, const char *ifname)
+/* Change what is written down. => 0; -1 with errno and text */
+static int change(const char *name, const char *ifname, const struct features *f, unsigned off,
+                  struct ethtool_channels *more)
 {
+    int rc = 0;
+
+    if (more && ethtool(ifname, more) < 0 && errno == EPERM)
+        rc = -1; /* other failures show when the queue is used */
+    else if (off)
+        rc = set_features(ifname, f, off, false);
+    if (rc == 0)
+        return 0;
+    if (errno == EPERM)
+        return err_set(EPERM, "%s: changing offloads of %s needs CAP_NET_ADMIN", name, ifname);
+    return err_set(errno, "%s: offloads of %s: %s", name, ifname, strerror(errno));
+}
+
+int ifoffload_off(struct ifoffload *o, const char *name, const char *ifname, int queues)
+{
+    struct ethtool_channels c;
     struct features f;
-    unsigned on;
+    struct before b;
+    char left[16];
+    unsigned on = 0;
+    bool more;
 
     *o = (struct ifoffload){.fd = -1};
     snprintf(o->ifname, sizeof(o->ifname), "%s", ifname);
     ifoffload_sweep();
     if (take_file(o, name) < 0)
         return -1;
-    on = find_features(ifname, &f) == 0 ? which_are_on(ifname, &f) : 0;
-    if (write_state(o->fd, ifname, on) < 0) {
+    b = read_state(o->fd, left); /* of a killed process, if it could not be put back */
+    if (find_features(ifname, &f) == 0)
+        on = which_are_on(ifname, &f);
+    b.on |= on;
+    more = wants_channels(ifname, (uint32_t)queues, &b, &c);
+    if (write_state(o->fd, ifname, &b) < 0) {
         err_set(errno, "%s: %s: %s", name, o->path, strerror(errno));
         return give_up(o);
     }
-    if (on && set_features(ifname, &f, on, false) < 0) {
-        if (errno == EPERM)
-            err_set(EPERM, "%s: changing offloads of %s needs CAP_NET_ADMIN", name, ifname);
-        else
-            err_set(errno, "%s: offloads of %s: %s", name, ifname, strerror(errno));
+    if (change(name, ifname, &f, on, more ? &c : NULL) < 0)
         return give_up(o);
-    }
     return 0;
 }
 
@@ -324,9 +416,8 @@ int ifoffload_restore(struct ifoffload *o, const char *name)
     if (o->fd < 0)
         return 0;
     if (put_back(o->fd, o->path) < 0)
-        rc = err_set(errno,
-                     "%s: offloads of %s are not as before: %s (the next start restores them)",
-                     name, o->ifname, strerror(errno));
+        rc = err_set(errno, "%s: %s is not yet as before: %s (the next start restores it)", name,
+                     o->ifname, strerror(errno));
     close(o->fd);
     o->fd = -1;
     return rc;

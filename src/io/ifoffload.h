@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * ifoffload.h: switches off, at our own end, what an interface does to frames before AF_XDP sees
- * them (VLAN tags taken out, frames put together), and on again afterwards.
+ * them (VLAN tags taken out, frames put together), and on again afterwards; and adds queues where
+ * there are fewer than threads.
  *
  * Such a setting stays when the process dies, so it is written down before it is changed: one file
  * for each interface below $WEIR_RUN (/run/weir), which its writer holds locked. A file that nobody
@@ -19,12 +20,13 @@ struct ifoffload {
 };
 
 /*
- * ifoffload_off: note and switch off what is on. `name` is the device's, for messages.
+ * ifoffload_off: note and switch off what is on, and have `queues` receive queues at least if the
+ * driver can. `name` is the device's, for messages.
  * => 0, also when there was nothing to switch off, or the driver does not let us (that is its
  *    word); -1 with errno and text: EBUSY (another process has the interface), EPERM, or the state
  *    could not be written: then nothing was changed.
  */
-int ifoffload_off(struct ifoffload *o, const char *name, const char *ifname);
+int ifoffload_off(struct ifoffload *o, const char *name, const char *ifname, int queues);
 /*
  * ifoffload_restore: as it was before ifoffload_off; the state file goes.
  * => -1 with errno and text: not restored (EPERM after privileges were dropped); the file stays, and

@@ -152,7 +152,7 @@ static struct xdpif *find(int ifindex, unsigned long netns)
     return NULL;
 }
 
-static struct xdpif *make(const char *name, const char *ifname, enum xdp_mode mode, bool promisc)
+static struct xdpif *make(const char *name, const char *ifname, const struct xdpif_want *want)
 {
     struct xdpif *x = calloc(1, sizeof(*x));
     char driver[32];
@@ -163,23 +163,23 @@ static struct xdpif *make(const char *name, const char *ifname, enum xdp_mode mo
     snprintf(x->ifname, sizeof(x->ifname), "%s", ifname);
     x->ifindex = (int)if_nametoindex(ifname);
     x->netns = this_netns();
-    x->queues = ifoffload_queues(ifname);
     ifoffload_driver(ifname, driver, &x->may_part);
     libbpf_set_print(silent);
-    if (ifoffload_off(&x->off, name, ifname) < 0 || attach(x, name, mode) < 0 ||
-        (promisc && be_promiscuous(x, name) < 0)) {
+    if (ifoffload_off(&x->off, name, ifname, want->queues) < 0 || attach(x, name, want->mode) < 0 ||
+        (want->promisc && be_promiscuous(x, name) < 0)) {
         int code = errno;
 
         undo(x, name);
         errno = code;
         return NULL;
     }
+    x->queues = ifoffload_queues(ifname);
     x->next = all;
     all = x;
     return x;
 }
 
-struct xdpif *xdpif_get(const char *name, const char *ifname, enum xdp_mode mode, bool promisc)
+struct xdpif *xdpif_get(const char *name, const char *ifname, const struct xdpif_want *want)
 {
     int ifindex = (int)if_nametoindex(ifname);
     struct xdpif *x;
@@ -188,10 +188,10 @@ struct xdpif *xdpif_get(const char *name, const char *ifname, enum xdp_mode mode
         return err_null(ENODEV, "%s: there is no network interface '%s'", name, ifname);
     pthread_mutex_lock(&lock);
     x = find(ifindex, this_netns());
-    if (x && mode != XDP_ANY && x->native != (mode == XDP_NATIVE))
+    if (x && want->mode != XDP_ANY && x->native != (want->mode == XDP_NATIVE))
         x = err_null(EINVAL, "%s: %s is open in the other XDP mode", name, ifname);
     else if (!x)
-        x = make(name, ifname, mode, promisc);
+        x = make(name, ifname, want);
     if (x)
         x->refs++;
     pthread_mutex_unlock(&lock);

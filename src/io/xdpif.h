@@ -20,6 +20,12 @@ enum xdp_mode {
     XDP_GENERIC, /* in the kernel's common path */
 };
 
+struct xdpif_want {
+    enum xdp_mode mode;
+    bool promisc;
+    int queues; /* receive queues that the interface should have at least, if it can */
+};
+
 struct xdpif {
     struct xdpif *next;
     char ifname[16];
@@ -40,7 +46,7 @@ struct xdpif {
  * => NULL with errno and text: EPERM, ENODEV, EBUSY (another program is attached, or the interface
  *    is in another process's hands), EOPNOTSUPP (XDP_NATIVE), EINVAL (attached in another mode).
  */
-struct xdpif *xdpif_get(const char *name, const char *ifname, enum xdp_mode mode, bool promisc);
+struct xdpif *xdpif_get(const char *name, const char *ifname, const struct xdpif_want *want);
 /* xdpif_put: the last one detaches. => -1 with text: offloads could not be restored now. */
 int xdpif_put(struct xdpif *x, const char *name);
 /* xdpif_join: from now on packets of this queue go to the socket. => -1 with errno and text. */
