@@ -23,14 +23,19 @@
         __builtin_prefetch((p), 1, 3);                                                             \
         __asm__ volatile("");                                                                      \
     } while (0)
-#define never_inline       __attribute__((noinline))
-#define ARRAY_SIZE(a)      (sizeof(a) / sizeof((a)[0]))
-#define CACHELINE          64
-#define __cacheline        __attribute__((aligned(CACHELINE)))
-#define __printflike(f, a) __attribute__((format(printf, f, a)))
-#define WEIR_API           __attribute__((visibility("default")))
+#define never_inline  __attribute__((noinline))
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define CACHELINE     64
+#define __cacheline   __attribute__((aligned(CACHELINE)))
+#define WEIR_API      __attribute__((visibility("default")))
 
+/* Other people's headers have these, too: the same thing. */
+#ifndef __printflike
+#define __printflike(f, a) __attribute__((format(printf, f, a)))
+#endif
+#ifndef container_of
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+#endif
 
 #define NSEC_PER_SEC  1000000000ULL
 #define NSEC_PER_MSEC 1000000ULL

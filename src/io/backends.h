@@ -13,6 +13,9 @@ extern const struct io_ops afpacket_ops;
 #ifdef WEIR_AFXDP
 extern const struct io_ops afxdp_ops;
 #endif
+#ifdef WEIR_DPDK
+extern const struct io_ops dpdk_ops;
+#endif
 
 /* io_dev_new: a device with its name and arguments copied, not opened. => NULL with ENOMEM. */
 struct io_dev *io_dev_new(const struct io_ops *ops, const char *name,

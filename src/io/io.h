@@ -64,6 +64,7 @@ struct io_stats {
     uint64_t rx_lost;        /* live: never handed out, for want of room in ring or memory */
     uint64_t tx_too_big;     /* live, of tx_errors: longer than the interface's MTU allows */
     uint64_t link_lost;      /* live: how often the link went down */
+    uint64_t memory;         /* live: bytes of packet memory, where the back end counts them */
     uint64_t size, position; /* bytes of input, bytes read; 0 when not known (progress) */
 };
 

@@ -14,10 +14,16 @@ static const struct io_ops *const backends[] = {
 #ifdef WEIR_AFXDP
     &afxdp_ops,
 #endif
+#ifdef WEIR_DPDK
+    &dpdk_ops,
+#endif
 };
 static const char *const kinds[] = {"mem", "pcap", "afpacket",
 #ifdef WEIR_AFXDP
                                     "afxdp",
+#endif
+#ifdef WEIR_DPDK
+                                    "dpdk",
 #endif
                                     NULL};
 
