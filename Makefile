@@ -49,7 +49,7 @@ COVERED := -Dbuildtype=debug -Doptimization=0 -Db_coverage=true -Db_lundef=false
 .DEFAULT_GOAL := all
 .PHONY: all build help demo test check lint format tidy bench guard guard-update net kernel-judge lossy install uninstall clean check-clang tsan coverage \
 	fuzz fuzz-build fuzz-merge \
-	deps deps-build deps-test deps-lint
+	deps deps-build deps-test deps-lint deps-live deps-all
 
 all: build
 
@@ -69,6 +69,8 @@ help:
 	@echo 'make fuzz-merge   what was found to reach more code goes into tests/fuzz/corpus'
 	@echo 'make lossy        1,000 lossy, reordered streams of 1 MB, each byte compared: SEED='
 	@echo 'make bench        the benchmarks, JSON lines'
+	@echo 'make bench-live   in line between namespaces, beside the kernel and DPDK: SECONDS=2 (root; needs deps-all)'
+	@echo 'make deps-all     every package: for the back ends afxdp and dpdk and the tests with real programs'
 	@echo 'make guard        instructions a packet, by callgrind: not more than bench/guard.json says?'
 	@echo 'make guard-update write there what they are now'
 	@echo 'make install      into PREFIX ($(PREFIX)) below DESTDIR'
@@ -77,7 +79,7 @@ help:
 
 deps: deps-test
 
-deps-build deps-test deps-lint: deps-%:
+deps-build deps-test deps-lint deps-live deps-all: deps-%:
 	@tools/deps.sh $*
 
 build: deps-build

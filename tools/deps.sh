@@ -1,6 +1,8 @@
 #!/bin/bash
-# tools/deps.sh build|test|lint: the Debian packages that building, testing or linting Weir needs, named here and
-# nowhere else, and installed when they are missing.
+# tools/deps.sh build|test|lint|live|all: the Debian packages that building, testing or linting Weir needs, named here
+# and nowhere else, and installed when they are missing. `live` is what is optional: the libraries of the back ends
+# afxdp and dpdk, and the programs whose traffic the namespace tests and `make bench-live` pass through Weir; `all` is
+# `test` and `live`.
 #
 # => prints nothing and does nothing when all are there; asks the network only when one is missing.
 # => `--list` before the group prints the names instead.
@@ -13,6 +15,8 @@ build=(gcc libc6-dev meson ninja-build 'pkg-config|pkgconf' libpcap-dev libxxhas
 lint=(clang-format-14\|clang-format clang-tidy-14\|clang-tidy cppcheck shellcheck mandoc g++ python3)
 test=("${build[@]}" "${lint[@]}" libcmocka-dev clang 'libclang-rt-14-dev|libclang-rt-dev|libclang-common-14-dev'
     gcovr valgrind tshark python3-pytest python3-scapy iproute2 ethtool)
+live=(libxdp-dev libbpf-dev libdpdk-dev dpdk-dev nginx-light curl iperf3 wrk openssh-client openssh-server netcat-openbsd
+    iputils-ping)
 
 die() {
     echo "tools/deps.sh: $1" >&2
@@ -74,7 +78,9 @@ case "${1:-}" in
 build) needs=("${build[@]}") ;;
 test) needs=("${test[@]}") ;;
 lint) needs=("${lint[@]}") ;;
-*) die 'usage: tools/deps.sh [--list] build|test|lint' 2 ;;
+live) needs=("${live[@]}") ;;
+all) needs=("${test[@]}" "${live[@]}") ;;
+*) die 'usage: tools/deps.sh [--list] build|test|lint|live|all' 2 ;;
 esac
 if [ "$list_only" = yes ]; then
     printf '%s\n' "${needs[@]%%|*}"
