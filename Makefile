@@ -47,7 +47,7 @@ COVERED := -Dbuildtype=debug -Doptimization=0 -Db_coverage=true -Db_lundef=false
 	-Dapps=true -Dtests=enabled $(STRICT)
 
 .DEFAULT_GOAL := all
-.PHONY: all build help demo test check lint format tidy bench guard guard-update net kernel-judge lossy install uninstall clean check-clang tsan coverage \
+.PHONY: all build help demo test check lint format tidy bench bench-live guard guard-update net kernel-judge lossy install uninstall clean check-clang tsan coverage \
 	fuzz fuzz-build fuzz-merge \
 	deps deps-build deps-test deps-lint deps-live deps-all
 
@@ -69,7 +69,7 @@ help:
 	@echo 'make fuzz-merge   what was found to reach more code goes into tests/fuzz/corpus'
 	@echo 'make lossy        1,000 lossy, reordered streams of 1 MB, each byte compared: SEED='
 	@echo 'make bench        the benchmarks, JSON lines'
-	@echo 'make bench-live   in line between namespaces, beside the kernel and DPDK: SECONDS=2 (root; needs deps-all)'
+	@echo 'make bench-live   in line between namespaces, beside the kernel and DPDK: ROUNDS= ONLY= LIVE_SECONDS= (root)'
 	@echo 'make deps-all     every package: for the back ends afxdp and dpdk and the tests with real programs'
 	@echo 'make guard        instructions a packet, by callgrind: not more than bench/guard.json says?'
 	@echo 'make guard-update write there what they are now'
@@ -136,6 +136,9 @@ fuzz-merge: fuzz-build
 
 bench: build
 	@$(MESON) test -C build --benchmark --verbose --num-processes 1
+
+bench-live: build deps-live
+	@bench/livebench.py --build build $(if $(LIVE_SECONDS),--seconds $(LIVE_SECONDS)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY))
 
 guard guard-update: deps-test
 	@$(CONFIGURE) build $(RELEASE)
