@@ -81,7 +81,8 @@ static void set_may(int fd, const struct afpopts *o)
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
     if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)) < 0)
         setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
-    set_int(fd, PACKET_IGNORE_OUTGOING, 1); /* Linux 4.20; rx looks, too */
+    if (!o->outgoing)
+        set_int(fd, PACKET_IGNORE_OUTGOING, 1); /* Linux 4.20; rx looks, too */
     if (o->hwtime)
         set_int(fd, PACKET_TIMESTAMP, SOF_TIMESTAMPING_RAW_HARDWARE);
 }
@@ -138,7 +139,7 @@ static int attach(struct afpsock *s, const struct afpopts *o)
  */
 static int join(struct afpsock *s, const struct afpopts *o, int *id)
 {
-    int type = PACKET_FANOUT_HASH | PACKET_FANOUT_FLAG_IGNORE_OUTGOING;
+    int type = PACKET_FANOUT_HASH | (o->outgoing ? 0 : PACKET_FANOUT_FLAG_IGNORE_OUTGOING);
     int first = *id < 0 ? PACKET_FANOUT_FLAG_UNIQUEID : 0;
     int rc = set_int(s->fd, PACKET_FANOUT, (*id < 0 ? 0 : *id) | (type | first) << 16);
     socklen_t len = sizeof(*id);

@@ -34,8 +34,8 @@ struct afpopts {
     int ifindex;
     uint32_t mtu, ring_mb;
     int queues;
-    bool promisc, hwtime, blocks;
-    const struct sock_fprog *filter; /* NULL: all frames */
+    bool promisc, hwtime, blocks, outgoing; /* outgoing: take those of this machine, too */
+    const struct sock_fprog *filter;        /* NULL: all frames */
 };
 
 /*

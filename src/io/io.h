@@ -125,7 +125,8 @@ struct io_open_args {
     struct io_dev *pair;
     bool no_promisc; /* live: take only what is addressed to the interface */
     /* Live: frames are only looked at, nobody waits for them: they may come some milliseconds later,
-     * many at once, without room behind them, where that saves work. */
+     * many at once, without room behind them, where that saves work. What this machine itself sends
+     * by the interface comes, too; never what was sent by tx. */
     bool mirror;
     /* IO_IN: asked now and then while a pipe is silent; true ends the input. NULL: never. */
     bool (*stop)(void);
