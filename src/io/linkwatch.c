@@ -48,7 +48,7 @@ static int ask(struct linkwatch *w)
 }
 
 /* take: one message about our interface. */
-static void take(struct linkwatch *w, struct nlmsghdr *m, const struct ifinfomsg *info)
+static void take(struct linkwatch *w, struct nlmsghdr *m, struct ifinfomsg *info)
 {
     struct rtattr *a = IFLA_RTA(info);
     int left = (int)IFLA_PAYLOAD(m);
@@ -82,7 +82,7 @@ bool linkwatch_read(struct linkwatch *w)
         if (n <= 0)
             return ours;
         for (struct nlmsghdr *m = (void *)buf; NLMSG_OK(m, (size_t)n); m = NLMSG_NEXT(m, n)) {
-            const struct ifinfomsg *info = NLMSG_DATA(m);
+            struct ifinfomsg *info = NLMSG_DATA(m);
 
             if ((m->nlmsg_type != RTM_NEWLINK && m->nlmsg_type != RTM_DELLINK) ||
                 m->nlmsg_len < NLMSG_LENGTH(sizeof(*info)) || info->ifi_family != AF_UNSPEC ||
