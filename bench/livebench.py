@@ -20,9 +20,11 @@ BACKEND is afpacket, afxdp, or a driver of DPDK's (af_packet, af_xdp). What is m
              large segments.
     wire     iperf3 with one frame a segment and checksums by the hosts (ethtool), as on a cable. So are the others:
     cpu      CPU seconds of the box's process for a gigabyte of that; those that poll take what there is
-    rtt      64 bytes there and back over TCP, median
+    rtt      64 bytes there and back over TCP, median; p10: what a tenth is faster than, nearer to what a machine does
+             that has other work, too
     60, 1514 frames of this length (64 and 1518 with their FCS) one way, as many as come through, in thousands a second:
              acknowledgements of 64 connections, and full segments of theirs
+    cpu/60   CPU time of the box's process for each of the short ones that came through
     conn     connections opened, asked once and closed, in a second
 
 Medians of the rounds: a table, then one JSON object a line. Numbers of one machine at one time: compare within a run.
@@ -48,8 +50,8 @@ WIRE = ['tx', 'off', 'rx', 'off', 'sg', 'off', 'tso', 'off', 'gso', 'off', 'gro'
 HUGE = '/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages'
 HUGE_PAGES = 200
 READY = 10  # seconds until a contender must let a ping through
-COLUMNS = [('made', 'Gbit/s', 'made'), ('wire', 'Gbit/s', 'wire'), ('cpu', 's/GB', 'cpu'), ('rtt', 'us', 'rtt'),
-           ('small', 'kpps', '60'), ('large', 'kpps', '1514'), ('conn', '/s', 'conn')]
+COLUMNS = [('made', 'Gbit/s', 'made'), ('wire', 'Gbit/s', 'wire'), ('cpu', 's/GB', 'cpu'), ('rtt', 'us', 'rtt'), ('p10', 'us', 'p10'),
+           ('small', 'kpps', '60'), ('each', 'ns', 'cpu/60'), ('large', 'kpps', '1514'), ('conn', '/s', 'conn')]
 DEFAULT = ('bridge,forward/afpacket,forward/afxdp,forward/af_xdp,testpmd/af_packet,testpmd/af_xdp,flows/afpacket,'
            'flows/afxdp,flows/af_xdp,count/afxdp,search/afpacket,search/afxdp,firewall/afxdp,rewrite/afxdp')
 # Ratios that are shown where both were measured: what, column, over what.
@@ -63,8 +65,9 @@ class Missing(Exception):
     """This contender cannot be had here; the reason."""
 
 
-def command(*words, check=True, timeout=60):
-    run = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=timeout)
+def command(*words, check=True, timeout=60, text=None):
+    run = subprocess.run(words, input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+                         timeout=timeout)
     if check and run.returncode != 0:
         raise RuntimeError(f'{" ".join(words)}: {run.stdout.strip()}')
     return run.stdout
@@ -101,15 +104,15 @@ class Net:
         self.running.append(process)
         return process
 
+    def batch(self, name, *lines):
+        command('ip', *(['-n', name] if name else []), '-batch', '-', text='\n'.join(lines))
+
     def make(self):
-        for name in (self.client, self.box, self.server):
-            command('ip', 'netns', 'add', name)
-            command('ip', '-n', name, 'link', 'set', 'lo', 'up')
+        self.batch(None, *(f'netns add {name}' for name in (self.client, self.box, self.server)))
         for host, near, far, own in ((self.client, 'c0', 'b0', CLIENT), (self.server, 's0', 'b1', SERVER)):
-            command('ip', '-n', host, 'link', 'add', 'dev', near, 'type', 'veth', 'peer', 'name', far, 'netns', self.box)
-            command('ip', '-n', self.box, 'link', 'set', far, 'addrgenmode', 'none', 'up')
-            command('ip', '-n', host, 'link', 'set', near, 'addrgenmode', 'none', 'up')
-            command('ip', '-n', host, 'addr', 'add', own + '/24', 'dev', near)
+            self.batch(host, 'link set lo up', f'link add dev {near} type veth peer name {far} netns {self.box}',
+                       f'link set {near} addrgenmode none up', f'addr add {own}/24 dev {near}')
+        self.batch(self.box, *(f'link set {far} addrgenmode none up' for far in ('b0', 'b1')))
         command(*self.inside(self.client, 'sh', '-c', 'echo 1 >/proc/sys/net/ipv4/tcp_tw_reuse; '
                              'echo 1024 65535 >/proc/sys/net/ipv4/ip_local_port_range'))
 
@@ -123,9 +126,12 @@ class Net:
 
 
 def cpu_seconds(pid):
-    with open(f'/proc/{pid}/stat', encoding='ascii') as file:
-        words = file.read().rsplit(')', 1)[1].split()
-    return (int(words[11]) + int(words[12])) / os.sysconf('SC_CLK_TCK')
+    """Time on a processor, of all threads that are there."""
+    total = 0
+    for task in os.listdir(f'/proc/{pid}/task'):
+        with open(f'/proc/{pid}/task/{task}/schedstat', encoding='ascii') as file:
+            total += int(file.read().split()[0])
+    return total / 1e9
 
 
 # ---- contenders ----
@@ -195,7 +201,7 @@ class Contender:
         if self.what == 'forward':
             return [os.path.join(self.args.build, 'bench', 'forward'), a, b]
         if self.what == 'count':
-            return [os.path.join(self.args.build, 'examples', 'count'), '-f', self.configuration()]
+            return [os.path.join(self.args.build, 'examples', 'example_count'), '-f', self.configuration()]
         if self.what == 'search':
             return [os.path.join(self.args.build, 'bench', 'grepfile'), '-f', self.configuration()]
         if self.what == 'testpmd':
@@ -214,10 +220,7 @@ class Contender:
         """Put it into the box and see that a ping passes. => its process, None for the kernel's bridge."""
         process = None
         if self.what == 'bridge':
-            command('ip', '-n', net.box, 'link', 'add', 'br0', 'type', 'bridge')
-            for iface in ('b0', 'b1'):
-                command('ip', '-n', net.box, 'link', 'set', iface, 'master', 'br0')
-            command('ip', '-n', net.box, 'link', 'set', 'br0', 'up')
+            net.batch(net.box, 'link add br0 type bridge', 'link set b0 master br0', 'link set b1 master br0', 'link set br0 up')
         else:
             self.log = open(os.path.join(self.folder, 'log'), 'w+', encoding='utf-8')
             process = net.start(net.box, *self.words(), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self.log)
@@ -238,10 +241,10 @@ class Contender:
 
 def iperf(net, seconds):
     """=> bits a second, bytes, as received."""
-    server = net.start(net.server, 'iperf3', '-s', '-1', stdout=subprocess.DEVNULL)
+    server = net.start(net.server, 'iperf3', '-s', '-1', stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     time.sleep(0.2)
     try:
-        out = json.loads(command(*net.inside(net.client, 'iperf3', '-c', SERVER, '-t', str(seconds), '-J',
+        out = json.loads(command(*net.inside(net.client, 'iperf3', '-c', SERVER, '-t', str(max(1, round(seconds))), '-J',
                                              '--connect-timeout', '3000'), timeout=seconds + 20, check=False))
         end = out['end']['sum_received']
         return end['bits_per_second'], end['bytes']
@@ -287,11 +290,14 @@ def measure(contender, args):
         echo = net.start(net.server, os.path.join(args.build, 'bench', 'livegen'), 'serve', '--port', str(PORT),
                          stdout=subprocess.PIPE)
         echo.stdout.readline()
-        result['rtt'] = generated(net, args, 'ask', '--address', SERVER, '--port', str(PORT), '--seconds',
-                                  str(args.seconds)).get('median_us')
+        asked = generated(net, args, 'ask', '--address', SERVER, '--port', str(PORT), '--seconds', str(args.seconds))
+        result['rtt'], result['p10'] = asked.get('median_us'), asked.get('p10_us')
         made = generated(net, args, 'connect', '--address', SERVER, '--port', str(PORT), '--seconds', str(args.seconds))
         result['conn'] = made['connections'] / made['seconds'] if made else None
+        before = cpu_seconds(process.pid) if process else 0
         result['small'] = one_way(net, args, 60, args.seconds)[0] / 1e3
+        if process and result['small']:
+            result['each'] = (cpu_seconds(process.pid) - before) / (result['small'] * 1e3 * args.seconds) * 1e9
         result['large'] = one_way(net, args, 1514, args.seconds)[0] / 1e3
         if args.soak:
             pps, lost = one_way(net, args, 60, args.soak, 0.8e3 * result['small'])
@@ -320,23 +326,26 @@ def cell(value):
 def show(results, args):
     names = list(results)
     medians = {n: {key: middle([r[key] for r in results[n] if key in r]) for key, _, _ in COLUMNS} for n in names}
-    print(f'\n{args.rounds} rounds, {args.seconds} s each; {platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}'
-          f'{", hugepages" if args.huge else ""}\n')
+    print(f'\n{args.rounds} rounds, {args.seconds} s each; {platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}, '
+          f'load {os.getloadavg()[0]:.1f}{", hugepages" if args.huge else ""}\n')
     print(f'{"":20}' + ''.join(f'{title:>9}' for _, _, title in COLUMNS))
     print(f'{"":20}' + ''.join(f'{unit:>9}' for _, unit, _ in COLUMNS))
     for name in names:
         print(f'{name:20}' + ''.join(f'{cell(medians[name][key]):>9}' for key, _, _ in COLUMNS))
     ratios = [(a, b) for a, b in RATIOS if a in medians and b in medians]
     if ratios:
-        print(f'\n{"ratio":40}' + ''.join(f'{title:>9}' for title in ('wire', '60', '1514', 'conn', 'rtt + us')))
+        print(f'\n{"ratio":40}' + ''.join(f'{title:>9}' for title in ('wire', '60', 'cpu/60', '1514', 'conn', 'rtt + us', 'p10 + us')))
     lines = []
     for a, b in ratios:
         def over(key, a=a, b=b):
             x, y = medians[a][key], medians[b][key]
             return x / y if x is not None and y else None
-        x, y = medians[a]['rtt'], medians[b]['rtt']
-        added = x - y if x is not None and y is not None else None
-        row = {'wire': over('wire'), 'small': over('small'), 'large': over('large'), 'conn': over('conn'), 'rtt_added_us': added}
+
+        def added(key, a=a, b=b):
+            x, y = medians[a][key], medians[b][key]
+            return x - y if x is not None and y is not None else None
+        row = {'wire': over('wire'), 'small': over('small'), 'each': over('each'), 'large': over('large'), 'conn': over('conn'),
+               'rtt_added_us': added('rtt'), 'p10_added_us': added('p10')}
         print(f'{a + " / " + b:40}' + ''.join(f'{cell(v) if v is None or v >= 0 else f"{v:.2f}":>9}' for v in row.values()))
         lines.append({'ratio': [a, b], **{k: None if v is None else round(v, 3) for k, v in row.items()}})
     print()
@@ -346,7 +355,7 @@ def show(results, args):
             if any(key in r for r in results[name]):
                 line[key] = round(middle([r[key] for r in results[name] if key in r]), 6)
         print(json.dumps({'bench': 'live', 'name': name, 'rounds': len(results[name]), 'seconds': args.seconds,
-                          'hugepages': args.huge, **line}))
+                          'hugepages': args.huge, 'load': round(os.getloadavg()[0], 1), **line}))
     for line in lines:
         print(json.dumps({'bench': 'live', **line}))
 
@@ -412,6 +421,7 @@ def main():
     for tool in ('ip', 'ethtool', 'iperf3', 'ping'):
         if not shutil.which(tool):
             sys.exit(f'livebench: no {tool} (make deps-live)')
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with Hugepages(not args.no_huge) as args.huge, tempfile.TemporaryDirectory() as folder:
         return run_all(args, folder)
 
