@@ -206,7 +206,7 @@ class Contender:
             return [os.path.join(self.args.build, 'bench', 'grepfile'), '-f', self.configuration()]
         if self.what == 'testpmd':
             memory = ['--in-memory'] if self.args.huge else ['--no-huge', '--no-shconf', '-m', '512']
-            return ['dpdk-testpmd', '-l', '0,1', '--no-telemetry', '--no-pci', '--file-prefix', f'weir-{os.getpid()}',
+            return ['dpdk-testpmd', '-l', '0,1', '--no-telemetry', '--no-pci', '--file-prefix', f'weir-bench-{os.getpid()}',
                     *memory, f'--vdev=net_{self.backend}0,iface=b0', f'--vdev=net_{self.backend}1,iface=b1',
                     '--', '--forward-mode=io', '--auto-start', '--total-num-mbufs=16384', '--no-lsc-interrupt']
         words = [self.weir(), self.what, '-i', a, '--out', b]
@@ -423,7 +423,10 @@ def main():
             sys.exit(f'livebench: no {tool} (make deps-live)')
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with Hugepages(not args.no_huge) as args.huge, tempfile.TemporaryDirectory() as folder:
-        return run_all(args, folder)
+        try:
+            return run_all(args, folder)
+        finally:
+            shutil.rmtree(f'/run/dpdk/weir-bench-{os.getpid()}', ignore_errors=True)  # testpmd leaves it
 
 
 if __name__ == '__main__':
