@@ -62,20 +62,37 @@ static bool is_dropped(uid_t uid, gid_t gid)
     return setuid(0) < 0 && setgid(0) < 0;
 }
 
-int applive_be_user(const char *name)
+/* find_user: => 0; -1, the complaint made. */
+static int find_user(const char *name, uid_t *uid, gid_t *gid)
 {
     const struct passwd *pw;
-    uid_t uid;
-    gid_t gid;
 
     errno = 0;
     pw = getpwnam(name);
     if (!pw)
         return complain(-1, "--user %s: %s", name, errno ? strerror(errno) : "no such user");
-    uid = pw->pw_uid;
-    gid = pw->pw_gid;
-    if (uid == 0)
-        return complain(-1, "--user %s: that is root", name);
+    *uid = pw->pw_uid;
+    *gid = pw->pw_gid;
+    return *uid ? 0 : complain(-1, "--user %s: that is root", name);
+}
+
+int applive_give(int fd, const char *name)
+{
+    uid_t uid;
+    gid_t gid;
+
+    if (find_user(name, &uid, &gid) < 0)
+        return -1;
+    return fchown(fd, uid, gid) == 0 ? 0 : complain(-1, "--user %s: %s", name, strerror(errno));
+}
+
+int applive_be_user(const char *name)
+{
+    uid_t uid;
+    gid_t gid;
+
+    if (find_user(name, &uid, &gid) < 0)
+        return -1;
     if (drop_ids(name, uid, gid) < 0 || drop_caps(name) < 0)
         return -1;
     if (!is_dropped(uid, gid))

@@ -11,6 +11,9 @@ struct app;
  */
 int applive_be_user(const char *name);
 
+/* applive_give: a file or folder that was made for him is his. => 0; -1, the complaint made. */
+int applive_give(int fd, const char *name);
+
 /* applive_end_after: so many milliseconds from now everything ends as if it were interrupted. */
 void applive_end_after(int ms);
 

@@ -492,6 +492,6 @@ const struct command cmd_abacus = {
                 "  weir abacus --all --charge-rexmit -r trace.pcap tcp port 443\n"
                 "  weir abacus --json -r trace.pcap | jq 'select(.record == \"changed\")'\n"
                 "  tcpdump -U -w - | weir abacus --interval 5 --sample 1/16 -r -\n",
-    .takes = TAKES_BILL,
+    .takes = TAKES_BILL | TAKES_EVERY,
     .run = run,
 };

@@ -2,6 +2,9 @@
 /*
  * cmd_flows.c: one record per connection. Everything is asked once, when a connection ends; no
  * packet costs a callback, and no byte of any stream is kept.
+ *
+ * With --every a connection that lives is in a list of its context from its beginning, and is shown
+ * at each report if it has had packets since the last one.
  */
 #include "commands.h"
 #include "apprun.h"
@@ -10,9 +13,20 @@
 #include "tableout.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
+#define TIMER_ID 2
+
+/* A connection that lives, with --every: its user context. */
+struct living {
+    struct living *next, **link;
+    int sock;
+    uint64_t packets; /* when it was shown last */
+};
+
 struct flows {
+    struct living *living[APP_MAX_CORES]; /* by context */
     struct records records;
     struct table table;
     struct json json[APP_MAX_CORES]; /* each context's line */
@@ -71,6 +85,12 @@ static void put_direction(struct json *j, const char *key, const struct mos_flow
     json_close(j, '}');
 }
 
+/* How it has ended; with --every it may not have. */
+static const char *how(const struct mos_flow_info *info)
+{
+    return info->reason ? end_name(info->reason) : "live";
+}
+
 static void put_json(struct json *j, const struct ends *ends, const struct mos_flow_info *info)
 {
     char addr[ADDR_TEXT];
@@ -87,7 +107,7 @@ static void put_json(struct json *j, const struct ends *ends, const struct mos_f
     json_close(j, ']');
     json_time(j, "start", info->start_ns);
     json_time(j, "end", info->last_ns);
-    json_str(j, "reason", end_name(info->reason));
+    json_str(j, "reason", how(info));
     if (info->flags & MOS_FLOWF_MIDSTREAM)
         json_bool(j, "midstream", true);
     json_str(j, "state_client", state_name(info->state[MOS_SIDE_CLI]));
@@ -143,43 +163,110 @@ static size_t put_row(const struct ends *ends, const struct mos_flow_info *info,
                  time_text(info->start_ns, start), (double)(info->last_ns - info->start_ns) / 1e9,
                  endpoint_text(&ends->side[MOS_SIDE_CLI], cli),
                  endpoint_text(&ends->side[MOS_SIDE_SVR], svr), reason_colour(info->reason),
-                 end_name(info->reason), c2s->packets, s2c->packets,
-                 size_text(c2s->stream_bytes, up), size_text(s2c->stream_bytes, down),
-                 lost ? TABLE_RED : TABLE_DIM, size_text(lost, gap),
-                 again ? TABLE_YELLOW : TABLE_DIM, again, note);
+                 how(info), c2s->packets, s2c->packets, size_text(c2s->stream_bytes, up),
+                 size_text(s2c->stream_bytes, down), lost ? TABLE_RED : TABLE_DIM,
+                 size_text(lost, gap), again ? TABLE_YELLOW : TABLE_DIM, again, note);
     return (size_t)n < cap ? (size_t)n : cap - 1;
 }
 
-/* A connection is over. */
-static void on_end(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+/* A record of a connection, over or not. */
+static void show(mctx_t mctx, int sock, const struct mos_flow_info *info)
 {
     struct app_ctx *c = app_ctx_of(mctx);
     struct flows *f = c->app->data;
     struct json *j = &f->json[mctx->cpu];
-    struct mos_flow_info info;
     struct record_key key = {0};
     char row[512];
 
-    if (mtcp_get_uctx(mctx, sock) == &reported)
+    if (flow_ends(mctx, sock, &key.ends) < 0)
         return;
-    mtcp_set_uctx(mctx, sock, &reported);
-    if (flow_info(mctx, sock, &info) < 0 || flow_ends(mctx, sock, &key.ends) < 0)
-        return;
-    key.first = flow_clock(mctx, sock, info.last_ns) / 1000; /* us: the clock has no more */
-    key.second = info.start_ns;
+    key.first = flow_clock(mctx, sock, info->last_ns) / 1000; /* us: the clock has no more */
+    key.second = info->start_ns;
     if (!c->app->opt->json) {
-        size_t len = put_row(&key.ends, &info, row, sizeof(row));
+        size_t len = put_row(&key.ends, info, row, sizeof(row));
 
         records_add(&f->records, mctx->cpu, &key, row, len);
         return;
     }
     json_reset(j);
-    put_json(j, &key.ends, &info);
+    put_json(j, &key.ends, info);
     if (j->failed)
         app_failed(c->app, "out of memory");
     else
         records_add(&f->records, mctx->cpu, &key, j->text, j->len);
 }
+
+/* A connection is over. */
+static void on_end(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    void *uctx = mtcp_get_uctx(mctx, sock);
+    struct living *l = uctx == &reported ? NULL : uctx;
+    struct mos_flow_info info;
+
+    if (uctx == &reported)
+        return;
+    mtcp_set_uctx(mctx, sock, &reported);
+    if (l) {
+        *l->link = l->next;
+        if (l->next)
+            l->next->link = l->link;
+        free(l);
+    }
+    if (flow_info(mctx, sock, &info) == 0)
+        show(mctx, sock, &info);
+}
+
+/* ---- --every ---- */
+
+/* With --every: it begins. For want of memory it is shown when it ends only. */
+static void on_start(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    struct flows *f = app_ctx_of(mctx)->app->data;
+    struct living **first = &f->living[mctx->cpu], *l;
+
+    if (mtcp_get_uctx(mctx, sock))
+        return;
+    l = calloc(1, sizeof(*l));
+    if (!l)
+        return;
+    *l = (struct living){.next = *first, .link = first, .sock = sock};
+    if (l->next)
+        l->next->link = &l->next;
+    *first = l;
+    mtcp_set_uctx(mctx, sock, l);
+}
+
+static void on_report(mctx_t mctx, int id, int side, event_t event, filter_arg_t *arg)
+{
+    struct app *app = app_ctx_of(mctx)->app;
+    struct flows *f = app->data;
+    struct timeval tv = {app->opt->interval_ms / 1000, app->opt->interval_ms % 1000 * 1000};
+
+    for (struct living *l = f->living[mctx->cpu]; l; l = l->next) {
+        struct mos_flow_info info;
+        uint64_t packets;
+
+        if (flow_info(mctx, l->sock, &info) < 0)
+            continue;
+        packets = info.dir[0].packets + info.dir[1].packets;
+        if (packets != l->packets && info.reason == 0)
+            show(mctx, l->sock, &info);
+        l->packets = packets;
+    }
+    mtcp_settimer(mctx, id, &tv, on_report);
+}
+
+static int setup_reports(struct app_ctx *c)
+{
+    int ms = c->app->opt->interval_ms;
+    struct timeval tv = {ms / 1000, ms % 1000 * 1000};
+
+    if (mtcp_register_callback(c->mctx, c->listener, MOS_ON_CONN_START, MOS_HK_SND, on_start) < 0)
+        return -1;
+    return mtcp_settimer(c->mctx, TIMER_ID, &tv, on_report);
+}
+
+/* ---- beginning and end ---- */
 
 static void emit_json(void *arg, const char *text, size_t len)
 {
@@ -213,6 +300,8 @@ static int setup(struct app_ctx *c)
 
     if (mtcp_setsockopt(c->mctx, c->listener, SOL_MONSOCKET, MOS_CLIBUF, &none, sizeof(none)) < 0 ||
         mtcp_setsockopt(c->mctx, c->listener, SOL_MONSOCKET, MOS_SVRBUF, &none, sizeof(none)) < 0)
+        return -1;
+    if (c->app->opt->interval_ms && setup_reports(c) < 0)
         return -1;
     return mtcp_register_callback(c->mctx, c->listener, MOS_ON_CONN_END, MOS_HK_RCV, on_end);
 }
@@ -250,7 +339,8 @@ static int run(const struct appopt *opt)
 const struct command cmd_flows = {
     .name = "flows",
     .does = "one record per connection: who, when, how much, how it ended",
-    .about = "Show one record for every TCP connection when it ends, or the input does.\n"
+    .about = "Show one record for every TCP connection when it ends, or the input does; with\n"
+             "--every also of those that live and have had packets since the last report.\n"
              "\n"
              "In the table, > is what the client sent; BYTES are those delivered in order, LOST\n"
              "those the capture never saw, AGAIN counts packets that repeat something.",
@@ -258,6 +348,8 @@ const struct command cmd_flows = {
                 "  weir flows -r trace.pcap tcp port 443 and not host 10.0.0.1\n"
                 "  weir flows --json -r *.pcap | jq 'select(.reason == \"rst\")'\n"
                 "  weir flows --json -r trace.pcap | jq -s 'map(.c2s.bytes + .s2c.bytes) | add'\n"
-                "  tcpdump -w - | weir flows -r -\n",
+                "  tcpdump -w - | weir flows -r -\n"
+                "  weir flows -i eth1 -o eth2 --user nobody --every 10\n",
+    .takes = TAKES_EVERY,
     .run = run,
 };

@@ -10,6 +10,7 @@
  * no line tells of bytes that are in no file.
  */
 #include "commands.h"
+#include "applive.h"
 #include "apprun.h"
 #include "jsonout.h"
 #include "records.h"
@@ -391,11 +392,15 @@ static int begin(struct app *app)
     struct streams *all = app->data;
     const char *dir = app->opt->dir;
 
-    if (mkdir(dir, 0777) < 0 && errno != EEXIST)
+    bool made = mkdir(dir, 0777) == 0;
+
+    if (!made && errno != EEXIST)
         return complain(APP_MISUSE, "-o %s: %s", dir, strerror(errno));
     all->dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (all->dirfd < 0)
         return complain(APP_MISUSE, "-o %s: %s", dir, strerror(errno));
+    if (made && app->opt->user && applive_give(all->dirfd, app->opt->user) < 0)
+        return APP_MISUSE;
     all->index = open_index(all->dirfd);
     if (!all->index) {
         close(all->dirfd);
