@@ -164,25 +164,40 @@ void mon_tell_all(struct mon *m, uint32_t idx, enum mon_hook hook, int side, uin
     tell_end(m, before);
 }
 
+/* tell_some: of the packet at hand, whoever it is for. */
+static never_inline void tell_some(struct mon *m, struct conn_pkt *cp, enum mon_hook hook, int side,
+                                   uint32_t ranks)
+{
+    m->seg = cp->s;
+    m->cp = cp;
+    mon_tell_all(m, cp->idx, hook, side, ranks);
+    m->seg = NULL;
+    m->cp = NULL;
+    m->ip_len_was = 0;
+}
+
 void mon_tell_packet_all(struct mon *m, struct conn_pkt *cp, enum mon_hook hook, int side,
                          uint32_t ranks)
 {
     struct child *c = &cp->f->c0;
+    struct telling before;
 
+    if (unlikely((evset_mask(m->sets, c->set[hook]) & ranks) != EVB(EV_PKT_IN) || c->next ||
+                 c->sock < 0)) {
+        tell_some(m, cp, hook, side, ranks);
+        return;
+    }
+    before = tell_begin(m, cp->f, cp->idx, hook);
     m->seg = cp->s;
     m->cp = cp;
-    if (likely((ranks & EVB(EV_PKT_IN)) && c->next == 0)) { /* else for those that want bytes */
-        struct telling before = tell_begin(m, cp->f, cp->idx, hook);
-
-        if (c->sock >= 0)
-            tell_child(m, c, hook, side, ranks);
-        tell_end(m, before);
-    } else {
-        mon_tell_all(m, cp->idx, hook, side, ranks);
-    }
+    tell_rank(m, c, hook, side, EV_PKT_IN);
     m->seg = NULL;
     m->cp = NULL;
     m->ip_len_was = 0;
+    tell_end(m, before);
+    ranks &= ~EVB(EV_PKT_IN);
+    if (unlikely(ranks && mon_hears(m, cp->f, hook, ranks))) /* since then */
+        tell_some(m, cp, hook, side, ranks);
 }
 
 uint32_t mon_next_gap(const struct mon *m, uint32_t idx, int side, uint32_t gap0, uint64_t from)
