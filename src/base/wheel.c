@@ -30,7 +30,7 @@
 #define TOP       (WHEEL_LEVELS - 1)
 #define REACH     ((1ULL << 32) - (1ULL << (TOP * WHEEL_BITS)) - 4)
 
-static struct wheel_node *node(const struct wheel *w, uint32_t idx)
+static inline struct wheel_node *node(const struct wheel *w, uint32_t idx)
 {
     return (struct wheel_node *)((char *)pool_at(w->pool, idx) + w->node_off);
 }
@@ -42,9 +42,9 @@ void wheel_init(struct wheel *w, struct pool *pool, uint32_t node_off)
     w->node_off = node_off;
 }
 
-static void append(struct wheel *w, uint32_t *list, uint32_t idx)
+static inline void append(struct wheel *w, uint32_t *list, uint32_t idx, struct wheel_node *n)
 {
-    struct wheel_node *n = node(w, idx), *first;
+    struct wheel_node *first;
 
     n->next = 0;
     n->prev = idx;
@@ -58,10 +58,8 @@ static void append(struct wheel *w, uint32_t *list, uint32_t idx)
     first->prev = idx;
 }
 
-static void unlink_node(struct wheel *w, uint32_t *list, uint32_t idx)
+static inline void unlink_node(struct wheel *w, uint32_t *list, uint32_t idx, struct wheel_node *n)
 {
-    struct wheel_node *n = node(w, idx);
-
     if (n->next)
         node(w, n->next)->prev = n->prev;
     else if (*list != idx)
@@ -85,21 +83,19 @@ static unsigned level_of(const struct wheel *w, uint32_t due)
     return differ ? (31u - (unsigned)__builtin_clz(differ)) / WHEEL_BITS : 0;
 }
 
-static void place(struct wheel *w, uint32_t idx)
+static inline void place(struct wheel *w, uint32_t idx, struct wheel_node *n)
 {
-    uint32_t due = node(w, idx)->due;
-    unsigned l = level_of(w, due), s = digit(due, l);
+    const unsigned l = level_of(w, n->due), s = digit(n->due, l);
 
-    append(w, &w->slot[l][s], idx);
+    append(w, &w->slot[l][s], idx, n);
     w->busy[l][s / 64] |= 1ULL << s % 64;
 }
 
-static void displace(struct wheel *w, uint32_t idx)
+static inline void displace(struct wheel *w, uint32_t idx, struct wheel_node *n)
 {
-    uint32_t due = node(w, idx)->due;
-    unsigned l = level_of(w, due), s = digit(due, l);
+    const unsigned l = level_of(w, n->due), s = digit(n->due, l);
 
-    unlink_node(w, &w->slot[l][s], idx);
+    unlink_node(w, &w->slot[l][s], idx, n);
     if (!w->slot[l][s])
         w->busy[l][s / 64] &= ~(1ULL << s % 64);
 }
@@ -118,8 +114,10 @@ static void start(struct wheel *w, uint64_t when)
 void wheel_hang(struct wheel *w, uint32_t idx, uint64_t when_ns)
 {
     uint64_t t = when_ns / WHEEL_TICK_NS + (when_ns % WHEEL_TICK_NS != 0);
+    struct wheel_node *n = node(w, idx);
 
-    wheel_off(w, idx);
+    if (n->due != DUE_NONE)
+        wheel_off(w, idx);
     if (!w->started)
         start(w, t);
     if (when_ns <= w->now_ns)
@@ -128,8 +126,8 @@ void wheel_hang(struct wheel *w, uint32_t idx, uint64_t when_ns)
         t = w->now + REACH;
     while ((uint32_t)t == DUE_NONE || (uint32_t)t == DUE_FIRED)
         t++;
-    node(w, idx)->due = (uint32_t)t;
-    place(w, idx);
+    n->due = (uint32_t)t;
+    place(w, idx, n);
     w->count++;
 }
 
@@ -140,9 +138,9 @@ void wheel_off(struct wheel *w, uint32_t idx)
     if (n->due == DUE_NONE)
         return;
     if (n->due == DUE_FIRED) {
-        unlink_node(w, &w->fired, idx);
+        unlink_node(w, &w->fired, idx, n);
     } else {
-        displace(w, idx);
+        displace(w, idx, n);
         w->count--;
     }
     n->due = DUE_NONE;
@@ -180,9 +178,11 @@ static void fire_now(struct wheel *w)
     uint32_t idx = take_slot(w, 0, digit(w->now, 0)), next;
 
     for (; idx; idx = next) {
-        next = node(w, idx)->next;
-        node(w, idx)->due = DUE_FIRED;
-        append(w, &w->fired, idx);
+        struct wheel_node *n = node(w, idx);
+
+        next = n->next;
+        n->due = DUE_FIRED;
+        append(w, &w->fired, idx, n);
         w->count--;
     }
 }
@@ -194,7 +194,7 @@ static void cascade(struct wheel *w, unsigned l)
 
     for (; idx; idx = next) {
         next = node(w, idx)->next;
-        place(w, idx);
+        place(w, idx, node(w, idx));
     }
 }
 
@@ -266,7 +266,7 @@ uint32_t wheel_next_due(struct wheel *w, uint32_t *head)
     uint32_t idx = w->fired;
 
     if (idx) {
-        unlink_node(w, &w->fired, idx);
+        unlink_node(w, &w->fired, idx, node(w, idx));
         node(w, idx)->due = DUE_NONE;
     }
     *head = w->fired;

@@ -400,9 +400,10 @@ static void track_in_place(struct worker *w, struct conn_pkt *cp, const struct f
  */
 static bool refused(struct worker *w, struct seg *s, uint32_t idx, int from, bool opened)
 {
-    enum reason why = conn_refuse(&w->m->env, flow_at(&w->m->env.ft, idx), s, from);
+    struct flow *f = flow_at(&w->m->env.ft, idx);
+    enum reason why;
 
-    if (likely(why == REASON_NONE))
+    if (f->csum == CSUM_OFF || (why = conn_refuse(&w->m->env, f, s, from)) == REASON_NONE)
         return false;
     w->m->env.reasons[why]++;
     if (opened) {

@@ -153,32 +153,39 @@ int mon_children(const struct mon *m, const struct flow *f, bool back, uint32_t 
     return n;
 }
 
+/* asked_for: the ranks that a child has registered for, at any hook. */
+static inline uint32_t asked_for(const struct mon *m, const struct child *c)
+{
+    return evset_mask(m->sets, c->set[HK_SND]) | evset_mask(m->sets, c->set[HK_RCV]) |
+           evset_mask(m->sets, c->set[HK_NULL]);
+}
+
+static inline bool wants(const struct mon *m, const struct child *c, int side, uint32_t asked)
+{
+    const uint16_t off = side == CLI ? CHILD_NOBUF_CLI | CHILD_STOP_CLI | CHILD_META_CLI
+                                     : CHILD_NOBUF_SVR | CHILD_STOP_SVR | CHILD_META_SVR;
+    const uint16_t peeks = side == CLI ? CHILD_ASKED_CLI : CHILD_ASKED_SVR;
+
+    return !(c->flags & (off | CHILD_CLOSED)) &&
+           (m->buffer_always || (c->flags & peeks) || (asked & DATA_RANKS));
+}
+
 bool mon_wants(const struct mon *m, const struct child *c, int side)
 {
-    uint16_t off = side == CLI ? CHILD_NOBUF_CLI | CHILD_STOP_CLI | CHILD_META_CLI
-                               : CHILD_NOBUF_SVR | CHILD_STOP_SVR | CHILD_META_SVR;
-    uint32_t mask;
-
-    if (c->flags & (off | CHILD_CLOSED))
-        return false;
-    if (m->buffer_always || (c->flags & (side == CLI ? CHILD_ASKED_CLI : CHILD_ASKED_SVR)))
-        return true;
-    mask = evset_mask(m->sets, c->set[HK_SND]) | evset_mask(m->sets, c->set[HK_RCV]) |
-           evset_mask(m->sets, c->set[HK_NULL]);
-    return mask & DATA_RANKS;
+    return wants(m, c, side, asked_for(m, c));
 }
 
 /*
  * rewant_child: does it want this side's bytes now? => as side flags: SIDE_WANTED, SIDE_RETAIN; SIDE_NOBUF if
  * it has no buffer for them.
  */
-static uint16_t rewant_child(const struct mon *m, struct flow *f, struct child *c, int side)
+static inline uint16_t rewant_child(const struct mon *m, struct flow *f, struct child *c, int side,
+                                    uint32_t asked)
 {
     const uint16_t want_bit = side == CLI ? CHILD_WANT_CLI : CHILD_WANT_SVR;
-    uint16_t flags =
-        c->flags & (side == CLI ? CHILD_NOBUF_CLI : CHILD_NOBUF_SVR) ? SIDE_NOBUF : 0;
+    uint16_t flags = c->flags & (side == CLI ? CHILD_NOBUF_CLI : CHILD_NOBUF_SVR) ? SIDE_NOBUF : 0;
 
-    if (!mon_wants(m, c, side)) {
+    if (!wants(m, c, side, asked)) {
         c->flags &= (uint16_t)~want_bit;
         return flags;
     }
@@ -190,34 +197,47 @@ static uint16_t rewant_child(const struct mon *m, struct flow *f, struct child *
     return flags | SIDE_WANTED;
 }
 
-static void rewant_side(const struct mon *m, struct flow *f, int side, const uint32_t *v, int n)
+/* rewant_side: any: of all children, what one of them wants is wanted; all: what none has a buffer for. */
+static inline void rewant_side(const struct mon *m, struct flow_side *sd, uint16_t any,
+                               uint16_t all)
 {
-    struct flow_side *sd = &f->side[side];
-    uint16_t any = 0, all = SIDE_NOBUF;
-
-    for (int i = 0; i < n; i++) {
-        uint16_t flags = rewant_child(m, f, mon_child_at(m, f, v[i]), side);
-
-        any |= flags;
-        all &= flags;
-    }
     if ((any & SIDE_WANTED) && sd->strm && strm_at(&m->env.se, sd->strm)->sized)
         any |= SIDE_RETAIN;
     sd->flags = (uint16_t)((sd->flags & ~(SIDE_WANTED | SIDE_RETAIN | SIDE_NOBUF)) |
-                           (any & (SIDE_WANTED | SIDE_RETAIN)) | all);
+                           (any & (SIDE_WANTED | SIDE_RETAIN)) | (all & SIDE_NOBUF));
 }
 
 void mon_rewant(struct mon *m, uint32_t idx)
 {
     struct flow *f = flow_at(&m->env.ft, idx);
+    uint16_t any[2] = {0}, all[2] = {SIDE_NOBUF, SIDE_NOBUF}, flags;
     uint32_t v[MON_LISTENERS];
-    int n = 1;
+    int n = mon_children(m, f, false, v);
 
-    v[0] = 0;
-    if (unlikely(f->c0.next || f->c0.sock < 0))
-        n = mon_children(m, f, false, v);
-    rewant_side(m, f, CLI, v, n);
-    rewant_side(m, f, SVR, v, n);
+    for (int i = 0; i < n; i++) {
+        struct child *c = mon_child_at(m, f, v[i]);
+        const uint32_t asked = asked_for(m, c);
+
+        for (int side = CLI; side <= SVR; side++) {
+            flags = rewant_child(m, f, c, side, asked);
+            any[side] |= flags;
+            all[side] &= flags;
+        }
+    }
+    for (int side = CLI; side <= SVR; side++)
+        rewant_side(m, &f->side[side], any[side], all[side]);
+}
+
+/* want_first: the same for a flow that has one child. */
+static inline void want_first(struct mon *m, struct flow *f)
+{
+    const uint32_t asked = asked_for(m, &f->c0);
+
+    for (int side = CLI; side <= SVR; side++) {
+        const uint16_t flags = rewant_child(m, f, &f->c0, side, asked);
+
+        rewant_side(m, &f->side[side], flags, flags);
+    }
 }
 
 /* ---- a new flow ---- */
@@ -268,7 +288,7 @@ static uint64_t match_ip(struct mon *m, const uint8_t *p, uint32_t caplen, uint3
             continue;
         if (mode == 2 && !(l->midstream < 0 ? m->midstream : l->midstream))
             continue;
-        if (mon_filter_match(&l->syn, DLT_RAW, p, caplen, len))
+        if (l->syn.expr == NULL || mon_filter_match(&l->syn, DLT_RAW, p, caplen, len))
             match |= 1ULL << i;
     }
     return match;
@@ -323,7 +343,7 @@ static void start_child(struct mon *m, struct child *c, const struct listener *l
  */
 static void take_options(struct mon *m, struct flow *f, const struct listener *l, bool first)
 {
-    for (int side = CLI; side <= SVR; side++) {
+    for (int side = CLI; (l->buf[CLI] | l->buf[SVR]) && side <= SVR; side++) {
         struct flow_side *sd = &f->side[side];
 
         if (l->buf[side]) {
@@ -365,8 +385,12 @@ bool mon_adopt(struct mon *m, uint32_t idx, uint64_t match)
     struct child *last = NULL;
 
     f->c0.sock = -1;
-    for (int side = CLI; side <= SVR; side++)
-        strm_policy(&m->env.se, &f->side[side], mon_policy(m, match, side));
+    for (int side = CLI; side <= SVR; side++) {
+        const enum overlap_policy policy = mon_policy(m, match, side);
+
+        if (f->side[side].policy != policy)
+            strm_policy(&m->env.se, &f->side[side], policy);
+    }
     for (; match; match &= match - 1) {
         const int i = __builtin_ctzll(match);
         uint32_t self = 0;
@@ -396,7 +420,10 @@ bool mon_adopt(struct mon *m, uint32_t idx, uint64_t match)
     m->nflows++;
     if (f->timeout)
         conn_rearm(&m->env, idx); /* conn_open did not know it */
-    mon_rewant(m, idx);
+    if (likely(last == &f->c0))
+        want_first(m, f);
+    else
+        mon_rewant(m, idx);
     return true;
 }
 
