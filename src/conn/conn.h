@@ -82,6 +82,7 @@ struct conn_env {
     struct synnotes notes; /* SYNs that were not made flows */
     struct syndrops drops; /* those of them that were not forwarded */
     uint64_t now;
+    uint64_t plain_ns; /* a flow that was idle for so long goes no short way (plain.h) */
     uint64_t reasons[REASON_CNT];
     struct conn_gap *gaps; /* this batch's */
     uint32_t ngaps, cap_gaps;

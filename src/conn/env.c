@@ -10,11 +10,15 @@
 
 #include "base/errtext.h"
 
+#define STAMPS_LAST (600 * NSEC_PER_SEC) /* timestamps do not grow old before */
+
 int conn_env_init(struct conn_env *env, const struct conn_cfg *cfg, uint32_t max_flows,
                   uint64_t secret, uint32_t limit, uint32_t ooo_limit)
 {
     memset(env, 0, sizeof(*env));
     env->cfg = *cfg;
+    if (!cfg->long_way)
+        env->plain_ns = cfg->idle_ns < STAMPS_LAST ? cfg->idle_ns + 1 : STAMPS_LAST;
     if (ftable_init(&env->ft, max_flows, secret, &env->acct) < 0)
         return -1;
     strm_env_init(&env->se, &env->acct, limit, ooo_limit);

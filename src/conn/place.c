@@ -74,13 +74,10 @@ static bool follows(const struct flow *f, const struct seg *s, int from)
 enum conn_place conn_place(const struct conn_env *env, const struct flow *f, const struct seg *s,
                            int from, bool opened)
 {
-    const uint64_t idle = env->now - f->last;
-
     if (s->nsack || s->pcap != s->plen || (s->flags & PLAIN_NO_SEG) ||
         (s->pb->flags & PLAIN_NO_PB) || s->pb->ts_ns < env->now || f->asks || f->timed ||
-        idle > env->cfg.idle_ns || idle >= PLAIN_IDLE || f->ctr[from].packets == UINT32_MAX ||
-        ((f->side[CLI].flags | f->side[SVR].flags) & SIDE_LAST) ||
-        !plain_calm(env, &f->side[CLI]) || !plain_calm(env, &f->side[SVR]) || env->cfg.long_way)
+        env->now - f->last >= env->plain_ns || f->ctr[from].packets == UINT32_MAX ||
+        ((f->side[CLI].flags | f->side[SVR].flags) & SIDE_LAST) || !plain_streams_calm(env, f))
         return PLACE_NONE;
     switch (s->tflags & ~(TH_PSH_ | TH_ECE_ | TH_CWR_)) {
     case TH_ACK_:

@@ -24,7 +24,6 @@
 #define PLAIN_GONE    (FLOW_ENDED | FLOW_LINGER | FLOW_RST)
 #define PLAIN_NO_PB   (PB_CHANGED | PB_DATAGRAM)
 #define PLAIN_NO_SEG  (SEG_OPT_BAD | SEG_AUTH | SEG_HDR_CUT | SEG_IP_DROPPED | SEG_IP_LINUX)
-#define PLAIN_IDLE    (600 * NSEC_PER_SEC) /* timestamps do not grow old before */
 
 /* plain_segment: by itself: an ACK, with bytes or without, all of it captured, in order of time. */
 static inline bool plain_segment(const struct conn_env *env, const struct seg *s)
@@ -43,8 +42,7 @@ static inline bool plain_flow(const struct conn_env *env, const struct flow *f)
     return (f->flags & (PLAIN_NEVER | PLAIN_BASES)) == PLAIN_BASES && !f->asks && !f->timed &&
            ((a->state ^ FS_ESTABLISHED) | (b->state ^ FS_ESTABLISHED)) == 0 &&
            (a->flags & b->flags & PLAIN_SIDE) == PLAIN_SIDE &&
-           !((a->flags | b->flags) & PLAIN_NO_SIDE) && idle <= env->cfg.idle_ns &&
-           idle < PLAIN_IDLE;
+           !((a->flags | b->flags) & PLAIN_NO_SIDE) && idle < env->plain_ns;
 }
 
 /* plain_calm: nothing waits above what is in order on this side, and nothing is set aside. */
@@ -56,6 +54,12 @@ static inline bool plain_calm(const struct conn_env *env, const struct flow_side
         return true;
     s = strm_at(&env->se, sd->strm);
     return s->ooo == 0 && s->syn_len == 0;
+}
+
+static inline bool plain_streams_calm(const struct conn_env *env, const struct flow *f)
+{
+    return likely((f->side[CLI].strm | f->side[SVR].strm) == 0) ||
+           (plain_calm(env, &f->side[CLI]) && plain_calm(env, &f->side[SVR]));
 }
 
 /*
@@ -95,7 +99,7 @@ static inline bool conn_is_plain(const struct conn_env *env, const struct flow *
 {
     return plain_segment(env, s) && plain_flow(env, f) && plain_place(f, s, from) &&
            plain_stamps(f, s, from) && f->ctr[from].packets != UINT32_MAX &&
-           plain_calm(env, &f->side[CLI]) && plain_calm(env, &f->side[SVR]) && !env->cfg.long_way;
+           plain_streams_calm(env, f);
 }
 
 /* plain_begin: as conn_begin, for a segment that is plain. */
@@ -168,8 +172,7 @@ static inline bool plain_still(const struct conn_env *env, const struct conn_pkt
     const struct flow *f = cp->f;
 
     return !(cp->s->pb->flags & PLAIN_NO_PB) && !(f->flags & PLAIN_GONE) && !f->asks &&
-           !((f->side[CLI].flags | f->side[SVR].flags) & SIDE_LAST) &&
-           plain_calm(env, &f->side[CLI]) && plain_calm(env, &f->side[SVR]);
+           !((f->side[CLI].flags | f->side[SVR].flags) & SIDE_LAST) && plain_streams_calm(env, f);
 }
 
 /* plain_recv: as conn_recv. */

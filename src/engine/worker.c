@@ -244,9 +244,10 @@ static bool still_there(struct worker *w, struct seg *s, struct flow_hit *hit, b
 
 static uint32_t ranks_of(uint8_t raised)
 {
-    return EVB(EV_PKT_IN) | (raised & CR_CONN_START ? EVB(EV_CONN_START) : 0) |
-           (raised & CR_STATE ? EVB(EV_STATE) : 0) | (raised & CR_REXMIT ? EVB(EV_REXMIT) : 0) |
-           (raised & CR_OVERLAP ? EVB(EV_OVERLAP) : 0);
+    return EVB(EV_PKT_IN) | (raised & CR_CONN_START) * (EVB(EV_CONN_START) / CR_CONN_START) |
+           (raised & CR_STATE) * (EVB(EV_STATE) / CR_STATE) |
+           (raised & CR_REXMIT) * (EVB(EV_REXMIT) / CR_REXMIT) |
+           (raised & CR_OVERLAP) * (EVB(EV_OVERLAP) / CR_OVERLAP);
 }
 
 /*
@@ -649,14 +650,15 @@ void worker_look(struct worker *w, struct pktbuf *pb, int i)
 static inline void fetch_records(struct worker *w, uint64_t seen)
 {
     const struct ftable *ft = &w->m->env.ft;
+    const bool tracks = !w->m->raw_sockets; /* those may change a frame first */
     uint64_t not = 0;
 
     for (; seen; seen &= seen - 1) {
         const int i = __builtin_ctzll(seen);
-        const bool tcp = w->seg[i].level == SEG_TCP && !w->m->raw_sockets;
 
-        w->guess[i] = tcp ? ftable_expect(ft, w->hash[i]) : 0;
-        not |= (uint64_t)(tcp && w->guess[i] == 0) << i;
+        w->guess[i] = w->seg[i].level == SEG_TCP && tracks ? ftable_expect(ft, w->hash[i]) : 0;
+        if (unlikely(w->guess[i] == 0))
+            not |= 1ULL << i;
     }
     for (; not ; not &= not -1) {
         const int i = __builtin_ctzll(not );
@@ -732,13 +734,13 @@ void worker_burst(struct worker *w, struct pktbuf *const *pb, int n)
         frag_room_empty(&w->froom, engine.conf.poison);
     bare = look_at_burst(w, pb, n);
     for (int i = 0; i < n; i++) {
-        if (unlikely(bare >> i & 1)) {
+        if (unlikely(bare && bare >> i & 1)) {
             i = gate_run(w, pb, i);
             if (i == n)
                 break;
         }
         account(w, pb[i], i);
-        if (unlikely(bare >> i & 1)) { /* not for the gate: as any other */
+        if (unlikely(bare && bare >> i & 1)) { /* not for the gate: as any other */
             look_at(w, pb[i], i);
             w->guess[i] = 0;
         }

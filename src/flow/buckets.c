@@ -34,7 +34,7 @@
 #define START    16u /* buckets of an empty table */
 #define LOAD_NUM 85u
 #define LOAD_DEN 100u
-#define SEGMENT  1024u /* lines taken from the system at a time: 64 KiB */
+#define SEGMENT  (1u << BUCKET_SHIFT)
 
 static bool grow(struct buckets *b)
 {

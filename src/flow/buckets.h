@@ -14,6 +14,7 @@
 #endif
 
 #define BUCKET_SLOTS 8
+#define BUCKET_SHIFT 10 /* log2 of the lines taken from the system at a time: 64 KiB */
 
 /* One cache line. Used slots come first, and only the last line of a chain has free ones. */
 struct bucket {
@@ -69,9 +70,16 @@ static inline uint32_t bucket_no(const struct buckets *b, uint32_t hash)
     return i < b->n ? i : i & b->mask >> 1;
 }
 
+/* bucket_line: pool_at, with numbers that the compiler knows. */
+static inline struct bucket *bucket_line(const struct pool *p, uint32_t idx)
+{
+    return (struct bucket *)(void *)p->slab[idx >> BUCKET_SHIFT] +
+           (idx & ((1u << BUCKET_SHIFT) - 1));
+}
+
 static inline struct bucket *bucket_at(const struct buckets *b, uint32_t no)
 {
-    return (struct bucket *)pool_at(&b->base, no + 1);
+    return bucket_line(&b->base, no + 1);
 }
 
 /* bucket_of: the first line of the chain where a look-up of this hash goes. */
@@ -82,7 +90,7 @@ static inline struct bucket *bucket_of(const struct buckets *b, uint32_t hash)
 
 static inline struct bucket *bucket_over(const struct buckets *b, const struct bucket *l)
 {
-    return l->over ? (struct bucket *)pool_at(&b->over, l->over) : NULL;
+    return l->over ? bucket_line(&b->over, l->over) : NULL;
 }
 
 /*

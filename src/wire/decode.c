@@ -141,8 +141,10 @@ static inline bool usual_tcp(struct seg *s, struct pktbuf *pb)
     const uint8_t *p = pb->data;
     uint32_t len, hlen;
 
-    if (unlikely(pb->linktype != LINK_ETHER || pb->len < PLAIN_MIN || load16(p + 12) != ETHER_IP4 ||
-                 p[AT_IP] != 0x45 || p[AT_IP + 9] != IPP_TCP || (load16(p + 20) & 0x3fff)))
+    /* type, version and length of the header; fragment, protocol */
+    if (unlikely(pb->linktype != LINK_ETHER || pb->len < PLAIN_MIN ||
+                 load32(p + 12) >> 8 != (ETHER_IP4 << 8 | 0x45) ||
+                 (load32(p + 20) & 0x3fff00ff) != IPP_TCP))
         return false;
     len = load16(p + AT_IP + 2);
     hlen = (p[AT_TCP + 12] >> 4) * 4u;
