@@ -6,6 +6,7 @@
 #define WEIR_CONN_CONN_INT_H
 
 #include "conn/conn.h"
+#include "conn/plain.h"
 
 #define WSCALE_UNKNOWN 15
 #define UNSEEN_SLACK   (1u << 20) /* bytes that may have passed a tap unseen */
@@ -49,14 +50,6 @@ static inline uint32_t ts_recent(const struct flow *f, int from)
     const struct flow_ctr *c = &f->ctr[from];
 
     return f->side[from].flags & SIDE_FIN_SENT ? c->tsval : c->echoed;
-}
-
-/* next_seq: the sequence number behind what has come in order on this side; a FIN counts. */
-static inline uint32_t next_seq(const struct flow *f, int side)
-{
-    const struct flow_side *sd = &f->side[side];
-
-    return sd->base + (uint32_t)sd->next + !!(sd->flags & SIDE_FIN_RCVD);
 }
 
 /*

@@ -25,6 +25,14 @@
 #define PLAIN_NO_PB   (PB_CHANGED | PB_DATAGRAM)
 #define PLAIN_NO_SEG  (SEG_OPT_BAD | SEG_AUTH | SEG_HDR_CUT | SEG_IP_DROPPED | SEG_IP_LINUX)
 
+/* next_seq: the sequence number behind what has come in order on this side; a FIN counts. */
+static inline uint32_t next_seq(const struct flow *f, int side)
+{
+    const struct flow_side *sd = &f->side[side];
+
+    return sd->base + (uint32_t)sd->next + !!(sd->flags & SIDE_FIN_RCVD);
+}
+
 /* plain_segment: by itself: an ACK, with bytes or without, all of it captured, in order of time. */
 static inline bool plain_segment(const struct conn_env *env, const struct seg *s)
 {
