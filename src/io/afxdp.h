@@ -20,8 +20,9 @@ struct afxdp {
     int epfd;
     int nq, turn; /* sockets; which one rx begins with */
     struct xsk *q;
-    int held;  /* frames of the last rx */
-    bool down; /* the kernel does not send: what is in a transmit ring stays there */
+    int held;      /* frames of the last rx */
+    unsigned idle; /* how often rx had none */
+    bool down;     /* the kernel does not send: what is in a transmit ring stays there */
     int nbig;
     uint8_t *big; /* BIG_BUFS of BIG_ROOM bytes, made when the first one comes */
     uint64_t frames, lost;

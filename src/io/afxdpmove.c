@@ -19,6 +19,7 @@
 #include "io/partcsum.h"
 
 #define NO_FRAME  UINT32_MAX
+#define LOOK      16 /* a system call in so many idle ones */
 #define BIG_BUFS  16 /* large segments in one burst; then it ends */
 #define BIG_FRONT (IO_HEADROOM + 2)
 #define BIG_FRAME (65536 + 64)
@@ -165,8 +166,9 @@ static int news(struct io_dev *dev)
 {
     struct afxdp *a = dev->priv;
 
-    linkwatch_read(&a->link);
     refill(a);
+    if (++a->idle % LOOK == 0)
+        linkwatch_read(&a->link);
     if (!a->link.gone)
         return 0;
     return err_set(ENODEV, "%s: the interface is gone: deleted, or moved elsewhere", dev->name);
