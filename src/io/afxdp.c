@@ -123,8 +123,15 @@ static int choose_queues(struct io_dev *dev, struct afxdp *a, const struct reque
     a->q = calloc((size_t)(end - first + step - 1) / (size_t)step, sizeof(*a->q));
     if (!a->q)
         return err_set(ENOMEM, "%s: out of memory", dev->name);
-    for (int queue = first; queue < end; queue += step)
+    for (int queue = first; queue < end; queue += step) {
         a->q[a->nq++] = (struct xsk){.fd = -1, .queue = queue};
+        a->ntx += queue < a->xif->tx_queues;
+    }
+    if (a->ntx == 0)
+        return err_set(ENOSPC,
+                       "%s: the interface has %d transmit queue%s, number %d is not there "
+                       "(ethtool -L sets how many there are)",
+                       dev->name, a->xif->tx_queues, a->xif->tx_queues > 1 ? "s" : "", first);
     return 0;
 }
 

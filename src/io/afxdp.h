@@ -19,6 +19,7 @@ struct afxdp {
     struct linkwatch link;
     int epfd;
     int nq, turn; /* sockets; which one rx begins with */
+    int ntx;      /* of them those, the first ones, that can send */
     struct xsk *q;
     int held;      /* frames of the last rx */
     unsigned idle; /* how often rx had none */

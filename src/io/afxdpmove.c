@@ -2,8 +2,10 @@
 /*
  * afxdpmove.c: frames in and out of an "afxdp" device.
  *
- * pktbuf.slot is the number of the frame in the UMEM, which rx_done gives back, or NO_FRAME: it was
- * put into a transmit ring, or has its bytes elsewhere.
+ * pktbuf.slot has in its lower half the number of the frame in the UMEM, which rx_done gives back, or
+ * NO_FRAME: it was put into a transmit ring, or has its bytes elsewhere. In its upper half is by
+ * which of our sockets it came: it leaves by the one of the same number, so that the frames of one
+ * connection stay in order.
  */
 #include <errno.h>
 #include <linux/virtio_net.h>
@@ -18,7 +20,7 @@
 #include "io/offload.h"
 #include "io/partcsum.h"
 
-#define NO_FRAME  UINT32_MAX
+#define NO_FRAME  UINT16_MAX
 #define LOOK      16 /* a system call in so many idle ones */
 #define BIG_BUFS  16 /* large segments in one burst; then it ends */
 #define BIG_FRONT (IO_HEADROOM + 2)
@@ -33,6 +35,16 @@ static uint64_t now_ns(void)
 
     clock_gettime(CLOCK_REALTIME, &t);
     return (uint64_t)t.tv_sec * NSEC_PER_SEC + (uint64_t)t.tv_nsec;
+}
+
+static uint32_t frame_of(const struct pktbuf *pb)
+{
+    return pb->slot & UINT16_MAX;
+}
+
+static uint32_t socket_of(const struct pktbuf *pb)
+{
+    return pb->slot >> 16;
 }
 
 /* A frame as it came, in its place. */
@@ -145,10 +157,11 @@ static void take_queue(struct io_dev *dev, struct xsk *x, int n, uint64_t ts)
             prefetch_r(a->umem->area + d->addr);
             describe(a, pb, d);
         }
+        pb->slot |= (uint32_t)(x - a->q) << 16;
         if (judge(dev, pb, ts))
             a->held++;
-        else if (pb->slot != NO_FRAME)
-            xumem_put(a->umem, pb->slot);
+        else if (frame_of(pb) != NO_FRAME)
+            xumem_put(a->umem, frame_of(pb));
     }
     xsk_rx_release(x);
 }
@@ -204,7 +217,7 @@ void afxdp_rx_done(struct io_dev *dev)
     if (a->held == 0)
         return;
     for (int i = 0; i < a->held; i++) {
-        uint32_t frame = a->pb[i].slot;
+        uint32_t frame = frame_of(&a->pb[i]);
 
         if (frame == NO_FRAME)
             continue;
@@ -240,7 +253,8 @@ static bool is_own(const struct afxdp *a, const struct pktbuf *pb)
 {
     const struct afxdp *from = pb->owner == a->mate ? a->mate : a;
 
-    return pb->owner == from && pb >= from->pb && pb < from->pb + IO_BURST && pb->slot != NO_FRAME;
+    return pb->owner == from && pb >= from->pb && pb < from->pb + IO_BURST &&
+           frame_of(pb) != NO_FRAME;
 }
 
 /* Room for a packet in a free frame. => NULL: none is free */
@@ -352,23 +366,30 @@ static int send_one(struct afxdp *a, struct xsk *x, struct pktbuf *pb)
         return EINVAL;
     }
     if (own)
-        pb->slot = NO_FRAME;
+        pb->slot |= NO_FRAME;
     else
         memcpy(data, pb->data, pb->len);
     xsk_tx_put(x, (uint64_t)(data - a->umem->area), pb->len, opt);
     return 0;
 }
 
+/* By which socket a frame leaves; what did not come by AF_XDP by the first one. */
+static struct xsk *way(const struct afxdp *a, const struct pktbuf *pb)
+{
+    bool xdp = pb->owner == a || (a->mate && pb->owner == a->mate);
+
+    return &a->q[xdp ? socket_of(pb) % (uint32_t)a->ntx : 0];
+}
+
 int afxdp_tx(struct io_dev *dev, struct pktbuf *const *pb, int n)
 {
     struct afxdp *a = dev->priv;
-    struct xsk *x = &a->q[a->turn % a->nq];
     int sent = 0;
 
     if (a->down)
         kick_all(a); /* up again? */
     for (int i = 0; i < n; i++) {
-        int code = a->down ? ENETDOWN : send_one(a, x, pb[i]);
+        int code = a->down ? ENETDOWN : send_one(a, way(a, pb[i]), pb[i]);
 
         if (code) {
             refuse(dev, code);
@@ -378,7 +399,6 @@ int afxdp_tx(struct io_dev *dev, struct pktbuf *const *pb, int n)
         dev->st.tx_bytes += pb[i]->len;
         sent++;
     }
-    xsk_tx_submit(x);
     return sent;
 }
 

@@ -83,13 +83,14 @@ void ifoffload_driver(const char *ifname, char driver[32], bool *virtual_)
                 strcmp(driver, "hv_netvsc") == 0;
 }
 
-int ifoffload_queues(const char *ifname)
+void ifoffload_queues(const char *ifname, int *rx, int *tx)
 {
     struct ethtool_channels c = {.cmd = ETHTOOL_GCHANNELS};
 
-    if (ethtool(ifname, &c) < 0 || c.rx_count + c.combined_count == 0)
-        return 1;
-    return (int)(c.rx_count + c.combined_count);
+    if (ethtool(ifname, &c) < 0)
+        c.rx_count = c.tx_count = c.combined_count = 0;
+    *rx = c.rx_count + c.combined_count ? (int)(c.rx_count + c.combined_count) : 1;
+    *tx = c.tx_count + c.combined_count ? (int)(c.tx_count + c.combined_count) : 1;
 }
 
 /* The number of features the kernel knows. => 0: it does not say */

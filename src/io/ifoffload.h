@@ -41,7 +41,7 @@ int ifoffload_sweep(void);
 /* ifoffload_driver: the name of an interface's driver, "" if it has none to tell. virtual_: no
  *    hardware of its own. */
 void ifoffload_driver(const char *ifname, char driver[32], bool *virtual_);
-/* ifoffload_queues: => receive queues, at least 1 */
-int ifoffload_queues(const char *ifname);
+/* ifoffload_queues: how many receive and transmit queues it has, 1 where it does not say. */
+void ifoffload_queues(const char *ifname, int *rx, int *tx);
 
 #endif

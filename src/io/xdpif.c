@@ -173,7 +173,7 @@ static struct xdpif *make(const char *name, const char *ifname, const struct xdp
         errno = code;
         return NULL;
     }
-    x->queues = ifoffload_queues(ifname);
+    ifoffload_queues(ifname, &x->queues, &x->tx_queues);
     x->next = all;
     all = x;
     return x;

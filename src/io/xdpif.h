@@ -32,7 +32,7 @@ struct xdpif {
     int ifindex;
     unsigned long netns;
     int refs;
-    int queues; /* receive queues of the interface */
+    int queues, tx_queues; /* of the interface */
     bool native;
     bool tags;     /* the program puts VLAN tags back that the driver holds apart */
     bool may_part; /* frames may come with unfinished checksums: no hardware made them */

@@ -51,13 +51,17 @@ int xdpprog_load(int map, bool pieces)
     return bpf_prog_load(BPF_PROG_TYPE_XDP, "weir", LICENSE, code, ARRAY_SIZE(code), &opts);
 }
 
-/* The number of the kernel's bpf_xdp_metadata_rx_vlan_tag. => 0 or less: it has none */
+/* The number of the kernel's bpf_xdp_metadata_rx_vlan_tag; under the lock of xdpif.c. => 0 or less: it has none */
 static int tag_function(void)
 {
-    struct btf *btf = btf__load_vmlinux_btf();
-    int id = btf ? btf__find_by_name_kind(btf, "bpf_xdp_metadata_rx_vlan_tag", BTF_KIND_FUNC) : -1;
+    static int id;
+    struct btf *btf;
 
-    btf__free(btf);
+    if (id == 0) { /* megabytes to be read: once */
+        btf = btf__load_vmlinux_btf();
+        id = btf ? btf__find_by_name_kind(btf, "bpf_xdp_metadata_rx_vlan_tag", BTF_KIND_FUNC) : -1;
+        btf__free(btf);
+    }
     return id;
 }
 
