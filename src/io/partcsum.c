@@ -108,6 +108,14 @@ static bool find6(const struct pktbuf *pb, uint32_t at, struct found *f)
     return true;
 }
 
+/* A sum goes to the end of the frame: is what is behind the datagram nothing to it? */
+static bool ends_with_zeros(const struct pktbuf *pb, uint32_t from)
+{
+    while (from < pb->len && pb->data[from] == 0)
+        from++;
+    return from >= pb->len;
+}
+
 uint32_t partcsum_find(struct pktbuf *pb, uint8_t *proto)
 {
     struct found f = {0};
@@ -126,7 +134,8 @@ uint32_t partcsum_find(struct pktbuf *pb, uint8_t *proto)
     if (f.l4 + f.len > pb->len)
         return 0;
     memcpy(&field, pb->data + f.l4 + off, sizeof(field));
-    if (field == fold(f.pseudo + htonl(f.len) + htonl(f.proto))) {
+    if (unlikely(field == fold(f.pseudo + htonl(f.len) + htonl(f.proto))) &&
+        ends_with_zeros(pb, f.l4 + f.len)) {
         pb->flags |= PB_CSUM_PART;
         pb->csum_start = (uint16_t)f.l4;
         pb->csum_off = (uint16_t)off;

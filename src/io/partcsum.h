@@ -16,7 +16,7 @@
  * partcsum_find: an Ethernet frame whose TCP or UDP checksum is not finished gets PB_CSUM_PART,
  * csum_start and csum_off.
  * => what lies behind tags and IPv6 extension headers is found, what is in a tunnel is not
- * => the offset of the transport header and its protocol through l4 and proto; 0 if there is none
+ * => the offset of the TCP or UDP header, its protocol in *proto; 0: there is none, or not all of it
  */
 uint32_t partcsum_find(struct pktbuf *pb, uint8_t *proto);
 
