@@ -194,7 +194,7 @@ static void hwaddr(const char *ifname, char text[18])
 /* Read a state file of ours. ifname "" if it is not about a present interface of this namespace. */
 static struct before read_state(int fd, char ifname[16])
 {
-    char text[MAX_STATE + 1], *line, *save = NULL, was[18] = "", is[18];
+    char text[MAX_STATE + 1], *line, *save = NULL, was[18] = "", is[18] = "";
     ssize_t n = pread(fd, text, MAX_STATE, 0);
     unsigned long ns = 0;
     struct before b = {0};

@@ -8,9 +8,7 @@
 
 /* The back ends of this build; a new one is a line in each list. */
 static const struct io_ops *const backends[] = {
-    &mem_ops,
-    &pcapfile_ops,
-    &afpacket_ops,
+    &mem_ops,   &pcapfile_ops, &afpacket_ops,
 #ifdef WEIR_AFXDP
     &afxdp_ops,
 #endif
@@ -18,7 +16,7 @@ static const struct io_ops *const backends[] = {
     &dpdk_ops,
 #endif
 };
-static const char *const kinds[] = {"mem", "pcap", "afpacket",
+static const char *const kinds[] = {"mem",   "pcap", "afpacket",
 #ifdef WEIR_AFXDP
                                     "afxdp",
 #endif

@@ -49,8 +49,8 @@ static int explain(const char *name, const char *what)
 
 static int attach_as(struct xdpif *x, bool native)
 {
-    LIBBPF_OPTS(bpf_link_create_opts, opts,
-                .flags = native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE);
+    struct bpf_link_create_opts opts = {.sz = sizeof(opts),
+                                        .flags = native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE};
 
     x->link = bpf_link_create(x->prog, x->ifindex, BPF_XDP, &opts);
     x->native = native;

@@ -45,8 +45,8 @@ enum { R0, R1, R2, R3, R4, R6 = 6, R7, R10 = 10 };
 int xdpprog_load(int map, bool pieces)
 {
     const struct bpf_insn code[] = {REDIRECT(R1, map)};
-    LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_XDP,
-                .prog_flags = pieces ? HAS_FRAGS : 0);
+    struct bpf_prog_load_opts opts = {
+        .sz = sizeof(opts), .expected_attach_type = BPF_XDP, .prog_flags = pieces ? HAS_FRAGS : 0};
 
     return bpf_prog_load(BPF_PROG_TYPE_XDP, "weir", LICENSE, code, ARRAY_SIZE(code), &opts);
 }
@@ -115,8 +115,10 @@ int xdpprog_load_tags(int map, int ifindex)
         STORE(BPF_H, R2, 14, R4),
         REDIRECT(R6, map),
     };
-    LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_XDP,
-                .prog_flags = DEV_BOUND_ONLY, .prog_ifindex = (uint32_t)ifindex);
+    struct bpf_prog_load_opts opts = {.sz = sizeof(opts),
+                                      .expected_attach_type = BPF_XDP,
+                                      .prog_flags = DEV_BOUND_ONLY,
+                                      .prog_ifindex = (uint32_t)ifindex};
 
     if (id <= 0) {
         errno = ENOTSUP;
