@@ -33,26 +33,33 @@ static void put_quoted(FILE *fp, const char *before, const char *s)
     putc('"', fp);
 }
 
-static void put_interface(FILE *fp, const char *name, unsigned long long mask)
+/* kind_of: what stands before a bare name: only AF_XDP lets the kernel go on when it is gone. */
+static const char *kind_of(const struct appopt *opt, const char *name)
+{
+    return opt->fail_open && !strchr(name, ':') ? "afxdp:" : "";
+}
+
+static void put_interface(FILE *fp, const struct appopt *opt, const char *name,
+                          unsigned long long mask)
 {
     fputs("        ", fp);
-    put_quoted(fp, "", name);
+    put_quoted(fp, kind_of(opt, name), name);
     fprintf(fp, " 0x%llx\n", mask);
 }
 
 static void put_interfaces(FILE *fp, const struct appopt *opt, unsigned long long mask)
 {
     fputs("    netdev {\n", fp);
-    put_interface(fp, opt->in_if, mask);
+    put_interface(fp, opt, opt->in_if, mask);
     if (opt->out_if)
-        put_interface(fp, opt->out_if, mask);
+        put_interface(fp, opt, opt->out_if, mask);
     fputs("    }\n", fp);
     if (!opt->out_if)
         return;
     fputs("    nic_forward_table {\n        ", fp);
-    put_quoted(fp, "", opt->in_if);
+    put_quoted(fp, kind_of(opt, opt->in_if), opt->in_if);
     putc(' ', fp);
-    put_quoted(fp, "", opt->out_if);
+    put_quoted(fp, kind_of(opt, opt->out_if), opt->out_if);
     fputs("\n    }\n", fp);
 }
 

@@ -14,6 +14,44 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+/* ---- --fail-open ---- */
+
+/* bridge_of: the bridge that this interface is a port of, "" if of none. => false: AF_XDP is not what it is. */
+static bool bridge_of(const char *name, char *bridge, size_t cap)
+{
+    char path[128], target[256];
+    const char *bare = strncmp(name, "afxdp:", 6) == 0 ? name + 6 : name, *last;
+    ssize_t n;
+
+    if (strchr(bare, ':'))
+        return false;
+    snprintf(path, sizeof(path), "/sys/class/net/%.*s/master", (int)strcspn(bare, ","), bare);
+    n = readlink(path, target, sizeof(target) - 1);
+    target[n > 0 ? n : 0] = '\0';
+    last = strrchr(target, '/');
+    snprintf(bridge, cap, "%s", last ? last + 1 : target);
+    snprintf(path, sizeof(path), "/sys/class/net/%.60s/bridge", bridge);
+    if (access(path, F_OK) < 0)
+        bridge[0] = '\0';
+    return true;
+}
+
+int applive_fail_open(const struct appopt *opt)
+{
+    char in[64], out[64];
+
+    if (!bridge_of(opt->in_if, in, sizeof(in)) || !bridge_of(opt->out_if, out, sizeof(out)))
+        return complain(-1, "--fail-open: only AF_XDP leaves the frames to the kernel when it is "
+                            "gone (afxdp:IF, or a bare name)");
+    if (!in[0] || strcmp(in, out) != 0)
+        return complain(
+            -1,
+            "--fail-open: %s and %s must be ports of one bridge, which goes on when weir "
+            "dies (ip link set IF master BRIDGE)",
+            opt->in_if, opt->out_if);
+    return 0;
+}
+
 /* ---- --user ---- */
 
 static int drop_ids(const char *name, uid_t uid, gid_t gid)

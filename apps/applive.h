@@ -5,6 +5,14 @@
 
 struct app;
 
+struct appopt;
+
+/*
+ * applive_fail_open: would traffic go on without us? Both interfaces must be ports of one bridge, and
+ * be taken by AF_XDP, whose program goes with the process. => 0; -1, the complaint made.
+ */
+int applive_fail_open(const struct appopt *opt);
+
 /*
  * applive_be_user: be this user from now on, in all threads, with his groups and no capability, and
  * see that there is no way back. => 0; -1, the complaint made.

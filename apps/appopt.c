@@ -37,6 +37,7 @@ enum {
     OPT_OUT_IF,
     OPT_USER,
     OPT_DURATION,
+    OPT_FAIL_OPEN,
     OPT_APP,
     OPT_LOOPS,
     OPT_ROUNDS,
@@ -62,6 +63,7 @@ static const struct optdef defs[] = {
     {{"out", required_argument, NULL, OPT_OUT_IF}, 0, TAKES_BENCH},
     {{"user", required_argument, NULL, OPT_USER}, 0, TAKES_BENCH},
     {{"duration", required_argument, NULL, OPT_DURATION}, 0, TAKES_BENCH},
+    {{"fail-open", no_argument, NULL, OPT_FAIL_OPEN}, 0, TAKES_BENCH},
     {{"every", required_argument, NULL, OPT_EVERY}, TAKES_EVERY, 0},
     {{"json", no_argument, NULL, OPT_JSON}, 0, 0},
     {{"strict", no_argument, NULL, OPT_STRICT}, 0, 0},
@@ -101,7 +103,9 @@ static const struct {
      "interrupted\n"
      "  --out IF             and goes on by that one, both ways: in line (-o where that is free)\n"
      "  --user NAME          once the interfaces are open, be this user\n"
-     "  --duration SECONDS   end after so long\n",
+     "  --duration SECONDS   end after so long\n"
+     "  --fail-open          start only if traffic goes on when weir dies: AF_XDP on two ports of\n"
+     "                       a bridge\n",
      TAKES_BENCH},
     {"  --json               one JSON object a line\n"
      "  --strict             forgive nothing: packets outside the windows do not count\n"
@@ -388,6 +392,9 @@ static int parse_live(struct appopt *opt, int c, const char *arg)
     case OPT_USER:
         opt->user = arg;
         return 0;
+    case OPT_FAIL_OPEN:
+        opt->fail_open = true;
+        return 0;
     case OPT_DURATION:
         return parse_interval("--duration", arg, &opt->duration_ms);
     default:
@@ -410,6 +417,7 @@ static int parse_one(struct appopt *opt, int c, const char *arg)
     case OPT_OUT_IF:
     case OPT_USER:
     case OPT_DURATION:
+    case OPT_FAIL_OPEN:
     case OPT_EVERY:
         return parse_live(opt, c, arg);
     case OPT_JSON:
@@ -509,6 +517,14 @@ static bool same_file(const char *out, const char *in)
            sa.st_ino == sb.st_ino;
 }
 
+/* The option that has no meaning without an interface. */
+static const char *needs_live(const struct appopt *opt)
+{
+    if (opt->out_if)
+        return "-o, --out";
+    return opt->user ? "--user" : opt->duration_ms ? "--duration" : "--fail-open";
+}
+
 /* Interfaces or files, not both. */
 static int check_live(const struct appopt *opt)
 {
@@ -519,11 +535,10 @@ static int check_live(const struct appopt *opt)
     if (live && opt->out)
         return complain(-1, "-w: captures are written from files only (-r); of an interface, see "
                             "tcpdump(8)");
-    if (!live && (opt->out_if || opt->user || opt->duration_ms))
-        return complain(-1, "%s: needs an interface, -i IF",
-                        opt->out_if ? "-o, --out"
-                        : opt->user ? "--user"
-                                    : "--duration");
+    if (!live && (opt->out_if || opt->user || opt->duration_ms || opt->fail_open))
+        return complain(-1, "%s: needs an interface, -i IF", needs_live(opt));
+    if (opt->fail_open && !opt->out_if)
+        return complain(-1, "--fail-open: needs two interfaces, -i and --out");
     if (!live && opt->interval_ms && !(opt->cmd->takes & TAKES_BILL))
         return complain(-1, "--every: needs an interface, -i IF");
     if (opt->out_if && strcmp(opt->in_if, opt->out_if) == 0)

@@ -70,6 +70,8 @@ static int init_library(struct app *app)
     char path[64];
     int fd, rc;
 
+    if (app->opt->fail_open && applive_fail_open(app->opt) < 0)
+        return APP_MISUSE;
     if (bad)
         return complain(APP_MISUSE, "%s: a file name with a line end in it cannot be used", bad);
     fd = appconf_file(app->opt, app->hooks->rmem);

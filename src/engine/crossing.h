@@ -13,7 +13,11 @@
 #include "io/io.h"
 #include "wire/defrag.h"
 
-#define CROSSING_BYTES (2u << 20)
+/* Bytes of a ring: large frames of offloads take 64 KiB each. */
+static inline size_t crossing_size(int contexts)
+{
+    return (contexts <= 4 ? 8u : contexts <= 8 ? 4u : 1u) << 20;
+}
 
 /* Where the note of a fragment lies, and what hangs on it: for as long as anybody holds it. */
 struct frag_hold {

@@ -110,7 +110,7 @@ static int make_lane(struct live *lv, int me)
         return err_set(ENOMEM, "no memory for frames between contexts");
     memset(l->from, 0, (size_t)lv->cores * sizeof(*l->from));
     for (int i = 0; i < lv->cores; i++)
-        if (i != me && crossing_init(&l->from[i], CROSSING_BYTES) < 0)
+        if (i != me && crossing_init(&l->from[i], crossing_size(lv->cores)) < 0)
             return -1;
     return 0;
 }
