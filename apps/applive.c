@@ -116,8 +116,8 @@ static int find_user(const char *name, uid_t *uid, gid_t *gid)
 
 int applive_give(int fd, const char *name)
 {
-    uid_t uid;
-    gid_t gid;
+    uid_t uid = 0;
+    gid_t gid = 0;
 
     if (find_user(name, &uid, &gid) < 0)
         return -1;
@@ -126,8 +126,8 @@ int applive_give(int fd, const char *name)
 
 int applive_be_user(const char *name)
 {
-    uid_t uid;
-    gid_t gid;
+    uid_t uid = 0;
+    gid_t gid = 0;
 
     if (find_user(name, &uid, &gid) < 0)
         return -1;
