@@ -17,6 +17,7 @@
 
 #include "benchapp.h"
 #include "instr.h"
+#include "memdev.h"
 #include "workload.h"
 
 static const struct row {

@@ -27,7 +27,7 @@ BACKEND is afpacket, afxdp, or a driver of DPDK's (af_packet, af_xdp). What is m
     cpu/60   CPU time of the box's process for each of the short ones that came through
     conn     connections opened, asked once and closed, in a second
 
-Medians of the rounds: a table, then one JSON object a line. Numbers of one machine at one time: compare within a run.
+Medians of the rounds (--best: the best of them, for a machine that others use): a table, then one JSON object a line. Numbers of one machine at one time: compare within a run.
 With --soak SECONDS the contenders are given 80 % of the 60-byte frames that they let through, and what is lost is told.
 Needs root, iperf3 and ethtool; DPDK's rows need dpdk-testpmd. Hugepages are reserved for the run where the kernel has
 them (--no-huge: not).
@@ -52,6 +52,7 @@ HUGE_PAGES = 200
 READY = 10  # seconds until a contender must let a ping through
 COLUMNS = [('made', 'Gbit/s', 'made'), ('wire', 'Gbit/s', 'wire'), ('cpu', 's/GB', 'cpu'), ('rtt', 'us', 'rtt'), ('p10', 'us', 'p10'),
            ('small', 'kpps', '60'), ('each', 'ns', 'cpu/60'), ('large', 'kpps', '1514'), ('conn', '/s', 'conn')]
+LESS_IS_BETTER = ('cpu', 'rtt', 'p10', 'each', 'soak_lost')
 DEFAULT = ('bridge,forward/afpacket,forward/afxdp,forward/af_xdp,testpmd/af_packet,testpmd/af_xdp,flows/afpacket,'
            'flows/afxdp,flows/af_xdp,count/afxdp,search/afpacket,search/afxdp,firewall/afxdp,rewrite/afxdp')
 # Ratios that are shown where both were measured: what, column, over what.
@@ -313,8 +314,14 @@ def measure(contender, args):
 
 # ---- the report ----
 
-def middle(values):
-    return statistics.median(values) if values else None
+def over_rounds(rounds, key, args):
+    """What is shown of one column: the median, or with --best the round that was disturbed least."""
+    values = [r[key] for r in rounds if key in r]
+    if not values:
+        return None
+    if args.best:
+        return min(values) if key in LESS_IS_BETTER else max(values)
+    return statistics.median(values)
 
 
 def cell(value):
@@ -325,8 +332,8 @@ def cell(value):
 
 def show(results, args):
     names = list(results)
-    medians = {n: {key: middle([r[key] for r in results[n] if key in r]) for key, _, _ in COLUMNS} for n in names}
-    print(f'\n{args.rounds} rounds, {args.seconds} s each; {platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}, '
+    medians = {n: {key: over_rounds(results[n], key, args) for key, _, _ in COLUMNS} for n in names}
+    print(f'\n{"best of " if args.best else ""}{args.rounds} rounds, {args.seconds} s each; {platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}, '
           f'load {os.getloadavg()[0]:.1f}{", hugepages" if args.huge else ""}\n')
     print(f'{"":20}' + ''.join(f'{title:>9}' for _, _, title in COLUMNS))
     print(f'{"":20}' + ''.join(f'{unit:>9}' for _, unit, _ in COLUMNS))
@@ -353,8 +360,8 @@ def show(results, args):
         line = {key: round(value, 4) for key, value in medians[name].items() if value is not None}
         for key in ('soak_kpps', 'soak_lost'):
             if any(key in r for r in results[name]):
-                line[key] = round(middle([r[key] for r in results[name] if key in r]), 6)
-        print(json.dumps({'bench': 'live', 'name': name, 'rounds': len(results[name]), 'seconds': args.seconds,
+                line[key] = round(over_rounds(results[name], key, args), 6)
+        print(json.dumps({'bench': 'live', 'name': name, 'rounds': len(results[name]), 'best': args.best, 'seconds': args.seconds,
                           'hugepages': args.huge, 'load': round(os.getloadavg()[0], 1), **line}))
     for line in lines:
         print(json.dumps({'bench': 'live', **line}))
@@ -413,6 +420,7 @@ def main():
     parser.add_argument('--rounds', type=int, default=1, help='(1)')
     parser.add_argument('--only', default=DEFAULT, help='contenders, by commas')
     parser.add_argument('--soak', type=float, default=0, help='then so many seconds at 80 %% of what came through')
+    parser.add_argument('--best', action='store_true', help='of the rounds, not their median')
     parser.add_argument('--no-huge', action='store_true')
     args = parser.parse_args()
     args.build = os.path.abspath(args.build)

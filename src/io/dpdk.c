@@ -326,9 +326,20 @@ static void push(struct io_dev *dev, struct dpdk *h, struct rte_mbuf *m, uint32_
     dev->st.tx_bytes += len;
 }
 
-static bool too_long(const struct dpdk *h, uint32_t len)
+/* The MTU counts neither the Ethernet header nor tags, of which the kernel's interfaces allow one. */
+static bool too_long(const struct dpdk *h, const struct pktbuf *pb, uint32_t len)
 {
-    return len > (uint32_t)h->port->mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
+    uint32_t most = (uint32_t)h->port->mtu + RTE_ETHER_HDR_LEN, at = RTE_ETHER_HDR_LEN - 2;
+
+    for (int tags = h->local ? 1 : 2; unlikely(len > most) && tags > 0; tags--) {
+        uint16_t type = (uint16_t)(pb->data[at] << 8 | pb->data[at + 1]);
+
+        if (type != RTE_ETHER_TYPE_VLAN && (type != RTE_ETHER_TYPE_QINQ || h->local))
+            return true;
+        most += RTE_VLAN_HLEN;
+        at += RTE_VLAN_HLEN;
+    }
+    return len > most;
 }
 
 /* send_parts: a frame that stands for several. => false: not all of them could be sent, counted. */
@@ -340,7 +351,7 @@ static bool send_parts(struct io_dev *dev, struct dpdk *h, const struct pktbuf *
 
     if (!io_split_begin(&split, pb))
         return refuse(dev, EINVAL, "it cannot be cut into segments");
-    if (too_long(h, io_split_longest(&split)))
+    if (too_long(h, pb, io_split_longest(&split)))
         return refuse(dev, EMSGSIZE, "its segments are longer than the MTU");
     while ((m = rte_pktmbuf_alloc(h->pool)) != NULL) {
         len = io_split_next(&split, rte_pktmbuf_mtod(m, uint8_t *), rte_pktmbuf_tailroom(m));
@@ -362,7 +373,7 @@ static bool send_one(struct io_dev *dev, struct dpdk *h, struct pktbuf *pb)
         return refuse(dev, EINVAL, "it is not whole");
     if (pb->gso_size)
         return send_parts(dev, h, pb);
-    if (too_long(h, pb->len))
+    if (too_long(h, pb, pb->len))
         return refuse(dev, EMSGSIZE, "it is longer than the MTU");
     if ((pb->flags & PB_CSUM_PART) && !io_finish_csum(pb))
         return refuse(dev, EINVAL, "its checksum cannot be finished");

@@ -245,13 +245,16 @@ static void unfit(void **state)
 
     assert_int_equal(io_tx(d, &v, 1), 0);
     assert_non_null(strstr(err_text(), "not whole"));
-    assert_int_equal(send_copy(d, f, 1018), 1);
-    assert_int_equal(send_copy(d, f, 1019), 0);
+    assert_int_equal(send_copy(d, f, 1014), 1);
+    assert_int_equal(send_copy(d, f, 1015), 0);
     assert_int_equal(errno, EMSGSIZE);
+    memcpy(f + 12, "\x88\xa8\x00\x01\x81\x00\x00\x02\x08\x00", 10);
+    assert_int_equal(send_copy(d, f, 1022), 1);
+    assert_int_equal(send_copy(d, f, 1023), 0);
     io_get_stats(d, &st);
-    assert_int_equal(st.tx_errors, 2);
-    assert_int_equal(st.tx_too_big, 1);
-    assert_int_equal(st.tx_frames, 1);
+    assert_int_equal(st.tx_errors, 3);
+    assert_int_equal(st.tx_too_big, 2);
+    assert_int_equal(st.tx_frames, 2);
     io_close(d);
 }
 
