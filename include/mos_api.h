@@ -468,6 +468,8 @@ int mtcp_sendpkt(mctx_t mctx, int sock, const struct pkt_info *pkt);
  * => The RSTs take the sequence numbers each end expects and leave by the device's output. The
  *    connection ends as if they had passed by: reason MOS_END_RST, CONN_END at the end of the
  *    batch.
+ * => At MOS_HK_SND of the first SYN the server knows of nothing yet: the SYN is dropped, and the
+ *    RST goes to the client alone, as from a closed port.
  * => 0; -1 with EBADF, ENOTCONN (not a child), ENOBUFS. If only one RST could not leave, the
  *    connection ends all the same. (contract 2)
  */
@@ -538,6 +540,8 @@ uint32_t mtcp_cb_get_ts(mctx_t mctx);
  *      MOS_SEQ_REMAP                     ENOSYS: the library does it by itself
  *
  * => Set on a listener: for connections that begin later. Set on a child: for this one, at once.
+ * => MOS_STOP_MON of both sides in a SND callback of the first packet, which is also dropped (or
+ *    answered by mtcp_reset_conn): there was no connection, and its next SYN is asked anew.
  * => MOS_STRICT, MOS_MIDSTREAM, MOS_CSUM: two listeners that take the same SYN share the first's.
  * => Values 1 to 0x10: API semantics 1.2 and 1.9. From 0x20: contract 2.
  */

@@ -316,6 +316,21 @@ static void track_receiver(struct worker *w, struct conn_pkt *cp)
     finish(w, cp);
 }
 
+/*
+ * stillborn: the packet that opened the flow was dropped at SND, and nobody watches any more, or it
+ * was reset: its receiver hears of nothing, and what comes next is asked anew.
+ */
+static bool stillborn(struct worker *w, const struct conn_pkt *cp)
+{
+    if (likely(!cp->opened || !(cp->s->pb->flags & PB_DROP)))
+        return false;
+    if (mon_all_stopped(w->m, cp->idx)) {
+        mon_take_back(w->m, cp->idx);
+        return true;
+    }
+    return cp->f->flags & FLOW_ENDED;
+}
+
 /* track: one segment of a flow; conn_begin was there. */
 static void track(struct worker *w, struct conn_pkt *cp, const struct flow_key *key)
 {
@@ -326,6 +341,8 @@ static void track(struct worker *w, struct conn_pkt *cp, const struct flow_key *
     conn_send(&m->env, cp);
     mon_tell_packet(m, cp, HK_SND, cp->from, ranks_of(cp->snd));
     if (unlikely(cp->s->level != SEG_TCP)) /* the application made something else of it */
+        return;
+    if (unlikely(stillborn(w, cp)))
         return;
     if (cp->opened && (cp->s->tflags & TH_SYN_) && !second_key(w, cp, key))
         return;
@@ -378,7 +395,7 @@ static void track_in_place(struct worker *w, struct conn_pkt *cp, const struct f
     place_send(&m->env, cp);
     if (mon_hears(m, cp->f, HK_SND, ranks_of(cp->snd))) {
         mon_tell_packet(m, cp, HK_SND, cp->from, ranks_of(cp->snd));
-        if (unlikely(cp->s->level != SEG_TCP))
+        if (unlikely(cp->s->level != SEG_TCP || stillborn(w, cp)))
             return;
         if (unlikely(!plain_still(&m->env, cp))) {
             if (!cp->opened || second_key(w, cp, key))

@@ -85,6 +85,14 @@ static void end_side(struct mon *m, uint32_t idx, int side)
     mon_tell(m, idx, HK_SND, side, EVB(EV_STATE) | EVB(EV_CONN_END));
 }
 
+/* forget_stopped: it is gone before it was buried. */
+static void forget_stopped(struct mon *m, uint32_t idx)
+{
+    for (uint32_t i = 0; i < m->nstopped; i++)
+        if (m->stopped[i] == idx)
+            m->stopped[i] = 0;
+}
+
 void mon_end(struct mon *m, uint32_t idx, int reason)
 {
     struct flow *f = flow_at(&m->env.ft, idx);
@@ -110,10 +118,13 @@ void mon_end(struct mon *m, uint32_t idx, int reason)
     end_side(m, idx, last);
     end_side(m, idx, !last);
     m->ending = outer;
+    mon_take_back(m, idx);
+}
+
+void mon_take_back(struct mon *m, uint32_t idx)
+{
     mon_abandon(m, idx);
-    for (uint32_t i = 0; i < m->nstopped; i++)
-        if (m->stopped[i] == idx)
-            m->stopped[i] = 0;
+    forget_stopped(m, idx);
     conn_free(&m->env, idx);
 }
 

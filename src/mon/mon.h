@@ -231,6 +231,8 @@ void mon_abandon(struct mon *m, uint32_t idx);
 void mon_rewant(struct mon *m, uint32_t idx);
 /* mon_child_stop: no more callbacks for this child and side (MOS_SIDE_BOTH: nor anything). */
 void mon_child_stop(struct mon *m, uint32_t idx, struct child *c, int side);
+/* mon_take_back: forget a flow that never was, with what is noted of it; nobody is told. */
+void mon_take_back(struct mon *m, uint32_t idx);
 /* mon_all_stopped: has nobody any interest in this flow any more? */
 bool mon_all_stopped(const struct mon *m, uint32_t idx);
 /* mon_wants: does this child want this side's bytes? */
@@ -292,6 +294,8 @@ void mon_tell_frag_evict(struct mon *m, bool v6, uint32_t n);
  * borrowed from it get copies.
  */
 void mon_write_guard(struct mon *m);
+/* mon_drop: the packet at hand is not forwarded. */
+void mon_drop(struct mon *m);
 
 /* ---- link headers of the flows' ends (heads.c) ---- */
 

@@ -310,6 +310,12 @@ static int change(struct mon *m, struct edit *e)
     return e->action == MOS_OVERWRITE ? overwrite(m, e) : resize(m, e);
 }
 
+void mon_drop(struct mon *m)
+{
+    m->env.reasons[REASON_APP_DROP] += !(m->seg->pb->flags & PB_DROP);
+    m->seg->pb->flags |= PB_DROP;
+}
+
 int mtcp_setlastpkt(mctx_t mctx, int sock, int side, off_t offset, byte *data, uint16_t len,
                     int option)
 {
@@ -328,8 +334,7 @@ int mtcp_setlastpkt(mctx_t mctx, int sock, int side, off_t offset, byte *data, u
         return err_set(EOPNOTSUPP,
                        "mtcp_setlastpkt: MOS_HOLD is not offered: it comes with inline editing");
     if (e.action == MOS_DROP) {
-        m->env.reasons[REASON_APP_DROP] += !(m->seg->pb->flags & PB_DROP);
-        m->seg->pb->flags |= PB_DROP;
+        mon_drop(m);
     } else if (change(m, &e) < 0) {
         return -1;
     }

@@ -272,6 +272,13 @@ static uint32_t next_expected(const struct flow *f, int side)
     return sd->flags & SIDE_ACKED ? seq_max(nxt, sd->ack) : nxt;
 }
 
+/* first_syn: is the packet at hand the SYN that opens this flow, and not yet at its receiver? */
+static bool first_syn(const struct mon *m, const struct flow *f)
+{
+    return m->cp && m->seg && m->cp->f == f && m->cp->opened && m->hook == HK_SND &&
+           (m->seg->tflags & (TH_SYN_ | TH_ACK_)) == TH_SYN_;
+}
+
 /*
  * reset: to one side. It has the ACK of what that side sent: in SYN_SENT nothing else is believed
  * (RFC 9293 3.10.7.3).
@@ -288,8 +295,24 @@ static int reset(struct mon *m, uint32_t idx, int to)
     if (sd->flags & SIDE_SPOKE) {
         b.tflags |= TH_ACK_;
         b.ack = sd->snd_max;
+    } else if (first_syn(m, f)) { /* what a packet sends is noted after its SND callbacks */
+        b.tflags |= TH_ACK_;
+        b.ack = m->seg->seq + seg_slen(m->seg);
     }
     return emit(m, &e, &b, "mtcp_reset_conn");
+}
+
+/* reset_ends: both, or the only one that knows of it. => 0; -1: none could be. *some: one could not. */
+static int reset_ends(struct mon *m, uint32_t idx, int *some)
+{
+    int cli = reset(m, idx, CLI), svr = cli;
+
+    if (!first_syn(m, flow_at(&m->env.ft, idx)))
+        svr = reset(m, idx, SVR);
+    else if (cli == 0)
+        mon_drop(m);
+    *some = cli < 0 ? cli : svr;
+    return cli < 0 && svr < 0 ? -1 : 0;
 }
 
 int mtcp_reset_conn(mctx_t mctx, int sock)
@@ -297,7 +320,7 @@ int mtcp_reset_conn(mctx_t mctx, int sock)
     struct mon *m = mon_enter(mctx);
     struct flow *f;
     uint32_t idx;
-    int cli, svr;
+    int some;
 
     if (m == NULL)
         return -1;
@@ -308,12 +331,10 @@ int mtcp_reset_conn(mctx_t mctx, int sock)
     f = flow_at(&m->env.ft, idx);
     if (f->flags & FLOW_ENDED)
         return 0;
-    cli = reset(m, idx, CLI);
-    svr = reset(m, idx, SVR);
-    if (cli < 0 && svr < 0)
+    if (reset_ends(m, idx, &some) < 0)
         return -1;
     f->flags |= FLOW_RST;
     f->side[CLI].state = f->side[SVR].state = FS_CLOSED;
     conn_kill(&m->env, idx, MOS_END_RST);
-    return cli < 0 ? cli : svr; /* one end that is reset is enough: the other finds out */
+    return some; /* one end that is reset is enough: the other finds out */
 }
