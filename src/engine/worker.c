@@ -173,24 +173,6 @@ static int sender_side(const struct flow *f, int end)
 /* ---- look-up ---- */
 
 /*
- * tombstone: a flow that nobody watches: forwarded, no orphan. An RST or both FINs remove the stone
- * (a new SYN does not: no ISN is kept to tell it from an old one).
- */
-static void tombstone(struct worker *w, const struct seg *s, uint32_t idx, int from)
-{
-    struct flow_tomb *t = tomb_at(&w->m->env.ft, idx);
-
-    t->last = w->m->env.now;
-    t->packets++;
-    t->heard = true;
-    w->m->env.reasons[REASON_STOPPED]++;
-    if (s->tflags & TH_FIN_)
-        t->fins |= (uint8_t)(1 << from);
-    if ((s->tflags & TH_RST_) || t->fins == 3)
-        ftable_unbury(&w->m->env.ft, idx);
-}
-
-/*
  * outlived: the flow was reset: does its sender go on? What nobody receives does not.
  */
 static bool outlived(struct worker *w, const struct seg *s, const struct flow_hit *hit)
@@ -517,9 +499,10 @@ static never_inline void input_tcp(struct worker *w, struct seg *s, int i)
     bool opened = false, orphaned = false, gated = false;
     struct conn_pkt cp;
 
-    if (unlikely(hit.idx & FLOW_TOMB)) {
-        tombstone(w, s, hit.idx, hit.from);
-        return;
+    if (unlikely(hit.idx & FLOW_TOMB)) { /* nobody watches: forwarded, no orphan */
+        if (mon_stopped_hears(w->m, s, hit.idx, hit.from))
+            return;
+        hit.idx = 0;
     }
     if (likely(hit.idx)) {
         conn_begin(&w->m->env, &cp, s, hit.idx, hit.from, false);

@@ -285,6 +285,13 @@ struct flow_alt {
  */
 #define FLOW_TOMB 0x80000000u
 
+enum tomb_state {
+    TOMB_ISN = 1 << 0,     /* isn is known */
+    TOMB_GOES_ON = 1 << 1, /* more than SYNs was heard */
+    TOMB_RST_CLI = 1 << 2, /* the client sent an RST, and nothing since */
+    TOMB_RST_SVR = 1 << 3,
+};
+
 struct flow_tomb {
     uint32_t addr[2];
     uint16_t port[2];
@@ -297,8 +304,10 @@ struct flow_tomb {
     struct wheel_node wheel;
     uint8_t fins;  /* bit s: side s has sent FIN */
     uint8_t heard; /* a packet came since it was asked last (queue.h) */
-    uint8_t zero[2];
-    uint64_t packets;
+    uint8_t state; /* TOMB_ bits */
+    uint8_t zero;
+    uint32_t packets; /* wraps */
+    uint32_t isn;     /* the client's */
     uint32_t qnext, qprev; /* its neighbours in the queue of tombstones */
 };
 

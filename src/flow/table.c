@@ -326,6 +326,13 @@ void ftable_del(struct ftable *t, uint32_t idx)
     release(t, idx);
 }
 
+/* goes_on: was more heard of it than the client's SYN? */
+static bool goes_on(const struct flow *f)
+{
+    return f->flags & (FLOW_SYNACK | FLOW_MIDSTREAM) || f->ctr[SVR].packets ||
+           f->side[SVR].next > 0;
+}
+
 uint32_t ftable_bury(struct ftable *t, uint32_t idx, uint64_t now)
 {
     const struct flow *f = flow_at(t, idx);
@@ -344,6 +351,11 @@ uint32_t ftable_bury(struct ftable *t, uint32_t idx, uint64_t now)
     g->last = now;
     for (int s = 0; s < 2; s++)
         g->fins |= (uint8_t)(!!(f->side[s].flags & SIDE_FIN_SENT) << s);
+    g->state = goes_on(f) ? TOMB_GOES_ON : 0;
+    if ((f->flags & (FLOW_SYN | FLOW_MIDSTREAM)) == FLOW_SYN && (f->flags & FLOW_BASE_SVR)) {
+        g->state |= TOMB_ISN;
+        g->isn = f->side[SVR].base - 1;
+    }
 
     bool was = buckets_swap(slots_of(t), f->hash, idx, tomb | FLOW_TOMB);
     assert(was);

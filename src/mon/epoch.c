@@ -85,14 +85,6 @@ static void end_side(struct mon *m, uint32_t idx, int side)
     mon_tell(m, idx, HK_SND, side, EVB(EV_STATE) | EVB(EV_CONN_END));
 }
 
-/* forget_stopped: it is gone before it was buried. */
-static void forget_stopped(struct mon *m, uint32_t idx)
-{
-    for (uint32_t i = 0; i < m->nstopped; i++)
-        if (m->stopped[i] == idx)
-            m->stopped[i] = 0;
-}
-
 void mon_end(struct mon *m, uint32_t idx, int reason)
 {
     struct flow *f = flow_at(&m->env.ft, idx);
@@ -124,7 +116,7 @@ void mon_end(struct mon *m, uint32_t idx, int reason)
 void mon_take_back(struct mon *m, uint32_t idx)
 {
     mon_abandon(m, idx);
-    forget_stopped(m, idx);
+    mon_forget_stopped(m, idx);
     conn_free(&m->env, idx);
 }
 
@@ -329,61 +321,8 @@ static void flow_timers(struct mon *m)
     }
     w = &m->env.ft.tomb_wheel;
     head = wheel_advance(w, m->env.now);
-    while ((idx = wheel_next_due(w, &head)) != 0) {
-        const struct flow_tomb *t = tomb_at(&m->env.ft, idx | FLOW_TOMB);
-
-        if (t->last + m->env.cfg.idle_ns <= m->env.now || m->env.cfg.idle_ns == UINT64_MAX)
-            ftable_unbury(&m->env.ft, idx | FLOW_TOMB);
-        else
-            wheel_hang(w, idx, t->last + m->env.cfg.idle_ns);
-    }
-}
-
-/* leave_unwatched: no memory for a tombstone: the record itself stands for it, if it has not ended. */
-static void leave_unwatched(struct mon *m, uint32_t idx)
-{
-    struct flow *f = flow_at(&m->env.ft, idx);
-
-    m->env.reasons[REASON_NO_FLOW_MEM]++;
-    memset(f->c0.set, 0, sizeof(f->c0.set));
-    if (f->flags & FLOW_ENDED)
-        conn_free(&m->env, idx);
-}
-
-static void bury(struct mon *m, uint32_t idx)
-{
-    struct flow *f = flow_at(&m->env.ft, idx);
-    uint32_t tomb;
-
-    mon_abandon(m, idx);
-    conn_forget(&m->env, idx); /* it may have been ended after it was stopped, or before */
-    strm_drop(&m->env.se, &f->side[CLI]);
-    strm_drop(&m->env.se, &f->side[SVR]);
-    tomb = ftable_bury(&m->env.ft, idx, m->env.now);
-    if (tomb == 0 && mon_evict_stopped(m))
-        tomb = ftable_bury(&m->env.ft, idx, m->env.now);
-    if (tomb == 0)
-        leave_unwatched(m, idx);
-    if (tomb && m->env.cfg.idle_ns != UINT64_MAX)
-        wheel_hang(&m->env.ft.tomb_wheel, tomb & ~FLOW_TOMB, m->env.now + m->env.cfg.idle_ns);
-}
-
-/*
- * bury_stopped: flows that every child has stopped leave a tombstone: no CONN_END (API semantics
- * 2).
- */
-static void bury_stopped(struct mon *m)
-{
-    for (uint32_t i = 0; i < m->nstopped; i++)
-        if (m->stopped[i])
-            bury(m, m->stopped[i]);
-    m->nstopped = 0;
-    if (likely(!m->stopped_lack))
-        return;
-    m->stopped_lack = false;
-    for (uint32_t i = ftable_next(&m->env.ft, 0); i; i = ftable_next(&m->env.ft, i))
-        if (mon_all_stopped(m, i))
-            bury(m, i);
+    while ((idx = wheel_next_due(w, &head)) != 0)
+        mon_stopped_due(m, idx);
 }
 
 void mon_epoch(struct mon *m, uint64_t now)
@@ -405,7 +344,7 @@ void mon_epoch(struct mon *m, uint64_t now)
         tell_raises(m, 0);
         settle(m);
     }
-    bury_stopped(m);
+    mon_bury_stopped(m);
     evset_gc(m->sets);
 }
 
@@ -444,6 +383,6 @@ void mon_eof(struct mon *m)
     }
     tell_raises(m, 0);
     settle(m);
-    bury_stopped(m);
+    mon_bury_stopped(m);
     evset_gc(m->sets);
 }

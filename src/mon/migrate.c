@@ -251,15 +251,20 @@ int mon_import(struct mon *m, const struct mon_regs *regs, struct image *im)
 struct tomb_image {
     struct flow_key key;
     int client;
-    uint8_t fins;
-    uint64_t last, packets;
+    uint8_t fins, state;
+    uint32_t packets, isn;
+    uint64_t last;
 };
 
 static void put_tomb(struct mon *m, uint32_t ref, struct image *im)
 {
     struct ftable *ft = &m->env.ft;
     const struct flow_tomb *t = tomb_at(ft, ref);
-    struct tomb_image v = {.fins = t->fins, .last = t->last, .packets = t->packets};
+    struct tomb_image v = {.fins = t->fins,
+                           .state = t->state,
+                           .packets = t->packets,
+                           .isn = t->isn,
+                           .last = t->last};
 
     v.client = tomb_get_key(ft, t, &v.key);
     image_put_val(im, v);
@@ -283,9 +288,10 @@ static int get_tomb(struct mon *m, struct image *im)
         return err_set(ENOMEM, "flow image: no room for a tombstone");
     t = tomb_at(ft, idx);
     t->fins = v.fins;
+    t->state = v.state;
     t->packets = v.packets;
-    if (m->env.cfg.idle_ns != UINT64_MAX)
-        wheel_hang(&ft->tomb_wheel, idx & ~FLOW_TOMB, v.last + m->env.cfg.idle_ns);
+    t->isn = v.isn;
+    mon_stopped_arm(m, idx);
     return 0;
 }
 

@@ -233,6 +233,17 @@ void mon_rewant(struct mon *m, uint32_t idx);
 void mon_child_stop(struct mon *m, uint32_t idx, struct child *c, int side);
 /* mon_take_back: forget a flow that never was, with what is noted of it; nobody is told. */
 void mon_take_back(struct mon *m, uint32_t idx);
+/*
+ * What is remembered of stopped flows (stopped.c); `tomb` with FLOW_TOMB. mon_stopped_hears: a packet of
+ * one. => false: none any more: it was idle too long, or this SYN begins a new connection; it is forgotten.
+ */
+bool mon_stopped_hears(struct mon *m, const struct seg *s, uint32_t tomb, int from);
+/* mon_stopped_arm: hang it where it is due. mon_stopped_due: it was: does it go, or is it hung anew? */
+void mon_stopped_arm(struct mon *m, uint32_t tomb);
+void mon_stopped_due(struct mon *m, uint32_t tomb);
+/* mon_bury_stopped: at the end of a batch. mon_forget_stopped: this flow is gone before. */
+void mon_bury_stopped(struct mon *m);
+void mon_forget_stopped(struct mon *m, uint32_t idx);
 /* mon_all_stopped: has nobody any interest in this flow any more? */
 bool mon_all_stopped(const struct mon *m, uint32_t idx);
 /* mon_wants: does this child want this side's bytes? */
