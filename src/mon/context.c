@@ -75,11 +75,16 @@ static uint32_t half_limit(const struct mon_conf *c, uint32_t flows)
     return n < flows ? n : flows;
 }
 
-/* stopped_limit: of a budget of memory, a sixteenth; a tombstone and its slot are some 80 bytes. */
+/*
+ * stopped_limit: what is asked for; else, of a budget of memory, a sixteenth; a tombstone and its slot are
+ * some 80 bytes.
+ */
 static uint32_t stopped_limit(const struct mon_conf *c, uint32_t max)
 {
     uint64_t n = c->mem_limit / 16 / 80;
 
+    if (c->max_stopped)
+        return c->max_stopped < max ? c->max_stopped : max;
     if (c->mem_limit == 0 || n >= max)
         return max;
     return n > 64 ? (uint32_t)n : 64;

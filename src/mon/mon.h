@@ -174,6 +174,7 @@ struct mon_conf {
     struct conn_cfg conn;
     uint32_t max_sock;            /* max_concurrency */
     uint32_t max_flows, max_half; /* 0: from max_sock, from max_flows */
+    uint32_t max_stopped;         /* 0: from max_flows and mem_limit */
     uint32_t rmem_size, ooo_size;
     uint64_t secret;
     uint64_t mem_limit; /* bytes, 0: none */

@@ -325,6 +325,27 @@ static void a_stone_goes_with_a_reset_or_time(void **state)
     assert_int_equal(m->env.ft.tombs.used, 0);
 }
 
+/* max_stopped: one more takes the place of the oldest. */
+static void few_stones(void **state)
+{
+    listen_to_all();
+    fix.act = stop_both;
+    stops = 1;
+    for (uint16_t port = 5; port <= 8; port++)
+        syn_from(port);
+    assert_int_equal(m->env.ft.tombs.used, 3);
+    assert_int_equal(m->env.reasons[REASON_EVICTED_STOPPED], 1);
+    was_told("1c 1c 1c 1c ");
+    fix_push((struct frame){.seq = FIX_CLI + 1, .sport = 5});
+    fix_push((struct frame){.seq = FIX_CLI + 1, .sport = 6});
+    was_told("0o ");
+}
+
+static int up_three_stones(void **state)
+{
+    return up_with("max_stopped = 3");
+}
+
 static void stopped_by_one_of_two(void **state)
 {
     int l = mtcp_socket(fix.ctx, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
@@ -463,6 +484,7 @@ int main(void)
         T(stopped_leaves_a_stone),
         T(stopped_when_half_closed),
         T(a_stone_goes_with_a_reset_or_time),
+        U(few_stones, up_three_stones),
         T(stopped_by_one_of_two),
         T(a_broken_syn_ends_nothing),
         U(a_broken_syn_begins_nothing, up_csum),
