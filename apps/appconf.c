@@ -18,8 +18,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define MAX_STREAMS 4000000
-#define OOO_BYTES   (16 * 1048576L) /* per side; larger than any window that is used in practice */
+#define MAX_STREAMS   4000000
+#define STOPPED_BYTES 100 /* a stopped connection that is remembered, with its place in the table */
+#define OOO_BYTES     (16 * 1048576L) /* per side; larger than any window that is used in practice */
 
 /* A string in quotes. Line ends cannot be written in it and become blanks. */
 static void put_quoted(FILE *fp, const char *before, const char *s)
@@ -98,7 +99,10 @@ static void put_conf(FILE *fp, const struct appopt *opt, uint64_t rmem)
     static const char *const csums[] = {
         [APP_CSUM_AUTO] = "auto", [APP_CSUM_ON] = "on", [APP_CSUM_OFF] = "off"};
 
-    int linger = opt->in_if ? APPCONF_LIVE_LINGER_SEC : APPCONF_LINGER_SEC;
+    bool rules = opt->cmd->takes & TAKES_RULES;
+    int linger = rules        ? APPCONF_RULES_LINGER_SEC
+                 : opt->in_if ? APPCONF_LIVE_LINGER_SEC
+                              : APPCONF_LINGER_SEC;
 
     fprintf(fp, "mos {\n    forward = %d\n", opt->out || opt->out_if ? 1 : 0);
     put_devices(fp, opt);
@@ -107,6 +111,9 @@ static void put_conf(FILE *fp, const struct appopt *opt, uint64_t rmem)
     fprintf(fp, "    tcp_timeout = %s\n    tcp_tw_interval = %d\n    linger = %d\n", opt->timeout,
             linger, linger);
     fprintf(fp, "    ooo_size = %ld\n", OOO_BYTES);
+    if (rules) /* it keeps nothing of its own */
+        fprintf(fp, "    max_stopped = %llu\n",
+                (unsigned long long)(opt->memory / 2 / (uint64_t)opt->cores / STOPPED_BYTES));
     if (opt->expr) {
         fputs("    filter = ", fp);
         put_quoted(fp, "", opt->expr);

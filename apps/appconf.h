@@ -7,9 +7,10 @@
 
 #include "appopt.h"
 
-#define APPCONF_IDLE_SEC   3600 /* a connection ends when nothing was seen for so long */
-#define APPCONF_LINGER_SEC 120  /* RFC 9293 3.4.2: 2 MSL are four minutes; late copies are not */
-#define APPCONF_LIVE_LINGER_SEC 2
+#define APPCONF_IDLE_SEC         3600 /* a connection ends when nothing was seen for so long */
+#define APPCONF_LINGER_SEC       120 /* RFC 9293 3.4.2: 2 MSL are four minutes; late copies are not */
+#define APPCONF_LIVE_LINGER_SEC  2
+#define APPCONF_RULES_LINGER_SEC 10 /* of a firewall: what is late must not be a stranger */
 
 /*
  * appconf_file: the configuration as a memory file; without input files frames come by

@@ -4,6 +4,7 @@
  * -r: there a word that is the name of a file is one more input, so that `-r *.pcap` works.
  */
 #include "appopt.h"
+#include "fwrules.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -41,6 +42,11 @@ enum {
     OPT_APP,
     OPT_LOOPS,
     OPT_ROUNDS,
+    OPT_RULES,
+    OPT_DEFAULT,
+    OPT_OTHER,
+    OPT_STRICT_START,
+    OPT_CHECK,
 };
 
 const char *const app_overlap_names[] = {"first",     "last",    "bsd",     "bsd-right", "linux",
@@ -66,9 +72,9 @@ static const struct optdef defs[] = {
     {{"fail-open", no_argument, NULL, OPT_FAIL_OPEN}, 0, TAKES_BENCH},
     {{"every", required_argument, NULL, OPT_EVERY}, TAKES_EVERY, 0},
     {{"json", no_argument, NULL, OPT_JSON}, 0, 0},
-    {{"strict", no_argument, NULL, OPT_STRICT}, 0, 0},
-    {{"no-midstream", no_argument, NULL, OPT_NO_MIDSTREAM}, 0, 0},
-    {{"csum", required_argument, NULL, OPT_CSUM}, 0, 0},
+    {{"strict", no_argument, NULL, OPT_STRICT}, 0, TAKES_RULES},
+    {{"no-midstream", no_argument, NULL, OPT_NO_MIDSTREAM}, 0, TAKES_RULES},
+    {{"csum", required_argument, NULL, OPT_CSUM}, 0, TAKES_RULES},
     {{"overlap", required_argument, NULL, OPT_OVERLAP}, TAKES_OVERLAP, 0},
     {{"output", required_argument, NULL, 'o'}, TAKES_DIR, 0},
     {{"zero-fill", no_argument, NULL, OPT_ZERO}, TAKES_ZERO, 0},
@@ -83,6 +89,11 @@ static const struct optdef defs[] = {
     {{"charge-rexmit", no_argument, NULL, OPT_CHARGE}, TAKES_BILL, 0},
     {{"sample", required_argument, NULL, OPT_SAMPLE}, TAKES_BILL, 0},
     {{"interval", required_argument, NULL, OPT_INTERVAL}, TAKES_BILL, 0},
+    {{"rules", required_argument, NULL, OPT_RULES}, TAKES_RULES, 0},
+    {{"default", required_argument, NULL, OPT_DEFAULT}, TAKES_RULES, 0},
+    {{"other", required_argument, NULL, OPT_OTHER}, TAKES_RULES, 0},
+    {{"strict-start", no_argument, NULL, OPT_STRICT_START}, TAKES_RULES, 0},
+    {{"check", no_argument, NULL, OPT_CHECK}, TAKES_RULES, 0},
     {{"app", required_argument, NULL, OPT_APP}, TAKES_BENCH, 0},
     {{"loops", required_argument, NULL, OPT_LOOPS}, TAKES_BENCH, 0},
     {{"rounds", required_argument, NULL, OPT_ROUNDS}, TAKES_BENCH, 0},
@@ -107,13 +118,13 @@ static const struct {
      "  --fail-open          start only if traffic goes on when weir dies: AF_XDP on two ports of\n"
      "                       a bridge\n",
      TAKES_BENCH},
-    {"  --json               one JSON object a line\n"
-     "  --strict             forgive nothing: packets outside the windows do not count\n"
+    {"  --json               one JSON object a line\n", 0},
+    {"  --strict             forgive nothing: packets outside the windows do not count\n"
      "  --no-midstream       leave out connections whose SYN was not seen\n"
      "  --csum on|off|auto   TCP checksums: verify, ignore, or verify once a side has sent a "
      "right\n"
      "                       one (auto; with -i on)\n",
-     0},
+     TAKES_RULES},
     {"  --timeout SECONDS    a connection ends when nothing was seen for so long (3600)\n"
      "  --memory SIZE        what connections may take, such as 200M; beyond that some are\n"
      "                       forgotten, and it is said (1G)\n",
@@ -143,6 +154,16 @@ static const char bill_help[] =
     "  --charge-rexmit      charge retransmissions too; if not, only those with other content\n"
     "  --sample 1/N         keep and compare only one of N bytes\n"
     "  --interval SECONDS   report so often, in packet time\n";
+
+static const char rules_help[] =
+    "  --rules FILE         the rules\n"
+    "  --check              read them, say if they are right, and end\n"
+    "  --default ACTION     of connections that no rule matches: ACCEPT, DROP (the default) or\n"
+    "                       REJECT\n"
+    "  --other ACTION       of packets that are not TCP: ACCEPT (the default) or DROP; ARP, IPv6\n"
+    "                       neighbour discovery, and what says that a packet is too big always "
+    "pass\n"
+    "  --strict-start       drop packets of connections that did not begin here\n";
 
 int complain(int status, const char *fmt, ...)
 {
@@ -179,6 +200,8 @@ static void print_help(const struct command *cmd)
         fputs("  --every SECONDS      with -i: report so often\n", stdout);
     if (cmd->takes & TAKES_BILL)
         fputs(bill_help, stdout);
+    if (cmd->takes & TAKES_RULES)
+        fputs(rules_help, stdout);
     if (cmd->takes & TAKES_BENCH)
         fputs(bench_help, stdout);
     for (size_t i = 0; i < sizeof(common_help) / sizeof(common_help[0]); i++)
@@ -338,6 +361,28 @@ static int parse_bill(struct appopt *opt, int c, const char *arg)
     }
 }
 
+/* The options of TAKES_RULES. */
+static int parse_rules(struct appopt *opt, int c, const char *arg)
+{
+    static const char *const others[] = {"ACCEPT", "DROP", NULL};
+
+    switch (c) {
+    case OPT_RULES:
+        opt->rules = arg;
+        return 0;
+    case OPT_DEFAULT:
+        return parse_choice("--default", arg, fw_action_names, &opt->fw_default);
+    case OPT_OTHER:
+        return parse_choice("--other", arg, others, &opt->fw_other);
+    case OPT_STRICT_START:
+        opt->strict_start = true;
+        return 0;
+    default:
+        opt->check = true;
+        return 0;
+    }
+}
+
 /* app_named: => the program with this name; -1: none has it. */
 static int app_named(const char *name, size_t len)
 {
@@ -448,6 +493,12 @@ static int parse_one(struct appopt *opt, int c, const char *arg)
     case OPT_LOOPS:
     case OPT_ROUNDS:
         return parse_bench(opt, c, arg);
+    case OPT_RULES:
+    case OPT_DEFAULT:
+    case OPT_OTHER:
+    case OPT_STRICT_START:
+    case OPT_CHECK:
+        return parse_rules(opt, c, arg);
     case OPT_MEMORY:
         return parse_size("--memory", arg, &opt->memory);
     default:
@@ -539,7 +590,7 @@ static int check_live(const struct appopt *opt)
         return complain(-1, "%s: needs an interface, -i IF", needs_live(opt));
     if (opt->fail_open && !opt->out_if)
         return complain(-1, "--fail-open: needs two interfaces, -i and --out");
-    if (!live && opt->interval_ms && !(opt->cmd->takes & TAKES_BILL))
+    if (!live && opt->interval_ms && !(opt->cmd->takes & (TAKES_BILL | TAKES_RULES)))
         return complain(-1, "--every: needs an interface, -i IF");
     if (opt->out_if && strcmp(opt->in_if, opt->out_if) == 0)
         return complain(-1, "-i %s, -o %s: two interfaces make a line", opt->in_if, opt->out_if);
@@ -551,6 +602,10 @@ static int check_together(const struct appopt *opt)
 {
     int from_stdin = 0;
 
+    if (opt->cmd->takes & TAKES_RULES && !opt->rules)
+        return complain(-1, "which rules? Name a file with --rules FILE");
+    if (opt->check)
+        return 0;
     if (opt->nfiles == 0 && !opt->in_if)
         return complain(-1, "no input: name a capture file with -r FILE, or -r - for standard "
                             "input, or an interface with -i IF");
@@ -589,6 +644,8 @@ int appopt_parse(struct appopt *opt, const struct command *cmd, int argc, char *
                            .memory = APP_MEMORY,
                            .timeout = "3600",
                            .sample = 1,
+                           .fw_default = FW_DROP,
+                           .fw_other = FW_ACCEPT,
                            .program = APP_COUNT,
                            .needle = "HTTP/1.1",
                            .loops = 1,

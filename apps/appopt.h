@@ -33,6 +33,7 @@ extern const char *const app_program_names[];
 #define TAKES_ZERO    0x4  /* --zero-fill */
 #define TAKES_BILL    0x8  /* what `weir abacus` has */
 #define TAKES_BENCH   0x10 /* what `weir bench` has, and nothing about how the input is read */
+#define TAKES_RULES   0x40 /* what `weir firewall` has */
 #define TAKES_EVERY   0x20 /* --every SECONDS: reports while it runs */
 
 #define APP_NEEDLE 16 /* bytes of the string of --app search, at most */
@@ -60,9 +61,10 @@ struct appopt {
     const char **file; /* -r, in order, ended by NULL */
     int nfiles;
     const char *out; /* -w, or NULL */
-    const char *in_if, *out_if; /* -i: an interface is read, NULL: files; -o: the other one, or NULL */
-    const char *user;           /* --user, or NULL */
-    int duration_ms;            /* 0: no end */
+    const char *in_if,
+        *out_if;      /* -i: an interface is read, NULL: files; -o: the other one, or NULL */
+    const char *user; /* --user, or NULL */
+    int duration_ms;  /* 0: no end */
     bool fail_open;
     char *expr;      /* BPF expression, or NULL */
     const char *dir; /* -o */
@@ -78,6 +80,11 @@ struct appopt {
     bool by_address, all, charge_rexmit;
     int sample;      /* N of 1/N; 1: everything */
     int interval_ms; /* 0: none; of TAKES_EVERY too */
+    /* TAKES_RULES */
+    const char *rules; /* file */
+    int fw_default,
+        fw_other; /* enum fw_action: of connections no rule matches, of what is not TCP */
+    bool strict_start, check;
     /* TAKES_BENCH */
     enum app_program program;
     const char *needle; /* of search */

@@ -11,5 +11,6 @@ extern const struct command cmd_events;
 extern const struct command cmd_http;
 extern const struct command cmd_abacus;
 extern const struct command cmd_bench;
+extern const struct command cmd_firewall;
 
 #endif

@@ -7,7 +7,7 @@ _weir()
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} opts
     COMPREPLY=()
     if [ "$COMP_CWORD" = 1 ]; then
-        COMPREPLY=($(compgen -W 'flows streams events http abacus bench --help --version' -- "$cur"))
+        COMPREPLY=($(compgen -W 'flows streams events http abacus bench firewall --help --version' -- "$cur"))
         return
     fi
     case $prev in
@@ -15,9 +15,12 @@ _weir()
     --overlap) COMPREPLY=($(compgen -W 'first last bsd bsd-right linux old-linux windows solaris' -- "$cur")) && return ;;
     --by) COMPREPLY=($(compgen -W 'address' -- "$cur")) && return ;;
     --sample) COMPREPLY=($(compgen -W '1/4 1/16 1/64' -- "$cur")) && return ;;
+    --default) COMPREPLY=($(compgen -W 'ACCEPT DROP REJECT' -- "$cur")) && return ;;
+    --other) COMPREPLY=($(compgen -W 'ACCEPT DROP' -- "$cur")) && return ;;
+    --rules) COMPREPLY=($(compgen -f -- "$cur")) && return ;;
     --prefixes) COMPREPLY=($(compgen -f -- "$cur")) && return ;;
     --app) COMPREPLY=($(compgen -W 'none count search rexmit events=' -- "$cur")) && return ;;
-    --loops | --rounds | --cores | --batch | --epoch | --timeout | --memory | --interval) return ;;
+    --loops | --rounds | --cores | --batch | --epoch | --timeout | --memory | --interval | --every) return ;;
     -o) COMPREPLY=($(compgen -d -- "$cur")) && return ;;
     esac
     opts='-r --json --strict --no-midstream --csum --cores --help'
@@ -25,6 +28,7 @@ _weir()
     case ${COMP_WORDS[1]} in
     flows) ;;
     bench) opts+=' --app --loops --rounds' ;;
+    firewall) opts='-r -w --json --cores --timeout --memory --rules --check --default --other --strict-start --every --help' ;;
     abacus) opts+=' --by --prefixes --all --charge-rexmit --sample --interval' ;;
     *) opts+=' --overlap' ;;
     esac
