@@ -7,12 +7,24 @@
 #include <mos_api.h>
 
 #include "conn/conn_int.h"
+#include "conn/streamedit.h"
+
+/* linger_of: what the flow is kept for late packets; in one that was edited they need other numbers. */
+static uint64_t linger_of(const struct conn_env *env, const struct flow *f)
+{
+    bool tw = f->side[CLI].state == FS_TIME_WAIT || f->side[SVR].state == FS_TIME_WAIT;
+    uint64_t ns = env->cfg.linger_ns;
+
+    if (tw && env->cfg.tw_ns > ns)
+        ns = env->cfg.tw_ns;
+    if (unlikely(f->ext) && ns < EDIT_LINGER && !(f->flags & FLOW_RST) && edit_of(env, f))
+        ns = EDIT_LINGER;
+    return ns;
+}
 
 int conn_done(struct conn_env *env, struct conn_pkt *cp)
 {
     struct flow *f = cp->f;
-    bool tw = f->side[CLI].state == FS_TIME_WAIT || f->side[SVR].state == FS_TIME_WAIT;
-    uint64_t linger = env->cfg.linger_ns;
     int reason;
 
     if ((f->flags & (FLOW_ENDED | FLOW_LINGER)) || !fsm_done(f->side[CLI].state) ||
@@ -22,9 +34,7 @@ int conn_done(struct conn_env *env, struct conn_pkt *cp)
         return 0; /* not begun */
     reason = f->flags & FLOW_RST ? MOS_END_RST : MOS_END_FIN;
     f->reason = (uint8_t)reason;
-    if (tw && env->cfg.tw_ns > linger)
-        linger = env->cfg.tw_ns;
-    if (linger == 0)
+    if (linger_of(env, f) == 0)
         return reason;
     f->flags |= FLOW_LINGER;
     wheel_hang(&env->ft.wheel, cp->idx, conn_deadline(env, f));
@@ -45,11 +55,8 @@ uint64_t conn_deadline(const struct conn_env *env, const struct flow *f)
     if (unlikely(f->timed)) /* else its line is not touched */
         wait = f->timeout == UINT32_MAX ? UINT64_MAX : f->timeout * NSEC_PER_MSEC;
 
-    if (f->flags & FLOW_LINGER) {
-        bool tw = f->side[CLI].state == FS_TIME_WAIT || f->side[SVR].state == FS_TIME_WAIT;
-
-        wait = tw && env->cfg.tw_ns > env->cfg.linger_ns ? env->cfg.tw_ns : env->cfg.linger_ns;
-    }
+    if (f->flags & FLOW_LINGER)
+        wait = linger_of(env, f);
     return conn_later(f->last, wait);
 }
 
@@ -141,6 +148,8 @@ void conn_free(struct conn_env *env, uint32_t idx)
     struct flow *f = flow_at(&env->ft, idx);
 
     conn_forget(env, idx);
+    if (unlikely(f->ext))
+        edit_free(env, f);
     for (int side = CLI; side <= SVR; side++)
         if (f->side[side].strm)
             strm_drop(&env->se, &f->side[side]);

@@ -31,6 +31,7 @@
 #include "stream/strm.h"
 #include "tcp/check.h"
 #include "tcp/fsm.h"
+#include "wire/build.h"
 
 /* What a step has raised, as bits; event/ has the order, mon/ asserts the values' agreement. */
 enum conn_raised {
@@ -74,6 +75,38 @@ struct conn_raise {
     uint8_t side;
 };
 
+/* What is done to the segment at hand of an edited flow (streamedit.h). */
+struct conn_edit {
+    struct flow_edit *fe;
+    uint8_t what;          /* enum edit_what */
+    bool fin;              /* its FIN is new */
+    bool edited;           /* all but the first `pre` and the last `post` bytes */
+    uint32_t came, plen;   /* its sequence number and payload, as it came */
+    uint32_t s, slen, r;   /* payload as presented: where it begins, and its length, for the sender */
+    uint32_t pre, post;    /* bytes of it that are the sender's */
+    uint32_t floor, tail;  /* of those, known before; to be held back */
+    uint32_t old, old_r;   /* bytes in front that are a repetition (in edit_env.mix); where they begin */
+    uint32_t out;          /* payload bytes that leave, without those */
+    struct kept_frame *hold; /* what will be held */
+    uint8_t *piece;          /* the changed bytes, for the map */
+    uint32_t piece_len, piece_cap;
+    struct edit_numbers raw, shown; /* ACK and SACK as they came; as its receiver counts */
+    /* the frame that came, if it was moved into edit_env.big */
+    uint8_t *data;
+    uint32_t len, wire_len, cap;
+};
+
+struct edit_env {
+    struct pool flows;        /* struct flow_edit */
+    uint32_t holds, holds_last; /* flows that hold bytes, oldest first */
+    struct conn_edit at;      /* the segment at hand */
+    uint8_t *big, *mix;       /* a frame that has grown; a payload put together: made when needed */
+    bool again;               /* the frame at hand has waited, or was held */
+    /* the way out: `back`: to the end that `like` came from. => 0, or -1 */
+    int (*send)(void *arg, const struct pktbuf *like, bool back, const uint8_t *frame, uint32_t len);
+    void *arg;
+};
+
 struct conn_env {
     struct ftable ft;
     struct strm_env se;
@@ -99,6 +132,7 @@ struct conn_env {
     struct flow_syn kept;              /* .from: its sender sent this segment, too */
     struct flow_syn others[FLOW_SYNS]; /* what the new flow keeps, in turn */
     uint32_t nothers;
+    struct edit_env edit;
 };
 
 /* What a segment in its place is (place.h). */
@@ -137,6 +171,8 @@ struct conn_pkt {
     bool contested; /* its bytes differ from some that are set aside */
     bool opened;    /* it opened the flow */
     bool merged;    /* conn_merge was here */
+    bool edited;    /* its flow is an edited one (streamedit.h) */
+    bool quiet;     /* nothing of it is new: it is not told at SND */
     bool plain;     /* it goes the short way */
     uint8_t
         in_place; /* enum conn_place: not so plain, but in its place: a short way, too (place.h) */

@@ -8,11 +8,11 @@
 #include <string.h>
 
 #include "base/errtext.h"
-#include "conn/conn.h"
+#include "conn/streamedit.h"
 
 /* Sizes stand in front: an image of another build is refused. */
 static const uint32_t version[] = {0x77666c32, sizeof(struct flow), sizeof(struct flow_ext),
-                                   sizeof(struct strm)};
+                                   sizeof(struct strm), sizeof(struct flow_edit)};
 
 void conn_export(const struct conn_env *env, uint32_t idx, struct image *im)
 {
@@ -33,6 +33,7 @@ void conn_export(const struct conn_env *env, uint32_t idx, struct image *im)
         image_put(im, pool_at(&ft->alts, f->alt), sizeof(struct flow_alt));
     strm_export(&env->se, &f->side[CLI], im);
     strm_export(&env->se, &f->side[SVR], im);
+    edit_export(env, f, im);
 }
 
 /* fill: what the record says, but for what leads to other objects. */
@@ -58,7 +59,11 @@ static bool get_ext(struct conn_env *env, struct flow *f, bool has, struct image
     if (!has)
         return true;
     x = flow_ext_get(&env->ft, f);
-    return x && image_get_val(im, *x);
+    if (x == NULL)
+        return false;
+    image_get_val(im, *x);
+    x->edit = 0; /* of the other context */
+    return !im->bad;
 }
 
 static bool get_alt(struct conn_env *env, uint32_t idx, bool has, struct image *im)
@@ -86,7 +91,7 @@ static bool get_rest(struct conn_env *env, uint32_t idx, const struct flow *from
             strm_at(&env->se, f->side[s].strm)->side = (uint32_t)s;
         }
     }
-    return ok;
+    return ok && edit_import(env, idx, im);
 }
 
 uint32_t conn_import(struct conn_env *env, struct image *im)

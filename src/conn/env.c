@@ -2,7 +2,7 @@
 /*
  * env.c: what the connections of one context share: table, streams' storage, the batch's lists.
  */
-#include "conn/conn.h"
+#include "conn/streamedit.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -21,6 +21,7 @@ int conn_env_init(struct conn_env *env, const struct conn_cfg *cfg, uint32_t max
         env->plain_ns = cfg->idle_ns < STAMPS_LAST ? cfg->idle_ns + 1 : STAMPS_LAST;
     if (ftable_init(&env->ft, max_flows, secret, &env->acct) < 0)
         return -1;
+    pool_init(&env->edit.flows, "edited flows", sizeof(struct flow_edit), 8, 16, 0, &env->acct);
     strm_env_init(&env->se, &env->acct, limit, ooo_limit);
     /* what a batch needs, as a rule: it is there from the beginning */
     if (conn_vec_grow(env, (void **)&env->gaps, &env->cap_gaps, 0, sizeof(*env->gaps)) &&
@@ -33,6 +34,7 @@ int conn_env_init(struct conn_env *env, const struct conn_cfg *cfg, uint32_t max
 
 void conn_env_fini(struct conn_env *env)
 {
+    edit_fini(env);
     synnotes_fini(&env->notes, &env->acct);
     syndrops_fini(&env->drops, &env->acct);
     strm_env_fini(&env->se);

@@ -24,6 +24,7 @@
 
 #include "conn/place.h"
 #include "conn/plain.h"
+#include "conn/streamedit.h"
 #include "flow/glance.h"
 #include "wire/decode.h"
 
@@ -71,15 +72,23 @@ void worker_init(struct worker *w, struct mon *m)
     defrag_init(&w->frags, &engine.conf.frag, engine.conf.mon.secret);
 }
 
+static never_inline void flush_held(struct worker *w, uint64_t now);
+
 void worker_epoch(struct worker *w, uint64_t now)
 {
     if (unlikely(w->frags.entry.used))
         w->m->env.reasons[REASON_FRAG_TIMEOUT] += defrag_expire(&w->frags, now);
+    if (unlikely(w->m->env.edit.holds)) {
+        mon_clock(w->m, now);
+        flush_held(w, w->m->env.now);
+    }
     mon_epoch(w->m, now);
 }
 
 void worker_end(struct worker *w)
 {
+    if (unlikely(w->m->env.edit.holds))
+        flush_held(w, UINT64_MAX);
     w->m->env.reasons[REASON_FRAG_TIMEOUT] += defrag_end(&w->frags);
 }
 
@@ -280,6 +289,16 @@ static void finish(struct worker *w, struct conn_pkt *cp)
         mon_relieve(m);
 }
 
+/* tell_receiver: in an edited flow the packet has the numbers of the receiver meanwhile. */
+static void tell_receiver(struct worker *w, struct conn_pkt *cp)
+{
+    if (unlikely(cp->edited))
+        edit_show(&w->m->env, cp, true);
+    mon_tell_packet(w->m, cp, HK_RCV, cp->to, ranks_of(cp->rcv));
+    if (unlikely(cp->edited))
+        edit_show(&w->m->env, cp, false);
+}
+
 /* track_receiver: steps 3 to 5. */
 static void track_receiver(struct worker *w, struct conn_pkt *cp)
 {
@@ -287,11 +306,11 @@ static void track_receiver(struct worker *w, struct conn_pkt *cp)
 
     conn_recv(&m->env, cp);
     if (unlikely(cp->rcv & CR_REXMIT)) {
-        mon_tell_packet(m, cp, HK_RCV, cp->to, ranks_of(cp->rcv));
+        tell_receiver(w, cp);
         conn_merge(&m->env, cp);
     } else {
         conn_merge(&m->env, cp);
-        mon_tell_packet(m, cp, HK_RCV, cp->to, ranks_of(cp->rcv));
+        tell_receiver(w, cp);
     }
     if ((cp->rcv & CR_ERROR) || cp->data || cp->gap0 < m->env.ngaps)
         mon_tell_merged(m, cp);
@@ -313,6 +332,9 @@ static bool stillborn(struct worker *w, const struct conn_pkt *cp)
     return cp->f->flags & FLOW_ENDED;
 }
 
+static never_inline void track_edited(struct worker *w, struct conn_pkt *cp);
+static never_inline void receive_edited(struct worker *w, struct conn_pkt *cp);
+
 /* track: one segment of a flow; conn_begin was there. */
 static void track(struct worker *w, struct conn_pkt *cp, const struct flow_key *key)
 {
@@ -320,8 +342,16 @@ static void track(struct worker *w, struct conn_pkt *cp, const struct flow_key *
 
     if (m->heads)
         mon_head_note(m, cp);
+    if (unlikely(cp->f->asks) && edit_of(&m->env, cp->f)) {
+        track_edited(w, cp);
+        return;
+    }
     conn_send(&m->env, cp);
     mon_tell_packet(m, cp, HK_SND, cp->from, ranks_of(cp->snd));
+    if (unlikely(cp->edited)) {
+        receive_edited(w, cp);
+        return;
+    }
     if (unlikely(cp->s->level != SEG_TCP)) /* the application made something else of it */
         return;
     if (unlikely(stillborn(w, cp)))
@@ -329,6 +359,122 @@ static void track(struct worker *w, struct conn_pkt *cp, const struct flow_key *
     if (cp->opened && (cp->s->tflags & TH_SYN_) && !second_key(w, cp, key))
         return;
     track_receiver(w, cp);
+}
+
+/* ---- edited flows (conn/streamedit.h) ---- */
+
+/* apply_edited: steps 3 to 5, with what the receiver gets. */
+static void apply_edited(struct worker *w, struct conn_pkt *cp)
+{
+    struct conn_env *env = &w->m->env;
+
+    if (unlikely(cp->s->level != SEG_TCP)) {
+        edit_finish(env, cp);
+        return;
+    }
+    if (!edit_apply(env, cp))
+        return;
+    track_receiver(w, cp);
+    edit_finish(env, cp);
+}
+
+/* What is done with a frame that was kept. */
+enum kept_for { KEPT_WAITED, KEPT_HELD };
+
+static void track_kept(struct worker *w, uint32_t idx, int from, struct kept_frame *k,
+                       enum kept_for what)
+{
+    struct conn_env *env = &w->m->env;
+    struct conn_pkt cp;
+    struct seg s;
+
+    k->pb.ts_ns = k->pb.clock_ns = env->now;
+    env->edit.again = true;
+    if (decode(&s, &k->pb) == REASON_NONE) {
+        conn_begin(env, &cp, &s, idx, from, false);
+        if (!edit_enter(env, &cp)) {
+            if (what == KEPT_WAITED && !k->sent)
+                conn_send(env, &cp);
+            edit_present(env, &cp);
+            if (what == KEPT_WAITED && !cp.quiet)
+                mon_tell_packet(w->m, &cp, HK_SND, from, ranks_of(cp.snd));
+            apply_edited(w, &cp);
+        }
+    }
+    env->edit.again = false;
+    edit_drop_frame(env, k);
+}
+
+/* take_turns: those whose turn has come. */
+static void take_turns(struct worker *w, uint32_t idx)
+{
+    struct kept_frame *k;
+    int from;
+
+    while ((k = edit_next(&w->m->env, idx, &from)) != NULL)
+        track_kept(w, idx, from, k, KEPT_WAITED);
+}
+
+/* receive_edited: of a packet that came: what waited for it follows. */
+static never_inline void receive_edited(struct worker *w, struct conn_pkt *cp)
+{
+    apply_edited(w, cp);
+    take_turns(w, cp->idx);
+}
+
+/* flush_one: what is held of one sender leaves. */
+static void flush_one(struct worker *w, uint32_t idx, int from)
+{
+    struct kept_frame *k = edit_flush(&w->m->env, idx, from);
+
+    if (k)
+        track_kept(w, idx, from, k, KEPT_HELD);
+    take_turns(w, idx);
+}
+
+static never_inline void flush_held(struct worker *w, uint64_t now)
+{
+    uint32_t idx;
+    int from;
+
+    while ((idx = edit_due(&w->m->env, now, &from)) != 0)
+        flush_one(w, idx, from);
+}
+
+/* flush_late: what was held too long by now, this packet does not find any more. */
+static void flush_late(struct worker *w, struct conn_pkt *cp)
+{
+    const struct flow_edit *fe = edit_of(&w->m->env, cp->f);
+    int at = w->at--; /* it leaves in front */
+
+    for (int side = CLI; fe && side <= SVR; side++) {
+        if (fe->dir[side].held && fe->dir[side].since + EDIT_HOLD_NS <= w->m->env.now)
+            flush_one(w, cp->idx, side);
+        fe = edit_of(&w->m->env, cp->f);
+    }
+    w->at = at;
+    cp->gap0 = w->m->env.ngaps;
+}
+
+/* track_edited: one segment of a flow whose payload was changed or held. */
+static never_inline void track_edited(struct worker *w, struct conn_pkt *cp)
+{
+    struct mon *m = w->m;
+
+    flush_late(w, cp);
+    if (edit_enter(&m->env, cp))
+        return;
+    conn_send(&m->env, cp);
+    if (cp->edited)
+        edit_present(&m->env, cp);
+    if (!cp->quiet)
+        mon_tell_packet(m, cp, HK_SND, cp->from, ranks_of(cp->snd));
+    else if (cp->snd)
+        mon_tell_packet(m, cp, HK_SND, cp->from, ranks_of(cp->snd) & ~EVB(EV_PKT_IN));
+    if (cp->edited)
+        receive_edited(w, cp);
+    else if (cp->s->level == SEG_TCP)
+        track_receiver(w, cp);
 }
 
 /* track_plain: the same for a plain segment (conn/plain.h): what it can raise is known. */
@@ -339,6 +485,10 @@ static inline void track_plain(struct worker *w, struct conn_pkt *cp)
     plain_send(&m->env, cp);
     if (mon_hears(m, cp->f, HK_SND, EVB(EV_PKT_IN))) {
         mon_tell_packet(m, cp, HK_SND, cp->from, EVB(EV_PKT_IN));
+        if (unlikely(cp->edited)) {
+            receive_edited(w, cp);
+            return;
+        }
         if (unlikely(cp->s->level != SEG_TCP))
             return;
         if (unlikely(!plain_still(&m->env, cp))) {
@@ -377,6 +527,10 @@ static void track_in_place(struct worker *w, struct conn_pkt *cp, const struct f
     place_send(&m->env, cp);
     if (mon_hears(m, cp->f, HK_SND, ranks_of(cp->snd))) {
         mon_tell_packet(m, cp, HK_SND, cp->from, ranks_of(cp->snd));
+        if (unlikely(cp->edited)) {
+            receive_edited(w, cp);
+            return;
+        }
         if (unlikely(cp->s->level != SEG_TCP || stillborn(w, cp)))
             return;
         if (unlikely(!plain_still(&m->env, cp))) {

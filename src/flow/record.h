@@ -246,6 +246,7 @@ struct flow_ext {
         uint64_t changed_packets, changed_bytes; /* repeated with other bytes */
     } dir[2];                                    /* by sender */
     struct flow_syn syn[FLOW_SYNS];              /* SYNs that may begin another connection */
+    uint32_t edit; /* struct flow_edit of conn/: its bytes were changed or held on the way */
     uint8_t nsyn, next_syn;
     bool restored; /* the flow is one that had made way for what was none (KEPT_LIVE) */
     bool auth;     /* a SYN was signed (TCP-AO or MD5) */
@@ -262,7 +263,7 @@ struct flow_ext {
  */
 static inline bool flow_ext_asks(const struct flow_ext *x)
 {
-    bool asks = x->behind != 0 || x->nsyn != 0;
+    bool asks = x->behind != 0 || x->nsyn != 0 || x->edit != 0;
 
     for (int i = CLI; i <= SVR; i++)
         asks |= x->dir[i].far_acks | x->dir[i].unheard | x->dir[i].refused | x->dir[i].rst |

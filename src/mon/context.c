@@ -103,6 +103,8 @@ struct mon *mon_create(int cpu, const struct mon_conf *c)
         free(m);
         return NULL;
     }
+    m->env.edit.send = mon_send_edited;
+    m->env.edit.arg = m;
     m->env.acct.limit = c->mem_limit;
     if (m->env.cfg.ooo_memory == 0)
         m->env.cfg.ooo_memory = c->mem_limit / 4;

@@ -309,6 +309,12 @@ void mon_write_guard(struct mon *m);
 /* mon_drop: the packet at hand is not forwarded. */
 void mon_drop(struct mon *m);
 
+/*
+ * mon_send_edited: the way out of what stream editing makes (edit_env.send, arg is the mon). send.c.
+ */
+int mon_send_edited(void *arg, const struct pktbuf *like, bool back, const uint8_t *frame,
+                    uint32_t len);
+
 /* ---- link headers of the flows' ends (heads.c) ---- */
 
 /* As a frame had it that came by this interface. */

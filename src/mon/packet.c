@@ -3,8 +3,9 @@
  * packet.c: the packet at hand, looked at and changed; packets of the application's own.
  *
  * Changes are made in the frame, which is decoded again after each, so that m->seg always tells
- * what it is now. Checksums are the caller's business (MOS_UPDATE_*): without being told to, no
- * change touches them. Streams may have views into the frame: mon_write_guard comes first.
+ * what it is now. After an OVERWRITE checksums are the caller's business (MOS_UPDATE_*): without being
+ * told to, it does not touch them; CHOMP and INSERT move them along. Streams may have views into the
+ * frame: mon_write_guard comes first.
  */
 #define MOS_NO_OLDER_FORMS
 #include "mon/mon.h"
@@ -15,6 +16,7 @@
 #include <arpa/inet.h>
 
 #include "base/errtext.h"
+#include "conn/streamedit.h"
 #include "tcp/seq.h"
 #include "wire/build.h"
 #include "wire/csum.h"
@@ -48,12 +50,14 @@ static uint64_t stream_offset(const struct mon *m)
 {
     const struct conn_pkt *cp = m->cp;
     const struct flow_side *rcv;
+    uint32_t seq;
     int64_t off;
 
     if (cp == NULL || !(cp->f->flags & (cp->to == CLI ? FLOW_BASE_CLI : FLOW_BASE_SVR)))
         return 0;
     rcv = &cp->f->side[cp->to];
-    off = seq_to_off(cp->s->seq + !!(cp->s->tflags & TH_SYN_), rcv->base, rcv->next);
+    seq = m->hook == HK_SND ? edit_rseq(&m->env, cp) : cp->s->seq;
+    off = seq_to_off(seq + !!(cp->s->tflags & TH_SYN_), rcv->base, rcv->next);
     return off > 0 ? (uint64_t)off : 0;
 }
 
@@ -205,6 +209,22 @@ static void keep_length(struct mon *m, const struct edit *e)
         m->ip_len_was = s->ip_len;
 }
 
+/* of_stream: is this payload at SND that is kept, and is not asked for again? */
+static bool of_stream(const struct mon *m, const struct edit *e)
+{
+    return e->region == MOS_TCP_PAYLOAD && m->hook == HK_SND && m->cp && m->cp->edited;
+}
+
+/* keep_change: see that a change of [off, off + len) of n bytes can be repeated. */
+static int keep_change(struct mon *m, uint32_t off, uint32_t len, uint32_t n)
+{
+    if (edit_begin(&m->env, m->cp, false) < 0)
+        return -1;
+    if (!edit_editable(&m->env, off, len, n))
+        return err_set(EINVAL, "bytes that are held, or have left before, cannot be changed");
+    return 0;
+}
+
 static int overwrite(struct mon *m, const struct edit *e)
 {
     struct seg *s = m->seg;
@@ -216,6 +236,12 @@ static int overwrite(struct mon *m, const struct edit *e)
         return 0;
     if (e->data == NULL)
         return err_set(EINVAL, "mtcp_setlastpkt: data is NULL");
+    if (of_stream(m, e)) {
+        if (keep_change(m, (uint32_t)e->off, e->len, e->size) < 0 ||
+            edit_reserve(&m->env, m->cp, e->size) < 0)
+            return err_prefix("mtcp_setlastpkt: "), -1;
+        edit_changed(&m->env, (uint32_t)e->off, e->len, e->size);
+    }
     keep_length(m, e);
     mon_write_guard(m);
     memcpy(s->pb->data + e->start + e->off, e->data, e->len);
@@ -238,21 +264,6 @@ static void put_length_back(struct mon *m)
     decode(s, s->pb);
 }
 
-/* What the checksum fields hold, around an edit that would move them. */
-struct csums {
-    uint8_t ip[2], tcp[2];
-};
-
-static void swap_csums(const struct seg *s, struct csums *c, bool put)
-{
-    uint8_t *ip = s->pb->data + s->l3_off + 10, *tcp = s->pb->data + s->l4_off + 16;
-
-    if (!(s->flags & SEG_IP6))
-        memcpy(put ? ip : c->ip, put ? c->ip : ip, 2);
-    if (captured(s, s->l4_off) >= 18)
-        memcpy(put ? tcp : c->tcp, put ? c->tcp : tcp, 2);
-}
-
 static int check_resize(struct mon *m, struct edit *e)
 {
     if (m->cp == NULL || m->hook != HK_SND)
@@ -272,25 +283,48 @@ static int check_resize(struct mon *m, struct edit *e)
     return 0;
 }
 
+/*
+ * resize: the checksums move along. What the stack needs to keep both ends consistent is there before
+ * a byte is changed.
+ */
 static int resize(struct mon *m, struct edit *e)
 {
     struct seg *s = m->seg;
-    struct csums c = {{0}, {0}};
-    int rc;
+    uint32_t off = (uint32_t)e->off, gone = e->action == MOS_CHOMP ? e->len : 0;
+    uint32_t new_ = e->action == MOS_INSERT ? e->len : 0, n;
 
     if (check_resize(m, e) < 0)
         return -1;
+    if (e->len == 0)
+        return 0;
+    n = s->pcap - gone + new_;
+    if (keep_change(m, off, gone, s->pcap) < 0 || edit_room(&m->env, m->cp, n) < 0 ||
+        edit_reserve(&m->env, m->cp, n > s->pcap ? n : s->pcap) < 0)
+        return err_prefix("mtcp_setlastpkt: "), -1;
     mon_write_guard(m);
-    swap_csums(s, &c, false);
-    rc = e->action == MOS_CHOMP ? edit_chomp(s, (uint32_t)e->off, e->len)
-                                : edit_insert(s, (uint32_t)e->off, e->data, e->len);
-    if (rc < 0) {
-        err_prefix("mtcp_setlastpkt: ");
-        errno = EOPNOTSUPP; /* no room in the frame, or in the datagram */
-        return -1;
-    }
-    swap_csums(s, &c, true);
-    s->pb->flags &= (uint8_t)~PB_CSUM_GOOD;
+    if (edit_replace(s, off, gone, e->data, new_) < 0)
+        return err_prefix("mtcp_setlastpkt: "), -1;
+    edit_changed(&m->env, off, new_, n);
+    return 0;
+}
+
+/* hold: forward the first `off` bytes of the payload; the rest waits for the next segment. */
+static int hold(struct mon *m, const struct edit *e)
+{
+    const struct seg *s = m->seg;
+
+    if (m->cp == NULL || m->hook != HK_SND)
+        return err_set(EOPNOTSUPP, "mtcp_setlastpkt: bytes can only be held at MOS_HK_SND");
+    if (s->level != SEG_TCP || (s->pb->flags & PB_DATAGRAM))
+        return err_set(EOPNOTSUPP, "mtcp_setlastpkt: fragments leave as they came");
+    if (e->off < 0 || e->off > s->pcap)
+        return err_set(EINVAL, "mtcp_setlastpkt: hold from %lld on is outside of the payload's %u",
+                       (long long)e->off, s->pcap);
+    if (s->plen == 0 && !(s->tflags & TH_FIN_))
+        return 0;
+    if (edit_begin(&m->env, m->cp, true) < 0 ||
+        edit_hold(&m->env, m->cp, (uint32_t)e->off) < 0)
+        return err_prefix("mtcp_setlastpkt: "), -1;
     return 0;
 }
 
@@ -331,8 +365,7 @@ int mtcp_setlastpkt(mctx_t mctx, int sock, int side, off_t offset, byte *data, u
     if (m->seg == NULL)
         return err_set(EACCES, "mtcp_setlastpkt: no packet is at hand in this event");
     if (e.action == MOS_HOLD)
-        return err_set(EOPNOTSUPP,
-                       "mtcp_setlastpkt: MOS_HOLD is not offered: it comes with inline editing");
+        return hold(m, &e);
     if (e.action == MOS_DROP) {
         mon_drop(m);
     } else if (change(m, &e) < 0) {

@@ -17,6 +17,7 @@
 #include <arpa/inet.h>
 
 #include "base/errtext.h"
+#include "conn/streamedit.h"
 #include "tcp/seq.h"
 #include "wire/build.h"
 
@@ -167,6 +168,17 @@ static int emit(struct mon *m, const struct ends *e, const struct build_tcp *wha
     return 0;
 }
 
+int mon_send_edited(void *arg, const struct pktbuf *like, bool back, const uint8_t *frame,
+                    uint32_t len)
+{
+    struct mon *m = arg;
+    struct pktbuf by = *like;
+
+    if (!back)
+        by.in_if = way_on(m, like->in_if);
+    return m->send ? m->send(m, &by, frame, len) : -1;
+}
+
 /* ---- mtcp_sendpkt ---- */
 
 /* sender_of: which end of the flow is it that this would come from? => CLI, SVR, or -1. */
@@ -294,7 +306,7 @@ static int reset(struct mon *m, uint32_t idx, int to)
     e.to = to;
     if (sd->flags & SIDE_SPOKE) {
         b.tflags |= TH_ACK_;
-        b.ack = sd->snd_max;
+        b.ack = edit_sent_by(&m->env, f, to, sd->snd_max);
     } else if (first_syn(m, f)) { /* what a packet sends is noted after its SND callbacks */
         b.tflags |= TH_ACK_;
         b.ack = m->seg->seq + seg_slen(m->seg);

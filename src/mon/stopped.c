@@ -11,6 +11,7 @@
  * an end may have forgotten it. In a live one it begins nothing: its receiver answers with a challenge ACK
  * at most (RFC 5961 4), and a client that knows of no connection with an RST.
  */
+#include "conn/streamedit.h"
 #include "mon/mon.h"
 
 #include <string.h>
@@ -121,12 +122,14 @@ bool mon_stopped_hears(struct mon *m, const struct seg *s, uint32_t tomb, int fr
 
 /* ---- burial ---- */
 
-/* leave_unwatched: no memory for a tombstone: the record itself stands for it, if it has not ended. */
+/*
+ * leave_unwatched: the record itself stands for the tombstone, if it has not ended: there is no memory
+ * for one, or the flow's numbers were shifted and must go on to be.
+ */
 static void leave_unwatched(struct mon *m, uint32_t idx)
 {
     struct flow *f = flow_at(&m->env.ft, idx);
 
-    m->env.reasons[REASON_NO_FLOW_MEM]++;
     memset(f->c0.set, 0, sizeof(f->c0.set));
     if (f->flags & FLOW_ENDED)
         conn_free(&m->env, idx);
@@ -141,13 +144,19 @@ static void bury(struct mon *m, uint32_t idx)
     conn_forget(&m->env, idx); /* it may have been ended after it was stopped, or before */
     strm_drop(&m->env.se, &f->side[CLI]);
     strm_drop(&m->env.se, &f->side[SVR]);
+    if (unlikely(f->ext) && edit_of(&m->env, f)) {
+        leave_unwatched(m, idx);
+        return;
+    }
     tomb = ftable_bury(&m->env.ft, idx, m->env.now);
     if (tomb == 0 && mon_evict_stopped(m))
         tomb = ftable_bury(&m->env.ft, idx, m->env.now);
-    if (tomb == 0)
-        leave_unwatched(m, idx);
-    else
+    if (tomb) {
         mon_stopped_arm(m, tomb);
+        return;
+    }
+    m->env.reasons[REASON_NO_FLOW_MEM]++;
+    leave_unwatched(m, idx);
 }
 
 void mon_bury_stopped(struct mon *m)

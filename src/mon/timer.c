@@ -18,6 +18,7 @@
 #include <stdlib.h>
 
 #include "base/errtext.h"
+#include "conn/streamedit.h"
 
 /* ---- the heap ---- */
 
@@ -99,7 +100,7 @@ uint64_t mon_next_timer(const struct mon *m)
     pthread_mutex_lock(lock);
     due = m->clock_started && m->ntimer ? m->timer[0].due : UINT64_MAX;
     pthread_mutex_unlock(lock);
-    return due;
+    return due < edit_when(&m->env) ? due : edit_when(&m->env);
 }
 
 /* ---- running ---- */

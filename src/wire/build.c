@@ -10,7 +10,7 @@
 #include "wire/decode.h"
 #include "wire/layers.h"
 
-enum { IP4_HDR = 20, IP6_HDR = 40, TCP_HDR = 20, TS_LEN = 12, TTL = 64, DONT_FRAGMENT = 0x4000 };
+enum { IP4_HDR = 20, IP6_HDR = 40, TCP_HDR = 20, TS_LEN = 12, SACK_LEN = 4, TTL = 64, DONT_FRAGMENT = 0x4000 };
 
 /* put_link: the other frame's link header; the length fields in it speak of this one. */
 static uint32_t put_link(uint8_t *out, const struct build_tcp *b, uint32_t ip_len)
@@ -56,6 +56,19 @@ static uint32_t put_ip(uint8_t *p, const struct build_tcp *b, uint32_t ip_len)
     return IP4_HDR;
 }
 
+static void put_sack(uint8_t *p, const struct build_tcp *b)
+{
+    if (b->nsack == 0)
+        return;
+    p[0] = p[1] = 1;
+    p[2] = 5;
+    p[3] = (uint8_t)(2 + 8 * b->nsack);
+    for (int i = 0; i < b->nsack; i++) {
+        store32(p + SACK_LEN + 8 * i, b->sack[i].start);
+        store32(p + SACK_LEN + 8 * i + 4, b->sack[i].end);
+    }
+}
+
 static uint32_t put_tcp(uint8_t *p, const struct build_tcp *b, uint32_t hlen)
 {
     uint16_t sport = b->reverse ? b->like->dport : b->like->sport,
@@ -76,6 +89,7 @@ static uint32_t put_tcp(uint8_t *p, const struct build_tcp *b, uint32_t hlen)
         store32(p + TCP_HDR + 4, b->tsval);
         store32(p + TCP_HDR + 8, b->tsecr);
     }
+    put_sack(p + TCP_HDR + (b->ts ? TS_LEN : 0), b);
     return hlen;
 }
 
@@ -94,7 +108,7 @@ static void set_csums(uint8_t *out, uint32_t len, uint16_t linktype)
 
 uint32_t build_tcp(uint8_t *out, uint32_t cap, const struct build_tcp *b)
 {
-    uint32_t hlen = TCP_HDR + (b->ts ? TS_LEN : 0);
+    uint32_t hlen = TCP_HDR + (b->ts ? TS_LEN : 0) + (b->nsack ? SACK_LEN + 8u * b->nsack : 0);
     uint32_t ip_hlen = b->like->flags & SEG_IP6 ? IP6_HDR : IP4_HDR;
     uint64_t ip_len = (uint64_t)ip_hlen + hlen + b->plen;
     uint32_t n;

@@ -16,6 +16,10 @@ struct build_tcp {
     uint8_t tflags;
     bool ts; /* add a timestamps option */
     uint32_t tsval, tsecr;
+    uint8_t nsack; /* and a SACK option of so many blocks, at most 3 */
+    struct {
+        uint32_t start, end;
+    } sack[3];
     const uint8_t *payload;
     uint32_t plen;
 };
@@ -54,5 +58,24 @@ uint32_t build_tcp(uint8_t *out, uint32_t cap, const struct build_tcp *b);
 int edit_overwrite(struct seg *s, uint32_t off, const uint8_t *data, uint32_t len);
 int edit_chomp(struct seg *s, uint32_t off, uint32_t len);
 int edit_insert(struct seg *s, uint32_t off, const uint8_t *data, uint32_t len);
+/*
+ * edit_replace: len payload bytes at off become new_len bytes of data. => as edit_insert.
+ */
+int edit_replace(struct seg *s, uint32_t off, uint32_t len, const uint8_t *data, uint32_t new_len);
+
+/* The numbers of a segment: what a translation between its two ends changes. */
+struct edit_numbers {
+    uint32_t seq, ack;
+    uint16_t win, urp;
+    uint8_t tflags;
+    uint8_t nsack; /* no more than it has: the option keeps its place, what goes becomes padding */
+    struct {
+        uint32_t start, end;
+    } sack[SEG_MAX_SACK];
+};
+
+/* edit_numbers_of: as they are. edit_renumber: as they shall be, as far as the header was captured. */
+struct edit_numbers edit_numbers_of(const struct seg *s);
+void edit_renumber(struct seg *s, const struct edit_numbers *n);
 
 #endif

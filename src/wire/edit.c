@@ -16,6 +16,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <string.h>
 
 #include "base/errtext.h"
 #include "wire/csum.h"
@@ -219,16 +220,103 @@ int edit_chomp(struct seg *s, uint32_t off, uint32_t len)
     return len ? resize(s, s->pay_off + off, len, NULL, 0) : 0;
 }
 
-int edit_insert(struct seg *s, uint32_t off, const uint8_t *data, uint32_t len)
+/* unsized: an IP length of 0: the frame's own counts (a large segment, to be cut later). */
+static bool unsized(const struct seg *s)
+{
+    return load16(s->pb->data + s->l3_off + (s->flags & SEG_IP6 ? 4 : 2)) == 0;
+}
+
+int edit_replace(struct seg *s, uint32_t off, uint32_t len, const uint8_t *data, uint32_t new_len)
 {
     struct pktbuf *pb = s->pb;
+    uint64_t ip_len = (uint64_t)s->ip_len - len + new_len;
 
-    if (check_place(s, off, 0) < 0)
+    if (check_place(s, off, len) < 0)
         return -1;
-    if (len > UINT16_MAX || s->ip_len + len > UINT16_MAX)
-        return err_set(EMSGSIZE, "datagram would be %llu bytes long",
-                       (unsigned long long)s->ip_len + len);
-    if (len > pb->cap - pb->len)
-        return err_set(ENOSPC, "no room for %u more bytes in the frame", len);
-    return len ? resize(s, s->pay_off + off, 0, data, len) : 0;
+    if (new_len > len && ip_len > UINT16_MAX && !unsized(s))
+        return err_set(EMSGSIZE, "datagram would be %llu bytes long", (unsigned long long)ip_len);
+    if (new_len > len && new_len - len > pb->cap - pb->len)
+        return err_set(ENOSPC, "no room for %u more bytes in the frame", new_len - len);
+    return len || new_len ? resize(s, s->pay_off + off, len, data, new_len) : 0;
+}
+
+int edit_insert(struct seg *s, uint32_t off, const uint8_t *data, uint32_t len)
+{
+    return edit_replace(s, off, 0, data, len);
+}
+
+/* ---- numbers ---- */
+
+enum { OPT_END = 0, OPT_NOP = 1, OPT_SACK = 5, TCP_FIXED = 20 };
+
+struct edit_numbers edit_numbers_of(const struct seg *s)
+{
+    struct edit_numbers n = {.seq = s->seq,
+                             .ack = s->ack,
+                             .win = s->win,
+                             .urp = s->urp,
+                             .tflags = s->tflags,
+                             .nsack = s->nsack};
+
+    for (int i = 0; i < s->nsack; i++) {
+        n.sack[i].start = s->sack[i].start;
+        n.sack[i].end = s->sack[i].end;
+    }
+    return n;
+}
+
+/* put_sacks: into the SACK option at p, which has `len` bytes. */
+static void put_sacks(uint8_t *p, uint32_t len, const struct edit_numbers *n)
+{
+    uint32_t used = n->nsack ? 2 + 8u * n->nsack : 0;
+
+    if (used > len)
+        return;
+    if (n->nsack)
+        p[1] = (uint8_t)used;
+    for (int i = 0; i < n->nsack; i++) {
+        store32(p + 2 + 8 * i, n->sack[i].start);
+        store32(p + 6 + 8 * i, n->sack[i].end);
+    }
+    memset(p + used, OPT_NOP, len - used);
+}
+
+static void renumber_sacks(const struct seg *s, uint8_t *tcp, const struct edit_numbers *n)
+{
+    uint32_t at = TCP_FIXED;
+
+    if (s->nsack == 0)
+        return;
+    while (at + 1 < s->hdr_len && tcp[at] != OPT_END) {
+        uint32_t len = tcp[at] == OPT_NOP ? 1 : tcp[at + 1];
+
+        if (tcp[at] != OPT_NOP && (len < 2 || at + len > s->hdr_len))
+            return;
+        if (tcp[at] == OPT_SACK) {
+            put_sacks(tcp + at, len, n);
+            return;
+        }
+        at += len;
+    }
+}
+
+void edit_renumber(struct seg *s, const struct edit_numbers *n)
+{
+    uint8_t *tcp = s->pb->data + s->l4_off;
+    uint32_t len = min32(s->hdr_len, l4_captured(s)) & ~1u;
+    uint64_t before = csum_add(0, tcp, len), after;
+
+    store32(tcp + 4, n->seq);
+    store32(tcp + 8, n->ack);
+    tcp[13] = n->tflags;
+    if (len >= TCP_FIXED) {
+        store16(tcp + 14, n->win);
+        store16(tcp + 18, n->urp);
+    }
+    if (len == s->hdr_len)
+        renumber_sacks(s, tcp, n);
+    after = csum_add(0, tcp, len);
+    if (has_tcp_csum(s) && !(s->pb->flags & PB_CSUM_PART))
+        move_csum(tcp + TCP_CSUM, before, after, false);
+    finish(s);
 }

@@ -1,0 +1,490 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * editkeep.c: what is kept of edited flows beside the maps: frames that wait, payload that is held, the
+ * list of those that hold, and all of it written out and read in.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/errtext.h"
+#include "conn/conn_int.h"
+#include "conn/editint.h"
+#include "io/io.h"
+#include "wire/decode.h"
+
+enum { HEAD = 128, TAIL = 512 };
+
+/* ---- memory ---- */
+
+void *edit_alloc(struct conn_env *env, size_t n)
+{
+    struct memacct *a = &env->acct;
+    void *p = a->limit && a->used + n > a->limit ? NULL : malloc(n);
+
+    if (p == NULL) {
+        env->reasons[REASON_EDIT_MEM]++;
+        return NULL;
+    }
+    a->used += n;
+    return p;
+}
+
+void edit_release(struct conn_env *env, void *p, size_t n)
+{
+    free(p);
+    env->acct.used -= n;
+}
+
+uint8_t *edit_mix(struct conn_env *env)
+{
+    if (env->edit.mix == NULL)
+        env->edit.mix = edit_alloc(env, EDIT_MIX);
+    return env->edit.mix;
+}
+
+void edit_fini(struct conn_env *env)
+{
+    free(env->edit.mix);
+    free(env->edit.big);
+    pool_fini(&env->edit.flows);
+}
+
+/* ---- frames ---- */
+
+static struct kept_frame *new_frame(struct conn_env *env, uint16_t linktype, uint32_t len)
+{
+    uint32_t head = HEAD + io_align(linktype);
+    size_t size = sizeof(struct kept_frame) + head + len + TAIL;
+    struct kept_frame *k = edit_alloc(env, size);
+
+    if (k == NULL)
+        return NULL;
+    memset(k, 0, sizeof(*k));
+    k->size = size;
+    k->pb.data = (uint8_t *)(k + 1) + head;
+    k->pb.len = k->pb.wire_len = len;
+    k->pb.cap = len + TAIL;
+    k->pb.headroom = (uint16_t)head;
+    k->pb.linktype = linktype;
+    k->pb.refs = 1;
+    return k;
+}
+
+struct kept_frame *edit_copy(struct conn_env *env, const struct seg *s, uint32_t off, uint32_t len)
+{
+    const struct pktbuf *from = s->pb;
+    struct kept_frame *k = new_frame(env, from->linktype, s->pay_off + s->pcap);
+    struct seg copy;
+
+    if (k == NULL)
+        return NULL;
+    memcpy(k->pb.data, from->data, s->pay_off + s->pcap);
+    k->pb.flags = (uint8_t)(PB_MADE | (from->flags & (PB_CSUM_GOOD | PB_CSUM_PART)));
+    k->pb.in_if = from->in_if;
+    k->pb.realm = from->realm;
+    k->pb.slot = from->slot;
+    k->pb.csum_start = from->csum_start;
+    k->pb.csum_off = from->csum_off;
+    k->pb.gso_size = from->gso_size;
+    k->pb.gso_type = from->gso_type;
+    decode(&copy, &k->pb);
+    if (off + len < copy.pcap)
+        edit_chomp(&copy, off + len, copy.pcap - off - len);
+    if (off)
+        edit_chomp(&copy, 0, off);
+    k->payload = s->pay_off;
+    return k;
+}
+
+void edit_drop_frame(struct conn_env *env, struct kept_frame *k)
+{
+    edit_release(env, k, k->size);
+}
+
+/* ---- what waits ---- */
+
+/* put_in: at its place, which is near the end as a rule. => false: it is there already. */
+static bool put_in(struct edit_dir *d, struct kept_frame *k)
+{
+    struct kept_frame *before = d->last;
+
+    while (before && seq_lt(k->seq, before->seq))
+        before = before->prev;
+    if (before && before->seq == k->seq && seq_leq(k->end, before->end))
+        return false;
+    k->prev = before;
+    k->next = before ? before->next : d->wait;
+    *(before ? &before->next : &d->wait) = k;
+    *(k->next ? &k->next->prev : &d->last) = k;
+    d->waiting += (uint32_t)k->size;
+    return true;
+}
+
+/* take_out: the first. */
+static struct kept_frame *take_out(struct edit_dir *d)
+{
+    struct kept_frame *k = d->wait;
+
+    d->wait = k->next;
+    *(k->next ? &k->next->prev : &d->last) = NULL;
+    d->waiting -= (uint32_t)k->size;
+    return k;
+}
+
+/*
+ * tell_block: what has come to wait is the first block of the next ACK, together with those told before
+ * that it touches (RFC 2018 4).
+ */
+static void tell_block(struct edit_dir *d, const struct kept_frame *k)
+{
+    struct flow_range b = {.start = k->seq, .end = k->end}, old[ARRAY_SIZE(d->told)];
+    uint8_t n = d->ntold;
+
+    memcpy(old, d->told, sizeof(old));
+    d->ntold = 1;
+    for (int i = 0; i < n; i++) {
+        if (seq_leq(old[i].start, b.end) && seq_leq(b.start, old[i].end)) {
+            b.start = seq_lt(old[i].start, b.start) ? old[i].start : b.start;
+            b.end = seq_max(b.end, old[i].end);
+        } else if (d->ntold < ARRAY_SIZE(d->told) && seq_lt(edit_top(d), old[i].start)) {
+            d->told[d->ntold++] = old[i];
+        }
+    }
+    d->told[0] = b;
+}
+
+static struct kept_frame *wait_copy(struct conn_env *env, struct conn_pkt *cp, struct edit_dir *d,
+                                    uint32_t off, bool sent)
+{
+    const struct seg *s = cp->s;
+    struct kept_frame *k;
+
+    if (d->waiting > EDIT_WAIT_MAX) {
+        env->reasons[REASON_EDIT_MEM]++;
+        return NULL;
+    }
+    k = edit_copy(env, s, off, s->pcap - off);
+    if (k == NULL)
+        return NULL;
+    k->seq = env->edit.at.came + off;
+    k->end = env->edit.at.came + s->plen + !!(s->tflags & TH_FIN_);
+    k->sent = sent;
+    if (put_in(d, k))
+        return k;
+    edit_drop_frame(env, k);
+    return NULL;
+}
+
+bool edit_wait(struct conn_env *env, struct conn_pkt *cp, struct edit_dir *d, bool sent)
+{
+    const struct kept_frame *k = wait_copy(env, cp, d, 0, sent);
+
+    if (k)
+        tell_block(d, k);
+    cp->s->pb->flags |= PB_DROP;
+    env->reasons[REASON_EDIT_WAIT] += k != NULL;
+    edit_answer(env, cp, k != NULL);
+    return true;
+}
+
+bool edit_wait_rest(struct conn_env *env, struct conn_pkt *cp, struct edit_dir *d, uint32_t off)
+{
+    struct kept_frame *k = wait_copy(env, cp, d, off, true);
+    struct edit_numbers n;
+    struct seg s;
+
+    if (k == NULL)
+        return false;
+    decode(&s, &k->pb);
+    n = edit_numbers_of(&s);
+    n.seq = k->seq;
+    edit_renumber(&s, &n);
+    return true;
+}
+
+struct kept_frame *edit_next(struct conn_env *env, uint32_t idx, int *from)
+{
+    struct flow *f = flow_at(&env->ft, idx);
+    struct flow_edit *fe = edit_of(env, f);
+
+    for (int side = CLI; fe && side <= SVR; side++) {
+        struct edit_dir *d = &fe->dir[side];
+
+        while (d->on && d->wait && seq_leq(d->wait->seq, edit_top(d))) {
+            struct kept_frame *k = take_out(d);
+
+            *from = side;
+            if (seq_lt(edit_top(d) + d->fin, k->end))
+                return k;
+            edit_drop_frame(env, k);
+        }
+    }
+    return NULL;
+}
+
+/* ---- what is held ---- */
+
+void edit_list(struct conn_env *env, struct flow_edit *fe)
+{
+    struct edit_env *e = &env->edit;
+
+    edit_unlist(env, fe);
+    if (!fe->dir[CLI].held && !fe->dir[SVR].held)
+        return;
+    fe->prev = e->holds_last;
+    fe->next = 0;
+    if (fe->prev)
+        ((struct flow_edit *)pool_at(&e->flows, fe->prev))->next = fe->self;
+    else
+        e->holds = fe->self;
+    e->holds_last = fe->self;
+    fe->listed = true;
+}
+
+void edit_unlist(struct conn_env *env, struct flow_edit *fe)
+{
+    struct edit_env *e = &env->edit;
+
+    if (!fe->listed)
+        return;
+    if (fe->prev)
+        ((struct flow_edit *)pool_at(&e->flows, fe->prev))->next = fe->next;
+    else
+        e->holds = fe->next;
+    if (fe->next)
+        ((struct flow_edit *)pool_at(&e->flows, fe->next))->prev = fe->prev;
+    else
+        e->holds_last = fe->prev;
+    fe->listed = false;
+}
+
+/* held_until: when the bytes of this flow are to leave, and whose. */
+static uint64_t held_until(const struct flow_edit *fe, int *from)
+{
+    uint64_t when = UINT64_MAX;
+
+    for (int side = CLI; side <= SVR; side++) {
+        const struct edit_dir *d = &fe->dir[side];
+
+        if (d->held && conn_later(d->since, EDIT_HOLD_NS) < when) {
+            when = conn_later(d->since, EDIT_HOLD_NS);
+            *from = side;
+        }
+    }
+    return when;
+}
+
+uint32_t edit_due(const struct conn_env *env, uint64_t now, int *from)
+{
+    const struct flow_edit *fe;
+
+    if (likely(env->edit.holds == 0))
+        return 0;
+    fe = pool_at(&env->edit.flows, env->edit.holds);
+    return held_until(fe, from) <= now ? fe->flow : 0;
+}
+
+uint64_t edit_when(const struct conn_env *env)
+{
+    int from;
+
+    if (likely(env->edit.holds == 0))
+        return UINT64_MAX;
+    return held_until(pool_at(&env->edit.flows, env->edit.holds), &from);
+}
+
+struct kept_frame *edit_flush(struct conn_env *env, uint32_t idx, int from)
+{
+    struct flow_edit *fe = edit_of(env, flow_at(&env->ft, idx));
+    struct kept_frame *k;
+    struct edit_numbers n;
+    struct seg s;
+
+    if (fe == NULL || fe->dir[from].held == NULL)
+        return NULL;
+    k = fe->dir[from].held;
+    fe->dir[from].held = NULL;
+    edit_list(env, fe);
+    env->reasons[REASON_EDIT_FLUSH]++;
+    decode(&s, &k->pb);
+    n = edit_numbers_of(&s);
+    n.seq = k->seq;
+    n.tflags = (uint8_t)((n.tflags & ~(TH_URG_ | TH_FIN_)) | TH_PSH_);
+    edit_renumber(&s, &n);
+    return k;
+}
+
+/* ---- the end of a flow ---- */
+
+static void drop_dir(struct conn_env *env, struct edit_dir *d)
+{
+    while (d->wait)
+        edit_drop_frame(env, take_out(d));
+    if (d->held)
+        edit_drop_frame(env, d->held);
+    env->acct.used -= d->map.kept;
+    seqmap_fini(&d->map);
+    *d = (struct edit_dir){0};
+}
+
+void edit_free(struct conn_env *env, struct flow *f)
+{
+    struct flow_edit *fe = edit_of(env, f);
+    struct flow_ext *x;
+
+    if (fe == NULL)
+        return;
+    edit_unlist(env, fe);
+    drop_dir(env, &fe->dir[CLI]);
+    drop_dir(env, &fe->dir[SVR]);
+    x = pool_at(&env->ft.exts, f->ext);
+    pool_free(&env->edit.flows, x->edit);
+    x->edit = 0;
+}
+
+/* ---- images ---- */
+
+static void put_frame(struct image *im, const struct kept_frame *k)
+{
+    image_put_val(im, *k);
+    image_put(im, k->pb.data, k->pb.len);
+}
+
+/* get_frame: => NULL: cut off, or no memory. */
+static struct kept_frame *get_frame(struct conn_env *env, struct image *im)
+{
+    struct kept_frame was, *k;
+
+    if (!image_get_val(im, was) || was.pb.len > EDIT_WAIT_MAX)
+        return NULL;
+    k = new_frame(env, was.pb.linktype, was.pb.len);
+    if (k == NULL)
+        return NULL;
+    was.pb.data = k->pb.data;
+    was.pb.cap = k->pb.cap;
+    was.pb.headroom = k->pb.headroom;
+    was.pb.owner = was.pb.frag = NULL;
+    k->pb = was.pb;
+    k->seq = was.seq;
+    k->end = was.end;
+    k->payload = was.payload;
+    k->sent = was.sent;
+    if (image_get(im, k->pb.data, k->pb.len))
+        return k;
+    edit_drop_frame(env, k);
+    return NULL;
+}
+
+static void put_dir(const struct edit_dir *d, struct image *im)
+{
+    uint32_t waits = 0;
+
+    image_put_val(im, *d);
+    for (uint32_t i = 0; i < d->map.n; i++) {
+        const struct seqedit *e = &d->map.v[d->map.head + i];
+
+        image_put_val(im, *e);
+        image_put(im, e->bytes, e->rlen);
+    }
+    if (d->held)
+        put_frame(im, d->held);
+    for (const struct kept_frame *k = d->wait; k; k = k->next)
+        waits++;
+    image_put_val(im, waits);
+    for (const struct kept_frame *k = d->wait; k; k = k->next)
+        put_frame(im, k);
+}
+
+static bool get_map(struct conn_env *env, struct seqmap *m, const struct seqmap *was,
+                    struct image *im)
+{
+    *m = *was;
+    m->v = NULL;
+    m->head = m->n = m->cap = 0;
+    m->kept = 0;
+    for (uint32_t i = 0; i < was->n; i++) {
+        struct seqedit e;
+        const uint8_t *bytes;
+
+        if (!image_get_val(im, e) || !seqmap_reserve(m))
+            return false;
+        bytes = image_view(im, e.rlen);
+        if (bytes == NULL)
+            return false;
+        e.bytes = e.rlen ? edit_alloc(env, e.rlen) : NULL;
+        if (e.rlen && e.bytes == NULL)
+            return false;
+        if (e.rlen)
+            memcpy(e.bytes, bytes, e.rlen);
+        m->v[m->n++] = e;
+        m->kept += e.rlen;
+    }
+    return true;
+}
+
+static bool get_dir(struct conn_env *env, struct edit_dir *d, struct image *im)
+{
+    struct edit_dir was;
+    uint32_t waits;
+
+    if (!image_get_val(im, was))
+        return false;
+    d->on = was.on;
+    d->fin = was.fin;
+    d->longest = was.longest;
+    d->since = was.since;
+    d->ntold = was.ntold;
+    memcpy(d->told, was.told, sizeof(d->told));
+    if (!get_map(env, &d->map, &was.map, im))
+        return false;
+    if (was.held) {
+        d->held = get_frame(env, im);
+        if (d->held == NULL)
+            return false;
+    }
+    image_get_val(im, waits);
+    for (; waits && !im->bad; waits--) {
+        struct kept_frame *k = get_frame(env, im);
+
+        if (k == NULL)
+            return false;
+        put_in(d, k);
+    }
+    return !im->bad;
+}
+
+void edit_export(const struct conn_env *env, const struct flow *f, struct image *im)
+{
+    const struct flow_edit *fe = edit_of(env, f);
+    bool has = fe != NULL;
+
+    image_put_val(im, has);
+    if (!has)
+        return;
+    put_dir(&fe->dir[CLI], im);
+    put_dir(&fe->dir[SVR], im);
+}
+
+bool edit_import(struct conn_env *env, uint32_t idx, struct image *im)
+{
+    struct flow *f = flow_at(&env->ft, idx);
+    struct flow_ext *x;
+    struct flow_edit *fe;
+    bool has;
+
+    if (!image_get_val(im, has) || !has)
+        return !im->bad;
+    x = flow_ext_get(&env->ft, f);
+    if (x)
+        x->edit = pool_zalloc(&env->edit.flows);
+    if (x == NULL || x->edit == 0)
+        return false;
+    fe = pool_at(&env->edit.flows, x->edit);
+    fe->flow = idx;
+    fe->self = x->edit;
+    if (!get_dir(env, &fe->dir[CLI], im) || !get_dir(env, &fe->dir[SVR], im))
+        return false;
+    edit_list(env, fe);
+    return true;
+}

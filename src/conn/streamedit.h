@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * streamedit.h: payload that changes its length on the way (contract 6). A flow that was edited has a
+ * struct flow_edit; its segments go the long way, and between the steps of that:
+ *
+ *     edit_enter     the sender's number becomes the receiver's, in which the record is kept; or the
+ *                    segment waits, because bytes in front of it are missing
+ *     conn_send      (judged and noted by its receiver's numbers; its ACK as its sender said it)
+ *     edit_present   what the application sees at SND: the sender's numbers; bytes held before in front
+ *     ... SND: edit_begin, edit_room, edit_reserve, edit_changed, edit_hold by what it asks for ...
+ *     edit_apply     what the receiver gets: its numbers, ACK and SACK of what it has sent itself
+ *     conn_recv, conn_merge; edit_show around what is told at RCV
+ *     edit_finish    now it is certain: the map goes on, and what was made beside the frame leaves
+ *     edit_next      a segment whose turn has come: it goes the same way
+ *
+ * The record speaks of each stream in its receiver's numbers: sequence numbers translated, ACKs as they
+ * came. Frames hold what their end understands: at SND the sender, from edit_apply on the receiver.
+ *
+ * ORDER. The application at SND sees each byte once and in order from the first edit or MOS_HOLD on:
+ * segments beyond a hole wait (and are told to their sender with an ACK of our own, SACK and all, as
+ * their receiver would), what was seen before is repeated from what is kept.
+ *
+ * MEMORY. Bytes changed, held and waiting count in the context's budget. Without memory an edit is
+ * refused (ENOBUFS), and a segment that would wait is dropped: its sender has it. Nothing that was
+ * promised is forgotten.
+ */
+#ifndef WEIR_CONN_STREAMEDIT_H
+#define WEIR_CONN_STREAMEDIT_H
+
+#include "conn/conn.h"
+#include "conn/seqmap.h"
+
+#define EDIT_HOLD_NS  (50 * NSEC_PER_MSEC) /* so long bytes are held */
+#define EDIT_HOLD_MAX 32768u               /* so many, of one direction */
+#define EDIT_WAIT_MAX (8u << 20)           /* memory of frames that wait, of one direction */
+#define EDIT_LINGER   (5 * NSEC_PER_SEC)   /* so long its numbers are known after its end */
+
+/* A frame that is kept: it waits for its turn, or its payload is held. */
+struct kept_frame {
+    struct kept_frame *next, *prev; /* that wait: ascending */
+    struct pktbuf pb;        /* data, cap: in here */
+    uint32_t seq, end;       /* the sender's numbers, a FIN counts */
+    uint32_t payload;        /* offset */
+    size_t size;             /* of all this, as it counts */
+    bool sent;               /* conn_send was there */
+};
+
+struct edit_dir { /* by sender */
+    bool on;
+    bool fin;         /* its FIN has passed: number nxt_s */
+    uint32_t longest; /* datagram of its own: none that we make is longer */
+    struct seqmap map;
+    struct kept_frame *held; /* the bytes at nxt */
+    uint64_t since;          /* when the first of them came */
+    struct kept_frame *wait, *last;
+    uint32_t waiting; /* bytes of memory */
+    struct flow_range told[3]; /* what waits, as its sender was told last: newest first */
+    uint8_t ntold;
+};
+
+struct flow_edit {
+    struct edit_dir dir[2];
+    uint32_t flow;
+    uint32_t next, prev; /* of those that hold bytes, oldest first; 0: none */
+    bool listed;
+    uint32_t self;
+};
+
+/* edit_of: what was edited of a flow. => NULL: nothing. */
+struct flow_edit *edit_of(const struct conn_env *env, const struct flow *f);
+
+/* ---- a segment's way ---- */
+
+/*
+ * edit_enter: a segment of a flow that has a flow_edit. => true: it is done with (it waits, or was
+ * dropped). again: it has waited, and conn_send was there (*sent).
+ */
+bool edit_enter(struct conn_env *env, struct conn_pkt *cp);
+void edit_present(struct conn_env *env, struct conn_pkt *cp);
+/* edit_apply: => false: it is done with. */
+bool edit_apply(struct conn_env *env, struct conn_pkt *cp);
+/* edit_show: `on`: the segment has the numbers that its receiver sees; else those of the record. */
+void edit_show(struct conn_env *env, struct conn_pkt *cp, bool on);
+void edit_finish(struct conn_env *env, struct conn_pkt *cp);
+
+/*
+ * edit_next: a frame of this flow whose turn has come: of *from; *sent: conn_send was there.
+ * edit_flush: the bytes that `from` has sent and that are held, as a frame. => NULL: there is none.
+ * edit_drop_frame: it is done with.
+ */
+struct kept_frame *edit_next(struct conn_env *env, uint32_t idx, int *from);
+struct kept_frame *edit_flush(struct conn_env *env, uint32_t idx, int from);
+void edit_drop_frame(struct conn_env *env, struct kept_frame *k);
+/* edit_due: a flow that has held bytes until now long enough. => 0: none. edit_when: when. */
+uint32_t edit_due(const struct conn_env *env, uint64_t now, int *from);
+uint64_t edit_when(const struct conn_env *env);
+
+/* ---- at SND, for mtcp_setlastpkt ---- */
+
+/*
+ * edit_begin: the payload at hand may change its length now, or be held. => 0; -1 EOPNOTSUPP, ENOBUFS,
+ * with text.
+ */
+int edit_begin(struct conn_env *env, struct conn_pkt *cp, bool hold);
+/* edit_room: room for a payload of n bytes. Moves the frame if need be. => 0; -1 ENOBUFS. */
+int edit_room(struct conn_env *env, struct conn_pkt *cp, uint32_t n);
+/* edit_reserve: memory to keep a change of a payload of n bytes. => 0; -1 ENOBUFS. */
+int edit_reserve(struct conn_env *env, struct conn_pkt *cp, uint32_t n);
+/* edit_changed: bytes [off, off + len) of the payload, n bytes long now, are not the sender's. */
+void edit_changed(struct conn_env *env, uint32_t off, uint32_t len, uint32_t n);
+/* edit_editable: may [off, off + len) of n be changed? Not what is held back. */
+bool edit_editable(const struct conn_env *env, uint32_t off, uint32_t len, uint32_t n);
+/* edit_hold: forward the first `off` bytes only. => 0; -1 EINVAL, ENOBUFS. */
+int edit_hold(struct conn_env *env, const struct conn_pkt *cp, uint32_t off);
+
+/* ---- for others ---- */
+
+/* edit_rseq: where the payload at hand begins, in the receiver's numbers. */
+uint32_t edit_rseq(const struct conn_env *env, const struct conn_pkt *cp);
+/* edit_sent_by: an ACK of what `side` has sent, as that side counts. */
+uint32_t edit_sent_by(const struct conn_env *env, const struct flow *f, int side, uint32_t ack);
+void edit_free(struct conn_env *env, struct flow *f);
+void edit_fini(struct conn_env *env);
+/* edit_export, edit_import: as conn_export, conn_import. */
+void edit_export(const struct conn_env *env, const struct flow *f, struct image *im);
+bool edit_import(struct conn_env *env, uint32_t idx, struct image *im);
+
+/* ---- what the parts share ---- */
+
+void *edit_alloc(struct conn_env *env, size_t n); /* counts; NULL is counted as a reason */
+void edit_release(struct conn_env *env, void *p, size_t n);
+/* edit_copy: a frame like this one, with payload [off, off + len) of it and room for more. */
+struct kept_frame *edit_copy(struct conn_env *env, const struct seg *s, uint32_t off, uint32_t len);
+/* edit_set_payload: the payload becomes these bytes. => 0; -1 no memory. */
+int edit_set_payload(struct conn_env *env, struct conn_pkt *cp, const uint8_t *bytes, uint32_t n);
+/* edit_leave: the frame goes as one, or as several; restores the frame that came. */
+void edit_leave(struct conn_env *env, struct conn_pkt *cp);
+/*
+ * edit_answer: an ACK to the sender of this segment, in the name of its receiver. waits: with what has
+ * come to wait.
+ */
+void edit_answer(struct conn_env *env, const struct conn_pkt *cp, bool waits);
+/* edit_window: the window field of a segment of `from`, without the surplus of its ACK. */
+uint16_t edit_window(const struct conn_env *env, const struct flow *f, int from, uint32_t ack,
+                     uint16_t win);
+bool edit_wait(struct conn_env *env, struct conn_pkt *cp, struct edit_dir *d, bool sent);
+void edit_list(struct conn_env *env, struct flow_edit *fe);   /* it holds bytes */
+void edit_unlist(struct conn_env *env, struct flow_edit *fe); /* none any more */
+
+#endif
