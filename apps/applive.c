@@ -29,7 +29,7 @@ static bool bridge_of(const char *name, char *bridge, size_t cap)
     n = readlink(path, target, sizeof(target) - 1);
     target[n > 0 ? n : 0] = '\0';
     last = strrchr(target, '/');
-    snprintf(bridge, cap, "%s", last ? last + 1 : target);
+    snprintf(bridge, cap, "%.*s", (int)cap - 1, last ? last + 1 : target);
     snprintf(path, sizeof(path), "/sys/class/net/%.60s/bridge", bridge);
     if (access(path, F_OK) < 0)
         bridge[0] = '\0';

@@ -9,7 +9,6 @@
  * A flow's record lives until its last CONN_END callback has returned; only then is anything of it
  * freed.
  */
-#include "conn/streamedit.h"
 #include "mon/mon.h"
 
 #include <stdlib.h>
