@@ -307,8 +307,8 @@ struct flow_tomb {
     uint8_t heard; /* a packet came since it was asked last (queue.h) */
     uint8_t state; /* TOMB_ bits */
     uint8_t zero;
-    uint32_t packets; /* wraps */
-    uint32_t isn;     /* the client's */
+    uint32_t packets;      /* wraps */
+    uint32_t isn;          /* the client's */
     uint32_t qnext, qprev; /* its neighbours in the queue of tombstones */
 };
 

@@ -260,11 +260,8 @@ static void put_tomb(struct mon *m, uint32_t ref, struct image *im)
 {
     struct ftable *ft = &m->env.ft;
     const struct flow_tomb *t = tomb_at(ft, ref);
-    struct tomb_image v = {.fins = t->fins,
-                           .state = t->state,
-                           .packets = t->packets,
-                           .isn = t->isn,
-                           .last = t->last};
+    struct tomb_image v = {
+        .fins = t->fins, .state = t->state, .packets = t->packets, .isn = t->isn, .last = t->last};
 
     v.client = tomb_get_key(ft, t, &v.key);
     image_put_val(im, v);
