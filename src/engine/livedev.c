@@ -259,15 +259,18 @@ static void to_poll(struct live *lv, struct lane *l)
 }
 
 /* say_kinds: how bare names were taken, in the error text. */
-static void say_kinds(struct engine *e)
+static void say_kinds(struct engine *e, const struct lane *l)
 {
     char text[400] = "";
     size_t n = 0;
 
-    for (int i = 0; i < e->live->nif; i++)
+    for (int i = 0; i < e->live->nif; i++) {
+        const char *note = io_note(l->out.dev[i]);
+
         if (e->live->name[i] && n < sizeof(text))
-            n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s", n ? ", " : "",
-                                  e->live->name[i]);
+            n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s%s%s%s", n ? ", " : "",
+                                  e->live->name[i], *note ? " (" : "", note, *note ? ")" : "");
+    }
     if (n)
         err_set(0, "interfaces: %s", text);
 }
@@ -302,7 +305,7 @@ int live_attach(struct engine *e, struct ctx *c)
     memcpy(c->m->peer, l->out.peer, sizeof(c->m->peer));
     c->w.noted = lv->cores > 1;
     l->attached = true;
-    say_kinds(e);
+    say_kinds(e, l);
     return 0;
 }
 

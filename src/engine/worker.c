@@ -340,7 +340,7 @@ static void track(struct worker *w, struct conn_pkt *cp, const struct flow_key *
 {
     struct mon *m = w->m;
 
-    if (m->heads)
+    if (unlikely(m->heads != NULL))
         mon_head_note(m, cp);
     if (unlikely(cp->f->asks) && edit_of(&m->env, cp->f)) {
         track_edited(w, cp);
@@ -524,6 +524,8 @@ static void track_in_place(struct worker *w, struct conn_pkt *cp, const struct f
 {
     struct mon *m = w->m;
 
+    if (unlikely(m->heads != NULL))
+        mon_head_note(m, cp);
     place_send(&m->env, cp);
     if (mon_hears(m, cp->f, HK_SND, ranks_of(cp->snd))) {
         mon_tell_packet(m, cp, HK_SND, cp->from, ranks_of(cp->snd));
