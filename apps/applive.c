@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <linux/capability.h>
 #include <pwd.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -16,34 +17,40 @@
 
 /* ---- --fail-open ---- */
 
-/* bridge_of: the bridge that this interface is a port of, "" if of none. => false: AF_XDP is not what it is. */
-static bool bridge_of(const char *name, char *bridge, size_t cap)
+/*
+ * bridge_of: number of the bridge that this interface is a port of, 0 if of none. => false: AF_XDP is
+ * not what the interface is to be taken by.
+ */
+static bool bridge_of(const char *name, unsigned *bridge)
 {
-    char path[128], target[256];
-    const char *bare = strncmp(name, "afxdp:", 6) == 0 ? name + 6 : name, *last;
-    ssize_t n;
+    const char *bare = strncmp(name, "afxdp:", 6) == 0 ? name + 6 : name;
+    int len = (int)strcspn(bare, ",");
+    char path[128], number[16] = "";
+    FILE *f;
 
+    *bridge = 0;
     if (strchr(bare, ':'))
         return false;
-    snprintf(path, sizeof(path), "/sys/class/net/%.*s/master", (int)strcspn(bare, ","), bare);
-    n = readlink(path, target, sizeof(target) - 1);
-    target[n > 0 ? n : 0] = '\0';
-    last = strrchr(target, '/');
-    snprintf(bridge, cap, "%.*s", (int)cap - 1, last ? last + 1 : target);
-    snprintf(path, sizeof(path), "/sys/class/net/%.60s/bridge", bridge);
+    snprintf(path, sizeof(path), "/sys/class/net/%.*s/master/bridge", len, bare);
     if (access(path, F_OK) < 0)
-        bridge[0] = '\0';
+        return true;
+    snprintf(path, sizeof(path), "/sys/class/net/%.*s/master/ifindex", len, bare);
+    f = fopen(path, "re");
+    if (f && fgets(number, sizeof(number), f))
+        *bridge = (unsigned)strtoul(number, NULL, 10);
+    if (f)
+        fclose(f);
     return true;
 }
 
 int applive_fail_open(const struct appopt *opt)
 {
-    char in[64], out[64];
+    unsigned in, out;
 
-    if (!bridge_of(opt->in_if, in, sizeof(in)) || !bridge_of(opt->out_if, out, sizeof(out)))
+    if (!bridge_of(opt->in_if, &in) || !bridge_of(opt->out_if, &out))
         return complain(-1, "--fail-open: only AF_XDP leaves the frames to the kernel when it is "
                             "gone (afxdp:IF, or a bare name)");
-    if (!in[0] || strcmp(in, out) != 0)
+    if (in == 0 || in != out)
         return complain(
             -1,
             "--fail-open: %s and %s must be ports of one bridge, which goes on when weir "

@@ -20,16 +20,18 @@ _weir()
     --rules) COMPREPLY=($(compgen -f -- "$cur")) && return ;;
     --prefixes) COMPREPLY=($(compgen -f -- "$cur")) && return ;;
     --app) COMPREPLY=($(compgen -W 'none count search rexmit events=' -- "$cur")) && return ;;
-    --loops | --rounds | --cores | --batch | --epoch | --timeout | --memory | --interval | --every) return ;;
+    --loops | --rounds | --cores | --batch | --epoch | --timeout | --memory | --interval | --every | --duration) return ;;
+    -i | --out) COMPREPLY=($(compgen -W "$(ls /sys/class/net 2>/dev/null)" -- "$cur")) && return ;;
+    --user) COMPREPLY=($(compgen -u -- "$cur")) && return ;;
     -o) COMPREPLY=($(compgen -d -- "$cur")) && return ;;
     esac
     opts='-r --json --strict --no-midstream --csum --cores --help'
-    [ "${COMP_WORDS[1]}" = bench ] || opts+=' -w --timeout --memory --batch --epoch'
+    [ "${COMP_WORDS[1]}" = bench ] || opts+=' -w -i --out --user --duration --fail-open --timeout --memory --batch --epoch'
     case ${COMP_WORDS[1]} in
-    flows) ;;
+    flows) opts+=' --every' ;;
     bench) opts+=' --app --loops --rounds' ;;
-    firewall) opts='-r -w --json --cores --timeout --memory --rules --check --default --other --strict-start --every --help' ;;
-    abacus) opts+=' --by --prefixes --all --charge-rexmit --sample --interval' ;;
+    firewall) opts='-r -w -i --out --user --duration --fail-open --json --cores --timeout --memory --rules --check --default --other --strict-start --every --help' ;;
+    abacus) opts+=' --by --prefixes --all --charge-rexmit --sample --interval --every' ;;
     *) opts+=' --overlap' ;;
     esac
     [ "${COMP_WORDS[1]}" = streams ] && opts+=' -o --zero-fill'

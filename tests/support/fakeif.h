@@ -166,7 +166,9 @@ static inline int fake_open(struct io_dev *dev, const char *rest)
         free(d);
         return err_set(ENODEV, "%s: there is no such interface", dev->name);
     }
-    d->f = fake_find(strcmp(rest, "a") == 0 ? "a" : strcmp(rest, "b") == 0 ? "b" : "c");
+    for (const char *const *n = (const char *const[]){"a", "b", "c", "d", NULL}; *n; n++)
+        if (strcmp(rest, *n) == 0)
+            d->f = fake_find(*n);
     d->q = &d->f->q[dev->args.queue];
     d->q->bell = eventfd(0, EFD_NONBLOCK | EFD_SEMAPHORE);
     dev->priv = d;

@@ -56,6 +56,40 @@ static void in_line(void **state)
     tear_down();
 }
 
+/* Two pairs, and one that is only watched: each frame leaves by the other of its own pair. */
+static void pairs(void **state)
+{
+    struct fakeif *c, *d;
+
+    set_up("netdev {\nfake:a\nfake:c\nfake:d\nfake:b\n}\n"
+           "nic_forward_table {\nfake:a fake:b\n}\n",
+           1);
+    c = fake_find("c");
+    d = fake_find("d");
+    go();
+    handshake();
+    from(c, (struct frame){.flags = "S", .seq = 1, .sport = 9});
+    from(d, (struct frame){.flags = "S", .seq = 1, .sport = 10});
+    nothing_leaves(c);
+    nothing_leaves(d);
+    tear_down();
+    assert_int_equal(live.starts, 3);
+    set_up("netdev {\nfake:a\nfake:c\nfake:d\nfake:b\n}\n"
+           "nic_forward_table {\nfake:a fake:b\nfake:d fake:c\n}\n",
+           1);
+    c = fake_find("c");
+    d = fake_find("d");
+    go();
+    handshake();
+    from(c, (struct frame)SYN);
+    leaves(d, SYN);
+    from(d, (struct frame)SYNACK);
+    leaves(c, SYNACK);
+    nothing_leaves(a);
+    nothing_leaves(b);
+    tear_down();
+}
+
 /* What is no TCP, or no IP, or tagged, passes as it came, in order. */
 static void all_passes(void **state)
 {
@@ -356,9 +390,10 @@ static void again(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(in_line),     T(all_passes),  T(tags_are_no_key), T(verdicts),       T(reset_at_null),
-        T(mirror),      T(time_passes), T(odd_times),       T(waits_for_join), T(breaks),
-        T(interrupted), T(filtered),    T(checksums),       T(refusals),       T(again),
+        T(in_line),   T(pairs),          T(all_passes), T(tags_are_no_key),
+        T(verdicts),  T(reset_at_null),  T(mirror),     T(time_passes),
+        T(odd_times), T(waits_for_join), T(breaks),     T(interrupted),
+        T(filtered),  T(checksums),      T(refusals),   T(again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
