@@ -39,6 +39,7 @@ struct lane {
 
 struct live {
     int cores, nif;
+    char why[256];             /* why bare names were not taken by a faster kind; "": they were */
     char *name[MON_IFS];       /* with its kind; NULL: not chosen yet */
     int reading;               /* atomic: lanes whose interfaces have more frames */
     int ended;                 /* atomic: all lanes stop */

@@ -211,6 +211,7 @@ static int open_bare(struct engine *e, struct lane *l, int i)
         any = true;
         if (open_kind(e, l, i, *kind) == 0)
             return 0;
+        snprintf(e->live->why, sizeof(e->live->why), "%s", err_text());
     }
     if (!any)
         err_set(ENODEV, "%s: this build has no kind of device for interfaces", e->conf.dev[i].name);
@@ -272,7 +273,8 @@ static void say_kinds(struct engine *e, const struct lane *l)
                                   e->live->name[i], *note ? " (" : "", note, *note ? ")" : "");
     }
     if (n)
-        err_set(0, "interfaces: %s", text);
+        err_set(0, "interfaces: %s%s%s", text, *e->live->why ? "; no faster way: " : "",
+                e->live->why);
 }
 
 int live_attach(struct engine *e, struct ctx *c)
