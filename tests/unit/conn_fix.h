@@ -35,7 +35,7 @@ struct fix {
     bool nobody;         /* new flows: nobody wants the bytes */
     uint16_t flags;      /* new flows: more flags for both sides */
     bool sized;          /* new flows: both sides have a stream from the first */
-    bool change;         /* an application changes the next frame at SND, somehow */
+    bool change; /* an application changes the next frame at SND: a byte less, or another place */
 };
 
 static inline struct conn_cfg fix_cfg(void)
@@ -126,6 +126,17 @@ static inline bool fix_reused(struct fix *x, int from)
     return true;
 }
 
+static inline void fix_change(struct fix *x)
+{
+    x->seg.pb->flags |= PB_CHANGED;
+    if (x->seg.pcap > 1) {
+        x->seg.pcap--;
+        x->seg.plen--;
+    } else {
+        x->seg.seq++;
+    }
+}
+
 /* feed: one frame, all steps. => x->cp; its idx is 0 if the frame belongs to no flow. */
 static inline struct conn_pkt *feed(struct fix *x, struct frame f)
 {
@@ -163,7 +174,7 @@ static inline struct conn_pkt *feed(struct fix *x, struct frame f)
     conn_begin(&x->env, &x->cp, &x->seg, x->idx, hit.from, opened);
     conn_send(&x->env, &x->cp);
     if (x->change)
-        pb->flags |= PB_CHANGED;
+        fix_change(x);
     conn_recv(&x->env, &x->cp);
     conn_merge(&x->env, &x->cp);
     x->done = conn_done(&x->env, &x->cp);
