@@ -212,7 +212,7 @@ class Contender:
                     '--', '--forward-mode=io', '--auto-start', '--total-num-mbufs=16384', '--no-lsc-interrupt']
         words = [self.weir(), self.what, '-i', a, '--out', b]
         if self.what == 'firewall':
-            words += ['--rules', self.rules('rules', 'ACCEPT 0.0.0.0/0 0.0.0.0/0\n')]
+            words += ['--rules', self.rules('rules', 'ACCEPT any any\n')]
         elif self.what == 'rewrite':
             words += ['--from', 'weir-nowhere-seen', '--to', 'weir-never-said']
         return words
