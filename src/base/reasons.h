@@ -78,6 +78,7 @@
     /* verdicts and output */                                                                      \
     R(APP_DROP, "app-drop", "dropped by the application")                                          \
     R(ORPHAN_DROP, "orphan-drop", "orphan dropped because drop_orphans is set")                    \
+    R(OTHER_DROP, "other-drop", "packet of no connection dropped because drop_other is set")       \
     R(SYN_GATE_DROP, "syn-gate-drop", "noted SYN dropped: an application would have to see it")    \
     R(KEY_TAKEN, "key-taken", "translated tuple belongs to another live flow")                     \
     R(EDIT_WAIT, "edit-wait", "waited: bytes in front of it were missing, and the flow is edited")  \

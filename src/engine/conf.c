@@ -48,6 +48,7 @@ static const struct key mos_keys[] = {
     {"buffer", BUFFER, AT(mon.buffer_always), 0, 0},
     {"vlan_in_key", BOOL, AT(mon.vlan_in_key), 0, 0},
     {"drop_orphans", BOOL, AT(mon.drop_orphans), 0, 0},
+    {"drop_other", BOOL, AT(mon.drop_other), 0, 0},
     {"checksum", CHECKSUM, AT(mon.conn.csum), 0, 0},
     {"overlap", OVERLAP, AT(mon.overlap), 0, 0},
     {"strict", BOOL, AT(mon.conn.strict), 0, 0},

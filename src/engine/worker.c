@@ -102,6 +102,15 @@ void worker_fini(struct worker *w)
 
 /* ---- new flows ---- */
 
+/* leave_out: a packet of IP that no connection takes: it does not leave, if that is configured. */
+static void leave_out(struct worker *w, struct pktbuf *pb)
+{
+    if (likely(!w->m->drop_other) || (pb->flags & PB_DROP))
+        return;
+    pb->flags |= PB_DROP;
+    w->m->env.reasons[REASON_OTHER_DROP]++;
+}
+
 static void orphan(struct worker *w, struct seg *s)
 {
     if (unlikely(s->flags & SEG_IP_DROPPED))
@@ -562,6 +571,7 @@ static bool refused(struct worker *w, struct seg *s, uint32_t idx, int from, boo
     if (f->csum == CSUM_OFF || (why = conn_refuse(&w->m->env, f, s, from)) == REASON_NONE)
         return false;
     w->m->env.reasons[why]++;
+    leave_out(w, s->pb);
     if (opened) {
         mon_abandon(w->m, idx);
         w->m->nflows--;
@@ -678,10 +688,12 @@ static never_inline void input_tcp(struct worker *w, struct seg *s, int i)
     if (hit.idx == 0) {
         enum reason why = conn_refuse_stray(&w->m->env, s);
 
-        if (why == REASON_NONE)
+        if (why == REASON_NONE) {
             orphan(w, s);
-        else
-            w->m->env.reasons[why]++;
+            return;
+        }
+        w->m->env.reasons[why]++;
+        leave_out(w, s->pb);
         return;
     }
     if (unlikely(refused(w, s, hit.idx, hit.from, opened)))
@@ -733,16 +745,25 @@ static void input_fragment(struct worker *w, struct seg *s, int i)
             frags_dropped(w->noted ? NULL : &w->frags, note, s->pb->clock_ns);
         }
     }
+    leave_out(w, s->pb);
+}
+
+static bool is_ip(const struct seg *s)
+{
+    return s->level >= SEG_IP || s->ethertype == 0x0800 || s->ethertype == 0x86dd;
 }
 
 /* input_other: forwarded as it came. A fragment without a note: there was no memory for one. */
-static void input_other(struct mon *m, struct seg *s)
+static void input_other(struct worker *w, struct seg *s)
 {
     bool lost = s->reason == REASON_IP_FRAGMENT;
+    struct mon *m = w->m;
 
     m->env.reasons[lost ? REASON_FRAG_LIMIT : s->reason]++;
     if (lost && m->env.cfg.strict)
         s->pb->flags |= PB_DROP;
+    if (is_ip(s))
+        leave_out(w, s->pb);
 }
 
 /* worker_input: one frame, decoded. */
@@ -760,7 +781,7 @@ static void worker_input(struct worker *w, struct seg *s, int i)
     else if (s->pb->frag)
         input_fragment(w, s, i);
     else
-        input_other(m, s);
+        input_other(w, s);
 }
 
 static inline void give_realm(struct worker *w, const struct seg *s)

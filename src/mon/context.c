@@ -123,6 +123,7 @@ struct mon *mon_create(int cpu, const struct mon_conf *c)
     m->buffer_always = c->buffer_always;
     m->overlap = (uint8_t)c->overlap;
     m->drop_orphans = c->drop_orphans;
+    m->drop_other = c->drop_other;
     m->forward = c->forward;
     m->midstream = c->conn.midstream;
     pthread_mutex_init(&m->timer_lock, NULL);

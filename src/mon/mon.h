@@ -121,7 +121,7 @@ struct mon {
     bool stopped_lack; /* no memory for the list: it lacks some */
 
     /* configuration that is only used here */
-    bool buffer_always, drop_orphans, forward, vlan_in_key;
+    bool buffer_always, drop_orphans, drop_other, forward, vlan_in_key;
     bool midstream;       /* of listeners that do not say (env.cfg.midstream: of any) */
     uint8_t overlap;      /* of listeners that do not say: enum overlap_policy */
     uint32_t raw_sockets; /* open raw sockets */
@@ -179,7 +179,7 @@ struct mon_conf {
     uint64_t secret;
     uint64_t mem_limit; /* bytes, 0: none */
     int overlap;        /* enum overlap_policy */
-    bool buffer_always, drop_orphans, forward, vlan_in_key;
+    bool buffer_always, drop_orphans, drop_other, forward, vlan_in_key;
 };
 struct mon *mon_create(int cpu, const struct mon_conf *c);
 void mon_destroy(struct mon *m);

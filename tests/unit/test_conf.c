@@ -246,6 +246,9 @@ static void switches(void **state)
     assert_false(c.mon.vlan_in_key);
     one("drop_orphans = yes");
     assert_true(c.mon.drop_orphans);
+    assert_false(c.mon.drop_other);
+    one("drop_other = yes");
+    assert_true(c.mon.drop_other);
     one("strict = 1");
     assert_true(c.mon.conn.strict);
     one("midstream = 1");
