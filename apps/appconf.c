@@ -94,7 +94,7 @@ static void put_devices(FILE *fp, const struct appopt *opt)
     fputs("    }\n", fp);
 }
 
-static void put_conf(FILE *fp, const struct appopt *opt, uint64_t rmem)
+static void put_conf(FILE *fp, const struct appopt *opt, uint64_t rmem, const char *more)
 {
     static const char *const csums[] = {
         [APP_CSUM_AUTO] = "auto", [APP_CSUM_ON] = "on", [APP_CSUM_OFF] = "off"};
@@ -123,7 +123,8 @@ static void put_conf(FILE *fp, const struct appopt *opt, uint64_t rmem)
             opt->strict, opt->midstream);
     if (!opt->in_if)
         fputs("    vlan_in_key = 1\n", fp);
-    fprintf(fp, "    batch = %d\n    epoch = %d\n    buffer = auto\n}\n", opt->batch, opt->epoch);
+    fprintf(fp, "    batch = %d\n    epoch = %d\n    buffer = auto\n%s}\n", opt->batch, opt->epoch,
+            more ? more : ""); /* of a key that comes twice the last counts */
 }
 
 const char *appconf_bad_name(const struct appopt *opt)
@@ -138,7 +139,7 @@ const char *appconf_bad_name(const struct appopt *opt)
     return opt->out && strchr(opt->out, '\n') ? opt->out : NULL;
 }
 
-int appconf_file(const struct appopt *opt, uint64_t rmem)
+int appconf_file(const struct appopt *opt, uint64_t rmem, const char *more)
 {
     char *text = NULL;
     size_t len;
@@ -148,7 +149,7 @@ int appconf_file(const struct appopt *opt, uint64_t rmem)
     fp = open_memstream(&text, &len);
     if (!fp)
         return -1;
-    put_conf(fp, opt, rmem);
+    put_conf(fp, opt, rmem, more);
     bad = ferror(fp);
     if (fclose(fp) != 0 || bad || !text) {
         free(text);

@@ -15,10 +15,10 @@
 /*
  * appconf_file: the configuration as a memory file; without input files frames come by
  * mtcp_push.
- * => rmem: bytes kept of what a side has not read yet.
+ * => rmem: bytes kept of what a side has not read yet. more: lines that follow the others, or NULL.
  * => a file descriptor, the caller's to close; -1 with errno.
  */
-int appconf_file(const struct appopt *opt, uint64_t rmem);
+int appconf_file(const struct appopt *opt, uint64_t rmem, const char *more);
 
 /* appconf_bad_name: a file whose name has no place in the grammar: with a line end. => NULL: none. */
 const char *appconf_bad_name(const struct appopt *opt);

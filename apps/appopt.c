@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,6 +48,12 @@ enum {
     OPT_OTHER,
     OPT_STRICT_START,
     OPT_CHECK,
+    OPT_TO,
+    OPT_FROM,
+    OPT_REST,
+    OPT_TRANSITORY,
+    OPT_PASS_OTHER,
+    OPT_SEED,
 };
 
 const char *const app_overlap_names[] = {"first",     "last",    "bsd",     "bsd-right", "linux",
@@ -94,6 +101,12 @@ static const struct optdef defs[] = {
     {{"other", required_argument, NULL, OPT_OTHER}, TAKES_RULES, 0},
     {{"strict-start", no_argument, NULL, OPT_STRICT_START}, TAKES_RULES, 0},
     {{"check", no_argument, NULL, OPT_CHECK}, TAKES_RULES, 0},
+    {{"to", required_argument, NULL, OPT_TO}, TAKES_NAT, 0},
+    {{"from", required_argument, NULL, OPT_FROM}, TAKES_NAT, 0},
+    {{"rest", required_argument, NULL, OPT_REST}, TAKES_NAT, 0},
+    {{"transitory", required_argument, NULL, OPT_TRANSITORY}, TAKES_NAT, 0},
+    {{"seed", required_argument, NULL, OPT_SEED}, TAKES_NAT, 0},
+    {{"pass-other", no_argument, NULL, OPT_PASS_OTHER}, TAKES_NAT, 0},
     {{"app", required_argument, NULL, OPT_APP}, TAKES_BENCH, 0},
     {{"loops", required_argument, NULL, OPT_LOOPS}, TAKES_BENCH, 0},
     {{"rounds", required_argument, NULL, OPT_ROUNDS}, TAKES_BENCH, 0},
@@ -125,8 +138,9 @@ static const struct {
      "right\n"
      "                       one (auto; with -i on)\n",
      TAKES_RULES},
-    {"  --timeout SECONDS    a connection ends when nothing was seen for so long (3600)\n"
-     "  --memory SIZE        what connections may take, such as 200M; beyond that some are\n"
+    {"  --timeout SECONDS    a connection ends when nothing was seen for so long (3600)\n",
+     TAKES_BENCH | TAKES_NAT},
+    {"  --memory SIZE        what connections may take, such as 200M; beyond that some are\n"
      "                       forgotten, and it is said (1G)\n",
      TAKES_BENCH},
     {"  --cores N            work with N contexts; the output is the same (1)\n", 0},
@@ -165,6 +179,18 @@ static const char rules_help[] =
     "pass\n"
     "  --strict-start       drop packets of connections that did not begin here\n";
 
+static const char nat_help[] =
+    "  --to ADDR[-ADDR][:PORT-PORT]\n"
+    "                       public addresses and their ports (1024-65535); several times if need "
+    "be\n"
+    "  --from PREFIX        whose connections are translated: private addresses if not given;\n"
+    "                       several times if need be\n"
+    "  --rest SECONDS       how long a connection that has ended keeps its port (4)\n"
+    "  --transitory SECONDS silence after which one that opens or closes is given up (240)\n"
+    "  --timeout SECONDS    the same for one that is open (7440)\n"
+    "  --pass-other         let pass as it is what is not TCP; if not, it is dropped\n"
+    "  --seed N             the order in which ports are used; drawn at random if not given\n";
+
 int complain(int status, const char *fmt, ...)
 {
     va_list ap;
@@ -180,12 +206,14 @@ int complain(int status, const char *fmt, ...)
 
 static void print_help(const struct command *cmd)
 {
-    const char *dir = cmd->takes & TAKES_DIR ? "-o DIR " : "";
+    const char *must = cmd->takes & TAKES_DIR   ? "-o DIR "
+                       : cmd->takes & TAKES_NAT ? "--to ADDR "
+                                                : "";
 
-    printf("usage: weir %s %s-r FILE... [OPTION...] [EXPRESSION]\n", cmd->name, dir);
+    printf("usage: weir %s %s-r FILE... [OPTION...] [EXPRESSION]\n", cmd->name, must);
     if (!(cmd->takes & TAKES_BENCH))
-        printf("       weir %s %s-i IF [%s IF] [OPTION...] [EXPRESSION]\n", cmd->name, dir,
-               *dir ? "--out" : "-o");
+        printf("       weir %s %s-i IF [%s IF] [OPTION...] [EXPRESSION]\n", cmd->name, must,
+               cmd->takes & TAKES_DIR ? "--out" : "-o");
     printf("\n%s\n\nOptions:\n", cmd->about);
     if (cmd->takes & TAKES_DIR)
         fputs("  -o DIR               where the files go; made if it is not there\n", stdout);
@@ -204,6 +232,8 @@ static void print_help(const struct command *cmd)
         fputs(rules_help, stdout);
     if (cmd->takes & TAKES_BENCH)
         fputs(bench_help, stdout);
+    if (cmd->takes & TAKES_NAT)
+        fputs(nat_help, stdout);
     for (size_t i = 0; i < sizeof(common_help) / sizeof(common_help[0]); i++)
         if (!(cmd->takes & common_help[i].without))
             fputs(common_help[i].text, stdout);
@@ -383,6 +413,34 @@ static int parse_rules(struct appopt *opt, int c, const char *arg)
     }
 }
 
+static int add_to_list(const char *name, const char **list, int *n, const char *arg)
+{
+    if (*n == APP_NAT_LISTS)
+        return complain(-1, "%s: more than %d of them", name, APP_NAT_LISTS);
+    list[(*n)++] = arg;
+    return 0;
+}
+
+/* The options of TAKES_NAT. */
+static int parse_nat(struct appopt *opt, int c, const char *arg)
+{
+    switch (c) {
+    case OPT_TO:
+        return add_to_list("--to", opt->to, &opt->nto, arg);
+    case OPT_FROM:
+        return add_to_list("--from", opt->from, &opt->nfrom, arg);
+    case OPT_REST:
+        return parse_timeout("--rest", arg, &opt->rest);
+    case OPT_TRANSITORY:
+        return parse_timeout("--transitory", arg, &opt->transitory);
+    case OPT_SEED:
+        return parse_number("--seed", arg, INT_MAX, &opt->seed);
+    default:
+        opt->pass_other = true;
+        return 0;
+    }
+}
+
 /* app_named: => the program with this name; -1: none has it. */
 static int app_named(const char *name, size_t len)
 {
@@ -499,6 +557,13 @@ static int parse_one(struct appopt *opt, int c, const char *arg)
     case OPT_STRICT_START:
     case OPT_CHECK:
         return parse_rules(opt, c, arg);
+    case OPT_TO:
+    case OPT_FROM:
+    case OPT_REST:
+    case OPT_TRANSITORY:
+    case OPT_PASS_OTHER:
+    case OPT_SEED:
+        return parse_nat(opt, c, arg);
     case OPT_MEMORY:
         return parse_size("--memory", arg, &opt->memory);
     default:
@@ -590,7 +655,7 @@ static int check_live(const struct appopt *opt)
         return complain(-1, "%s: needs an interface, -i IF", needs_live(opt));
     if (opt->fail_open && !opt->out_if)
         return complain(-1, "--fail-open: needs two interfaces, -i and --out");
-    if (!live && opt->interval_ms && !(opt->cmd->takes & (TAKES_BILL | TAKES_RULES)))
+    if (!live && opt->interval_ms && !(opt->cmd->takes & (TAKES_BILL | TAKES_RULES | TAKES_NAT)))
         return complain(-1, "--every: needs an interface, -i IF");
     if (opt->out_if && strcmp(opt->in_if, opt->out_if) == 0)
         return complain(-1, "-i %s, -o %s: two interfaces make a line", opt->in_if, opt->out_if);
@@ -642,7 +707,9 @@ int appopt_parse(struct appopt *opt, const struct command *cmd, int argc, char *
                            .cores = 1,
                            .batch = 64,
                            .memory = APP_MEMORY,
-                           .timeout = "3600",
+                           .timeout = cmd->takes & TAKES_NAT ? "7440" : "3600", /* RFC 5382 5 */
+                           .rest = "4",
+                           .transitory = "240",
                            .sample = 1,
                            .fw_default = FW_DROP,
                            .fw_other = FW_ACCEPT,

@@ -29,17 +29,19 @@ extern const char *const app_program_names[];
 
 /* What a subcommand takes besides the common options. */
 #define TAKES_OVERLAP 0x1
-#define TAKES_DIR     0x2  /* -o DIR, and must have it */
-#define TAKES_ZERO    0x4  /* --zero-fill */
-#define TAKES_BILL    0x8  /* what `weir abacus` has */
-#define TAKES_BENCH   0x10 /* what `weir bench` has, and nothing about how the input is read */
-#define TAKES_RULES   0x40 /* what `weir firewall` has */
-#define TAKES_EVERY   0x20 /* --every SECONDS: reports while it runs */
+#define TAKES_DIR     0x2   /* -o DIR, and must have it */
+#define TAKES_ZERO    0x4   /* --zero-fill */
+#define TAKES_BILL    0x8   /* what `weir abacus` has */
+#define TAKES_BENCH   0x10  /* what `weir bench` has, and nothing about how the input is read */
+#define TAKES_EVERY   0x20  /* --every SECONDS: reports while it runs */
+#define TAKES_RULES   0x40  /* what `weir firewall` has */
+#define TAKES_NAT     0x100 /* what `weir nat` has */
 
-#define APP_NEEDLE 16 /* bytes of the string of --app search, at most */
-#define APP_EVENTS 64 /* N of --app events=N, at most */
-#define APP_LOOPS  10000
-#define APP_ROUNDS 99
+#define APP_NAT_LISTS 16 /* --to, --from at most so often */
+#define APP_NEEDLE    16 /* bytes of the string of --app search, at most */
+#define APP_EVENTS    64 /* N of --app events=N, at most */
+#define APP_LOOPS     10000
+#define APP_ROUNDS    99
 
 /* The programs of `weir bench`. */
 enum app_program { APP_NONE, APP_COUNT, APP_SEARCH, APP_REXMIT, APP_EVENTS_N };
@@ -85,6 +87,12 @@ struct appopt {
     int fw_default,
         fw_other; /* enum fw_action: of connections no rule matches, of what is not TCP */
     bool strict_start, check;
+    /* TAKES_NAT */
+    const char *to[APP_NAT_LISTS], *from[APP_NAT_LISTS]; /* as given */
+    int nto, nfrom;
+    const char *rest, *transitory; /* seconds, checked */
+    bool pass_other;
+    int seed; /* 0: none was given */
     /* TAKES_BENCH */
     enum app_program program;
     const char *needle; /* of search */

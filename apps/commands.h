@@ -12,5 +12,6 @@ extern const struct command cmd_http;
 extern const struct command cmd_abacus;
 extern const struct command cmd_bench;
 extern const struct command cmd_firewall;
+extern const struct command cmd_nat;
 
 #endif

@@ -13,8 +13,9 @@
 #define WEIR_VERSION "unknown"
 #endif
 
-static const struct command *const commands[] = {&cmd_flows,  &cmd_streams, &cmd_events,  &cmd_http,
-                                                 &cmd_abacus, &cmd_bench,   &cmd_firewall};
+static const struct command *const commands[] = {&cmd_flows,    &cmd_streams, &cmd_events,
+                                                 &cmd_http,     &cmd_abacus,  &cmd_bench,
+                                                 &cmd_firewall, &cmd_nat};
 #define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 static int print_help(void)
