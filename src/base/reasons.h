@@ -80,6 +80,11 @@
     R(ORPHAN_DROP, "orphan-drop", "orphan dropped because drop_orphans is set")                    \
     R(OTHER_DROP, "other-drop", "packet of no connection dropped because drop_other is set")       \
     R(SYN_GATE_DROP, "syn-gate-drop", "noted SYN dropped: an application would have to see it")    \
+    R(NOT_ROUTED, "not-routed", "frame that is not for this router, or not for any host")          \
+    R(ROUTE_LOCAL, "route-local", "packet for the router itself, answered or dropped")             \
+    R(NO_ROUTE, "no-route", "no route leads to the destination")                                   \
+    R(NO_NEIGHBOUR, "no-neighbour", "next hop does not answer, or too much waits for answers")     \
+    R(HOPS, "hops", "no hops left")                                                                \
     R(KEY_TAKEN, "key-taken", "translated tuple belongs to another live flow")                     \
     R(EDIT_WAIT, "edit-wait", "waited: bytes in front of it were missing, and the flow is edited")  \
     R(EDIT_AGAIN, "edit-again", "repeated, and rebuilt from the changed bytes that are kept")       \

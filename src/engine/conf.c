@@ -15,6 +15,7 @@
 
 #include "base/conffile.h"
 #include "base/errtext.h"
+#include "engine/router.h"
 #include "base/hash.h"
 
 #define NOT_SAID (UINT64_MAX - 1) /* a time that the file does not name */
@@ -74,8 +75,8 @@ static const struct key mos_keys[] = {
     {"num_cores", VOID, 0, 0, 0},
 };
 
-static const char *const mos_blocks[] = {"netdev", "arp_table", "route_table", "nic_forward_table",
-                                         NULL};
+static const char *const mos_blocks[] = {"netdev",      "address_table",     "arp_table",
+                                         "route_table", "nic_forward_table", NULL};
 
 void conf_default(struct engine_conf *c)
 {
@@ -110,6 +111,7 @@ void conf_drop(struct engine_conf *c)
         free(c->dev[i].name);
     free(c->out);
     free(c->filter);
+    routeconf_free(c->router);
     for (int a = 0; a < c->pub.num_app; a++)
         for (int i = 0; i < c->pub.app_argc[a]; i++)
             free(c->pub.app_argv[a][i]);
@@ -121,8 +123,9 @@ struct reading {
     const struct conf_file *f;
     struct engine_conf *c;
     char ignored[256];
-    const struct conf_item *forward; /* nic_forward_table, looked at last */
-    bool app_forward;                /* what the application blocks say */
+    const struct conf_item *forward;               /* nic_forward_table, looked at last */
+    const struct conf_item *addrs, *routes, *arps; /* and the tables of a router */
+    bool app_forward;                              /* what the application blocks say */
     bool said_csum, said_vlan;
 };
 
@@ -383,13 +386,36 @@ static int read_mos_block(struct reading *r, const struct conf_item *it)
         r->forward = it;
         return 0;
     }
-    for (int i = 0; mos_blocks[i]; i++)
-        if (strcmp(it->name, mos_blocks[i]) == 0) {
-            if (it->child)
-                note_ignored(r, it->name);
-            return 0;
-        }
-    return unknown(r, it, mos_blocks);
+    if (strcmp(it->name, "address_table") == 0)
+        r->addrs = it;
+    else if (strcmp(it->name, "route_table") == 0)
+        r->routes = it;
+    else if (strcmp(it->name, "arp_table") == 0)
+        r->arps = it;
+    else
+        return unknown(r, it, mos_blocks);
+    return 0;
+}
+
+/* read_router: without addresses of interfaces the other two tables have no effect. */
+static int read_router(struct reading *r)
+{
+    const struct conf_item *tables[] = {r->routes, r->arps};
+    const char *names[ENGINE_DEVS];
+
+    if (r->addrs == NULL || r->addrs->child == NULL) {
+        for (int i = 0; i < 2; i++)
+            if (tables[i] && tables[i]->child)
+                note_ignored(r, tables[i]->name);
+        return 0;
+    }
+    if (!r->c->live)
+        return bad(r, r->addrs, "address_table: only interfaces have addresses");
+    if (r->forward && r->forward->child)
+        return bad(r, r->forward, "nic_forward_table: with an address_table frames are routed");
+    for (int i = 0; i < r->c->ndev; i++)
+        names[i] = r->c->dev[i].name;
+    return routeconf_read(r->f, r->addrs, r->routes, r->arps, names, r->c->ndev, &r->c->router);
 }
 
 static int read_mos(struct reading *r, const struct conf_item *block)
@@ -417,7 +443,9 @@ static int read_mos(struct reading *r, const struct conf_item *block)
         if (store(r, k, it) < 0)
             return -1;
     }
-    return r->forward ? read_forward(r, r->forward) : 0;
+    if (r->forward && read_forward(r, r->forward) < 0)
+        return -1;
+    return read_router(r);
 }
 
 /* read_run: the words of the command; a second line takes the place of the first. */
@@ -505,7 +533,7 @@ static int in_ms(uint64_t ns)
 static void finish_live(struct engine_conf *c, const struct reading *r)
 {
     for (int i = 0; i < c->ndev; i++)
-        c->mon.conn.in_line |= c->dev[i].peer >= 0;
+        c->mon.conn.in_line |= c->dev[i].peer >= 0 || c->router;
     if (!r->said_csum)
         c->mon.conn.csum = CSUM_ON;
     if (!r->said_vlan)

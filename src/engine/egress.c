@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/errtext.h"
+#include "engine/router.h"
 
 void egress_init(struct egress *e)
 {
@@ -32,6 +33,9 @@ int egress_add(struct egress *e, int after, const struct pktbuf *like, uint64_t 
     f->dev = like ? like->in_if : MON_IF_NONE;
     f->linktype = like ? like->linktype : 0;
     f->ts_ns = like ? like->ts_ns : now;
+    f->ready = false;
+    f->flags = PB_MADE;
+    f->csum_start = f->csum_off = f->gso_size = f->gso_type = 0;
     memcpy(f->data, frame, len);
     *e->last = f;
     e->last = &f->next;
@@ -39,30 +43,69 @@ int egress_add(struct egress *e, int after, const struct pktbuf *like, uint64_t 
     return 0;
 }
 
-/* send_one: the oldest of what a context has made. => frames refused. */
-static int send_one(struct io_dev *out, struct egress *e)
+void egress_say_like(struct egress *e, uint8_t dev, uint64_t now, const struct pktbuf *pb)
 {
-    struct made *f = e->first;
-    struct pktbuf pb = {
+    struct made **at = e->last, *f;
+
+    if (egress_add(e, 0, NULL, now, pb->data, pb->len) < 0)
+        return;
+    f = *at;
+    f->dev = dev;
+    f->ready = true;
+    f->flags = pb->flags & (PB_MADE | PB_CSUM_PART | PB_CSUM_GOOD);
+    f->csum_start = pb->csum_start;
+    f->csum_off = pb->csum_off;
+    f->gso_size = pb->gso_size;
+    f->gso_type = pb->gso_type;
+}
+
+void egress_say(struct egress *e, uint8_t dev, uint64_t now, const uint8_t *frame, uint32_t len)
+{
+    union {
+        const uint8_t *in;
+        uint8_t *out;
+    } data = {.in = frame}; /* it is only read */
+    struct pktbuf pb = {.data = data.out, .len = len, .flags = PB_MADE};
+
+    egress_say_like(e, dev, now, &pb);
+}
+
+static struct pktbuf frame_of(struct made *f)
+{
+    return (struct pktbuf){
         .data = f->data,
         .len = f->len,
         .wire_len = f->len,
         .cap = f->len,
-        .linktype = f->linktype,
+        .linktype = f->linktype ? f->linktype : 1, /* Ethernet */
         .ts_ns = f->ts_ns,
-        .flags = PB_MADE,
+        .flags = f->flags,
+        .csum_start = f->csum_start,
+        .csum_off = f->csum_off,
+        .gso_size = f->gso_size,
+        .gso_type = f->gso_type,
         .refs = 1,
     };
-    struct pktbuf *v = &pb;
-    int refused;
+}
 
-    if (pb.linktype == 0)
-        pb.linktype = 1; /* Ethernet */
-    refused = out == NULL || io_tx(out, &v, 1) != 1;
+/* take_off: the oldest of what a context has made is done with. */
+static void take_off(struct egress *e)
+{
+    struct made *f = e->first;
+
     e->first = f->next;
     if (e->first == NULL)
         e->last = &e->first;
     free(f);
+}
+
+/* send_one: the oldest of what a context has made. => frames refused. */
+static int send_one(struct io_dev *out, struct egress *e)
+{
+    struct pktbuf pb = frame_of(e->first), *v = &pb;
+    int refused = out == NULL || io_tx(out, &v, 1) != 1;
+
+    take_off(e);
     return refused;
 }
 
@@ -116,13 +159,46 @@ static int send_run(struct ways_out *w, uint8_t peer, struct pktbuf *const *pb, 
     return out ? n - io_tx(out, pb, n) : 0;
 }
 
+/*
+ * send_routed: the same, by the interface that the router says. What it says meanwhile itself (a
+ * question for a MAC) comes behind it in the list.
+ */
+static int send_routed(struct ways_out *w, struct egress *e)
+{
+    struct made *f = e->first;
+    struct pktbuf pb = frame_of(f), *v = &pb;
+    struct io_dev *out;
+    int by = router_out(w->router, &pb, true), refused = 0;
+
+    if (by != ROUTER_NOT) {
+        out = way_of(w, (uint8_t)by);
+        refused = out == NULL || io_tx(out, &v, 1) != 1;
+    }
+    take_off(e);
+    return refused;
+}
+
 static int send_made_live(struct ways_out *w, struct egress *e, int after)
 {
     int refused = 0;
 
     while (e->first && e->first->after <= after)
-        refused += send_one(way_of(w, e->first->dev), e);
+        refused += w->router && !e->first->ready ? send_routed(w, e)
+                                                 : send_one(way_of(w, e->first->dev), e);
     return refused;
+}
+
+/* leaves_by: => MON_IF_NONE: it does not. */
+static uint8_t leaves_by(struct ways_out *w, bool forward, struct pktbuf *pb)
+{
+    int by;
+
+    if (!forward || (pb->flags & PB_DROP))
+        return MON_IF_NONE;
+    if (w->router == NULL)
+        return w->peer[pb->in_if];
+    by = router_out(w->router, pb, false);
+    return by == ROUTER_NOT ? MON_IF_NONE : (uint8_t)by;
 }
 
 int egress_live(struct ways_out *w, bool forward, struct pktbuf *const *pb, int n, struct egress *e)
@@ -132,7 +208,7 @@ int egress_live(struct ways_out *w, bool forward, struct pktbuf *const *pb, int 
     int refused = 0, k = 0;
 
     for (int i = 0; i < n; i++) {
-        uint8_t peer = forward && !(pb[i]->flags & PB_DROP) ? w->peer[pb[i]->in_if] : MON_IF_NONE;
+        uint8_t peer = leaves_by(w, forward, pb[i]);
 
         if (peer != MON_IF_NONE) {
             if (peer != by) {

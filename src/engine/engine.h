@@ -31,10 +31,11 @@ struct engine_conf {
     int frag_min;             /* -1: by strictness (frag.min_tcp has what holds) */
     struct engine_dev dev[ENGINE_DEVS];
     int ndev;
-    bool live;     /* the devices are interfaces */
-    char *out;     /* output device, or NULL */
-    char *filter;  /* BPF expression on frames, or NULL */
-    uint64_t seed; /* if `seeded`; else the secret is drawn at random */
+    bool live;                  /* the devices are interfaces */
+    struct router_conf *router; /* interfaces have addresses; NULL: none has */
+    char *out;                  /* output device, or NULL */
+    char *filter;               /* BPF expression on frames, or NULL */
+    uint64_t seed;              /* if `seeded`; else the secret is drawn at random */
     bool seeded;
     int batch; /* frames read at once, 1..64 */
     int epoch; /* frames after which NEW_DATA, timers and ends are told, 1..64 */
@@ -224,6 +225,9 @@ struct made {
     struct made *next;
     int after;
     uint8_t dev; /* live: the interface by which it leaves */
+    bool ready;  /* routed: it leaves as it is */
+    uint8_t flags;
+    uint16_t csum_start, csum_off, gso_size, gso_type; /* as in struct pktbuf */
     uint32_t len;
     uint16_t linktype;
     uint64_t ts_ns;
@@ -240,6 +244,13 @@ void egress_init(struct egress *e);
 int egress_add(struct egress *e, int after, const struct pktbuf *like, uint64_t now,
                const uint8_t *frame, uint32_t len);
 /*
+ * egress_say: a frame of the router's own, which leaves by this interface as it is; before what is
+ * made of the burst that comes next. egress_say_like: the same of a frame that was received.
+ * For want of memory it is lost.
+ */
+void egress_say(struct egress *e, uint8_t dev, uint64_t now, const uint8_t *frame, uint32_t len);
+void egress_say_like(struct egress *e, uint8_t dev, uint64_t now, const struct pktbuf *pb);
+/*
  * egress_burst: write what leaves of a burst, in order: forwarded frames (if `forward`) and after
  * each what was made on its account by any of the n contexts. => frames the device refused.
  */
@@ -248,8 +259,9 @@ int egress_burst(struct io_dev *out, bool forward, struct pktbuf *const *pb, int
 /* The interfaces of a live context, by number; and for each the one that its frames leave by. */
 struct ways_out {
     struct io_dev *dev[MON_IFS];
-    uint8_t peer[MON_IFS]; /* MON_IF_NONE: they do not leave */
-    uint64_t sent_by;      /* by bit: those that something was sent by since the last flush */
+    uint8_t peer[MON_IFS];      /* MON_IF_NONE: they do not leave */
+    uint64_t sent_by;           /* by bit: those that something was sent by since the last flush */
+    struct router_lane *router; /* it says by which interface frames leave; NULL: the pairs do */
 };
 
 /*

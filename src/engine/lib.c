@@ -194,8 +194,10 @@ int mtcp_setconf(const struct mtcp_conf *conf)
 static int send_made(struct mon *m, const struct pktbuf *like, const uint8_t *frame, uint32_t len)
 {
     struct ctx *c = m->engine;
-    bool out = engine.live ? engine.conf.mon.forward && like->in_if < MON_IFS : engine.out != NULL;
+    bool out = engine.out != NULL;
 
+    if (engine.live)
+        out = engine.conf.mon.forward && (like->in_if < MON_IFS || engine.conf.router);
     if (!out) {
         m->env.reasons[REASON_NO_OUTPUT]++;
         return 0;

@@ -39,6 +39,7 @@
 
 #define SLEEP_MOST  (100 * NSEC_PER_MSEC) /* how late a signal may be seen */
 #define SLEEP_LEAST (200 * NSEC_PER_USEC) /* timers that are always due do not keep us awake */
+#define SLEEP_HELD  (2 * NSEC_PER_MSEC)   /* frames wait for a MAC */
 #define SLACK       NSEC_PER_SEC          /* frames' times may run ahead of ours by so much */
 #define BEHIND      (100 * NSEC_PER_MSEC) /* and fall behind by so much */
 #define TELL_EVERY  (100 * NSEC_PER_MSEC) /* counters are published so often */
@@ -313,9 +314,31 @@ static void work_runs(struct live *lv, struct lane *l, struct pktbuf *const *pb,
     }
 }
 
+/* routed: what is not for the router alone, and goes on. => frames in `on`. */
+static int routed(struct lane *l, struct pktbuf *const *pb, int n, struct pktbuf **on)
+{
+    int k = 0;
+
+    l->router->now = l->clock;
+    for (int i = 0; i < n; i++)
+        if (router_in(l->router, pb[i]))
+            on[k++] = pb[i];
+    if (k == 0)
+        send_out(l, NULL, 0);
+    return k;
+}
+
 static void work_received(struct live *lv, struct lane *l, struct pktbuf *const *pb, int n)
 {
+    struct pktbuf *on[IO_BURST];
+
     stamp(l, pb, n);
+    if (l->router) {
+        n = routed(l, pb, n, on);
+        pb = on;
+    }
+    if (n == 0)
+        return;
     if (l->filter.expr)
         work_runs(lv, l, pb, n);
     else
@@ -415,11 +438,24 @@ static void now_and_then(struct live *lv, struct lane *l)
         old_fragments(lv, l);
 }
 
+/* route_on: what was held for want of a MAC, and questions that are due. */
+static void route_on(struct lane *l)
+{
+    if (l->router == NULL)
+        return;
+    router_tick(l->router, l->clock);
+    if (l->c->own.first)
+        send_out(l, NULL, 0);
+}
+
 /* sleep_ns: until the next timer. */
 static uint64_t sleep_ns(const struct lane *l)
 {
     const struct mon *m = l->c->m;
     uint64_t due = mon_next_timer(m), flow = wheel_next_ns(&m->env.ft.wheel), ns;
+
+    if (l->router && l->router->held) /* another context may hear the answer */
+        return SLEEP_HELD;
 
     due = flow < due ? flow : due;
     ns = due > l->clock ? due - l->clock : 0;
@@ -468,6 +504,7 @@ static void *run_live(void *arg)
 
         if (n == 0)
             idle(lv, l);
+        route_on(l);
         now_and_then(lv, l);
         if (n == 0)
             rest(lv, l);

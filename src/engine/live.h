@@ -12,6 +12,7 @@
 
 #include "engine/crossing.h"
 #include "engine/engine.h"
+#include "engine/router.h"
 
 struct lane {
     struct ctx *c;
@@ -30,11 +31,12 @@ struct lane {
     struct crossing *from;    /* by context; its own is not used */
     struct mon_filter filter; /* in line: what is not selected passes unseen */
     uint64_t unselected;
-    uint64_t rung;           /* contexts that something was put in for, by bit */
-    uint64_t clock;          /* of the context: never goes back */
-    uint64_t mono, base;     /* CLOCK_MONOTONIC then; the time of day then */
-    uint64_t told;           /* monotonic: when the counters were published */
-    struct live_tally tally; /* atomics, written by its thread */
+    uint64_t rung;              /* contexts that something was put in for, by bit */
+    uint64_t clock;             /* of the context: never goes back */
+    uint64_t mono, base;        /* CLOCK_MONOTONIC then; the time of day then */
+    uint64_t told;              /* monotonic: when the counters were published */
+    struct router_lane *router; /* NULL: frames are not routed */
+    struct live_tally tally;    /* atomics, written by its thread */
 };
 
 struct live {
@@ -45,7 +47,8 @@ struct live {
     int ended;                 /* atomic: all lanes stop */
     pthread_mutex_t frag_lock; /* several contexts: the table of unfinished datagrams */
     struct defrag frags;
-    uint64_t frag_clock; /* of the table: the latest of all contexts' that have come to it */
+    uint64_t frag_clock;   /* of the table: the latest of all contexts' that have come to it */
+    struct router *router; /* made with the first context; NULL: frames are not routed */
     struct lane lane[MON_CONTEXTS];
 };
 

@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/errtext.h"
@@ -69,6 +71,14 @@ static void drop_lane(struct lane *l, int cores)
         close(l->bell);
 }
 
+static void drop_router(struct live *lv)
+{
+    if (lv->router)
+        router_fini(lv->router);
+    free(lv->router);
+    lv->router = NULL;
+}
+
 static void drop_lanes(struct live *lv)
 {
     for (int i = 0; i < lv->cores; i++)
@@ -86,6 +96,7 @@ void live_fini(struct engine *e)
     if (lv == NULL)
         return;
     drop_lanes(lv);
+    drop_router(lv);
     for (int i = 0; i < lv->nif; i++)
         free(lv->name[i]);
     pthread_mutex_destroy(&lv->frag_lock);
@@ -122,6 +133,7 @@ static int make_lanes(struct engine *e)
     int code;
 
     drop_lanes(lv);
+    drop_router(lv);
     lv->cores = e->conf.pub.num_cores;
     lv->ended = lv->reading = 0;
     defrag_init(&lv->frags, &e->conf.frag, e->conf.mon.secret);
@@ -150,18 +162,25 @@ static void close_from(struct lane *l, int first)
     errno = code;
 }
 
+/* partner: the interface that frames of this one mostly leave by. => -1: none. */
+static int partner(const struct engine *e, int i)
+{
+    return e->conf.router && e->conf.ndev == 2 ? 1 - i : e->conf.dev[i].peer;
+}
+
 /* open_as: interface i by this full name. => 0; -1. */
 static int open_as(struct engine *e, struct lane *l, int i, const char *name)
 {
-    int peer = e->conf.dev[i].peer;
+    int peer = partner(e, i);
+    bool in_line = peer >= 0 || e->conf.router;
     struct io_open_args args = {
         .dir = IO_IN,
-        .filter = peer >= 0 ? NULL : e->conf.filter, /* in line what is not selected passes */
+        .filter = in_line ? NULL : e->conf.filter, /* in line what is not selected passes */
         .poison = e->conf.poison,
         .queue = l->me,
         .queues = e->live->cores,
         .pair = peer >= 0 ? l->out.dev[peer] : NULL,
-        .mirror = peer < 0,
+        .mirror = !in_line,
     };
 
     l->out.dev[i] = io_open(name, &args);
@@ -175,7 +194,7 @@ static int open_as(struct engine *e, struct lane *l, int i, const char *name)
 static int open_kind(struct engine *e, struct lane *l, int i, const char *kind)
 {
     struct live *lv = e->live;
-    int peer = e->conf.dev[i].peer;
+    int peer = partner(e, i);
     const int v[2] = {i, peer > i && is_bare(e->conf.dev[peer].name) ? peer : -1};
 
     for (int k = 0; k < 2 && v[k] >= 0; k++) {
@@ -202,7 +221,8 @@ static int open_kind(struct engine *e, struct lane *l, int i, const char *kind)
 
 static int open_bare(struct engine *e, struct lane *l, int i)
 {
-    const char *const *kind = e->conf.dev[i].peer >= 0 ? inline_kinds : mirror_kinds;
+    const char *const *kind =
+        e->conf.dev[i].peer >= 0 || e->conf.router ? inline_kinds : mirror_kinds;
     bool any = false;
 
     for (; *kind; kind++) {
@@ -241,6 +261,69 @@ static int open_all(struct engine *e, struct lane *l)
         }
     }
     return 0;
+}
+
+/* mac_of: the MAC of an interface by its name, behind the kind if there is one. => 0; -1. */
+static int mac_of(const char *name, uint8_t mac[6])
+{
+    const char *colon = strchr(name, ':'), *dev = colon ? colon + 1 : name;
+    struct ifreq r = {.ifr_name = ""};
+    int fd, rc;
+
+    snprintf(r.ifr_name, sizeof(r.ifr_name), "%.*s", (int)strcspn(dev, ","), dev);
+    fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return err_set(errno, "socket: %s", strerror(errno));
+    rc = ioctl(fd, SIOCGIFHWADDR, &r);
+    close(fd);
+    if (rc < 0)
+        return err_set(ENODEV, "%s: its MAC is not known; give it in address_table", name);
+    memcpy(mac, r.ifr_hwaddr.sa_data, 6);
+    return 0;
+}
+
+/* make_router: with the first context, when the interfaces are open. */
+static int make_router(struct engine *e)
+{
+    const struct router_conf *c = e->conf.router;
+    struct live *lv = e->live;
+    uint8_t mac[ROUTER_IFS][6];
+
+    for (int i = 0; i < lv->nif; i++)
+        if (!c->has_mac[i] && mac_of(e->conf.dev[i].name, mac[i]) < 0)
+            return -1;
+    lv->router = malloc(sizeof(*lv->router));
+    if (lv->router == NULL)
+        return err_set(ENOMEM, "no memory for a router");
+    if (router_init(lv->router, c, mac, lv->nif, e->conf.mon.secret) == 0)
+        return 0;
+    free(lv->router);
+    lv->router = NULL;
+    return -1;
+}
+
+static int attach_router(struct engine *e, struct lane *l)
+{
+    struct ctx *c = l->c;
+
+    if (e->conf.router == NULL)
+        return 0;
+    if (e->live->router == NULL && make_router(e) < 0)
+        return -1;
+    l->router = malloc(sizeof(*l->router));
+    if (l->router == NULL)
+        return err_set(ENOMEM, "no memory for a router");
+    router_lane_init(l->router, e->live->router, &c->own, c->m->env.reasons, l->me == 0);
+    l->out.router = l->router;
+    return 0;
+}
+
+static void detach_router(struct lane *l)
+{
+    if (l->router)
+        router_lane_fini(l->router);
+    free(l->router);
+    l->router = l->out.router = NULL;
 }
 
 /* to_poll: descriptors of the interfaces, and the bell. */
@@ -299,8 +382,13 @@ int live_attach(struct engine *e, struct ctx *c)
         close_from(l, 0);
         return -1;
     }
+    if (attach_router(e, l) < 0) {
+        close_from(l, 0);
+        return -1;
+    }
     to_poll(lv, l);
     if (e->conf.mon.conn.in_line && !mon_heads_keep(c->m)) {
+        detach_router(l);
         close_from(l, 0);
         return err_set(ENOMEM, "no memory for a context");
     }
@@ -315,6 +403,7 @@ void live_detach(struct engine *e, struct ctx *c)
 {
     struct lane *l = &e->live->lane[c->m->mctx->cpu];
 
+    detach_router(l);
     if (l->attached)
         close_from(l, 0);
     mon_filter_free(&l->filter);
