@@ -48,14 +48,61 @@ static void put_interface(FILE *fp, const struct appopt *opt, const char *name,
     fprintf(fp, " 0x%llx\n", mask);
 }
 
-static void put_interfaces(FILE *fp, const struct appopt *opt, unsigned long long mask)
+/* The interface of "IF=...", by its name with or without the kind. => NULL: neither. */
+static const char *interface_of(const struct appopt *opt, const char *text)
+{
+    const char *const both[] = {opt->in_if, opt->out_if};
+    const size_t n = strcspn(text, "=");
+
+    for (int i = 0; i < 2; i++) {
+        const char *name = both[i], *bare = name ? strchr(name, ':') : NULL;
+
+        if (name && strlen(name) == n && memcmp(name, text, n) == 0)
+            return name;
+        if (bare && strcspn(bare + 1, ",") == n && memcmp(bare + 1, text, n) == 0)
+            return name;
+    }
+    return NULL;
+}
+
+/* Addresses, routes, and whom the second interface stands in for. */
+static void put_router(FILE *fp, const struct appopt *opt, const char *const *proxies)
+{
+    fputs("    address_table {\n", fp);
+    for (int i = 0; i < opt->naddress; i++) {
+        fputs("        ", fp);
+        put_quoted(fp, "", interface_of(opt, opt->address[i]));
+        putc(' ', fp);
+        put_quoted(fp, "", strchr(opt->address[i], '=') + 1);
+        putc('\n', fp);
+    }
+    for (; proxies && *proxies; proxies++) {
+        fputs("        ", fp);
+        put_quoted(fp, "", opt->out_if);
+        fprintf(fp, " %s\n", *proxies);
+    }
+    fputs("    }\n    route_table {\n", fp);
+    for (int i = 0; i < opt->nroute; i++) {
+        const char *equal = strchr(opt->route[i], '=');
+
+        fprintf(fp, "        \"%.*s\" via ", (int)(equal - opt->route[i]), opt->route[i]);
+        put_quoted(fp, "", equal + 1);
+        putc('\n', fp);
+    }
+    fputs("    }\n", fp);
+}
+
+static void put_interfaces(FILE *fp, const struct appopt *opt, unsigned long long mask,
+                           const char *const *proxies)
 {
     fputs("    netdev {\n", fp);
     put_interface(fp, opt, opt->in_if, mask);
     if (opt->out_if)
         put_interface(fp, opt, opt->out_if, mask);
     fputs("    }\n", fp);
-    if (!opt->out_if)
+    if (opt->naddress)
+        put_router(fp, opt, proxies);
+    if (!opt->out_if || opt->naddress)
         return;
     fputs("    nic_forward_table {\n        ", fp);
     put_quoted(fp, kind_of(opt, opt->in_if), opt->in_if);
@@ -64,12 +111,12 @@ static void put_interfaces(FILE *fp, const struct appopt *opt, unsigned long lon
     fputs("\n    }\n", fp);
 }
 
-static void put_devices(FILE *fp, const struct appopt *opt)
+static void put_devices(FILE *fp, const struct appopt *opt, const char *const *proxies)
 {
     unsigned long long mask = opt->cores == 64 ? ~0ULL : (1ULL << opt->cores) - 1;
 
     if (opt->in_if) {
-        put_interfaces(fp, opt, mask);
+        put_interfaces(fp, opt, mask, proxies);
         return;
     }
     fputs("    netdev {\n", fp);
@@ -94,7 +141,8 @@ static void put_devices(FILE *fp, const struct appopt *opt)
     fputs("    }\n", fp);
 }
 
-static void put_conf(FILE *fp, const struct appopt *opt, uint64_t rmem, const char *more)
+static void put_conf(FILE *fp, const struct appopt *opt, uint64_t rmem, const char *more,
+                     const char *const *proxies)
 {
     static const char *const csums[] = {
         [APP_CSUM_AUTO] = "auto", [APP_CSUM_ON] = "on", [APP_CSUM_OFF] = "off"};
@@ -105,7 +153,7 @@ static void put_conf(FILE *fp, const struct appopt *opt, uint64_t rmem, const ch
                               : APPCONF_LINGER_SEC;
 
     fprintf(fp, "mos {\n    forward = %d\n", opt->out || opt->out_if ? 1 : 0);
-    put_devices(fp, opt);
+    put_devices(fp, opt, proxies);
     fprintf(fp, "    max_concurrency = %d\n    memory = %llu\n    rmem_size = %llu\n", MAX_STREAMS,
             (unsigned long long)(opt->memory / 2 / (uint64_t)opt->cores), (unsigned long long)rmem);
     fprintf(fp, "    tcp_timeout = %s\n    tcp_tw_interval = %d\n    linger = %d\n", opt->timeout,
@@ -127,6 +175,29 @@ static void put_conf(FILE *fp, const struct appopt *opt, uint64_t rmem, const ch
             more ? more : ""); /* of a key that comes twice the last counts */
 }
 
+bool appconf_is_address(const struct appopt *opt, const char *addr)
+{
+    for (int i = 0; i < opt->naddress; i++) {
+        const char *equal = strchr(opt->address[i], '=');
+        const size_t n = equal ? strcspn(equal + 1, "/") : 0;
+
+        if (equal && strlen(addr) == n && memcmp(equal + 1, addr, n) == 0)
+            return true;
+    }
+    return false;
+}
+
+const char *appconf_bad_route(const struct appopt *opt)
+{
+    for (int i = 0; i < opt->naddress; i++)
+        if (!strchr(opt->address[i], '=') || !interface_of(opt, opt->address[i]))
+            return opt->address[i];
+    for (int i = 0; i < opt->nroute; i++)
+        if (!strchr(opt->route[i], '=') || strpbrk(opt->route[i], " \"\\\n"))
+            return opt->route[i];
+    return NULL;
+}
+
 const char *appconf_bad_name(const struct appopt *opt)
 {
     for (int i = 0; i < opt->nfiles; i++)
@@ -139,7 +210,8 @@ const char *appconf_bad_name(const struct appopt *opt)
     return opt->out && strchr(opt->out, '\n') ? opt->out : NULL;
 }
 
-int appconf_file(const struct appopt *opt, uint64_t rmem, const char *more)
+int appconf_file(const struct appopt *opt, uint64_t rmem, const char *more,
+                 const char *const *proxies)
 {
     char *text = NULL;
     size_t len;
@@ -149,7 +221,7 @@ int appconf_file(const struct appopt *opt, uint64_t rmem, const char *more)
     fp = open_memstream(&text, &len);
     if (!fp)
         return -1;
-    put_conf(fp, opt, rmem, more);
+    put_conf(fp, opt, rmem, more, proxies);
     bad = ferror(fp);
     if (fclose(fp) != 0 || bad || !text) {
         free(text);

@@ -16,9 +16,18 @@
  * appconf_file: the configuration as a memory file; without input files frames come by
  * mtcp_push.
  * => rmem: bytes kept of what a side has not read yet. more: lines that follow the others, or NULL.
+ *    proxies: addresses that the second interface answers for besides its own; ended by NULL, or NULL.
  * => a file descriptor, the caller's to close; -1 with errno.
  */
-int appconf_file(const struct appopt *opt, uint64_t rmem, const char *more);
+int appconf_file(const struct appopt *opt, uint64_t rmem, const char *more,
+                 const char *const *proxies);
+
+/* appconf_is_address: is this one of --address? */
+bool appconf_is_address(const struct appopt *opt, const char *addr);
+/*
+ * appconf_bad_route: an --address of neither interface, a --route without a gateway. => NULL: none.
+ */
+const char *appconf_bad_route(const struct appopt *opt);
 
 /* appconf_bad_name: a file whose name has no place in the grammar: with a line end. => NULL: none. */
 const char *appconf_bad_name(const struct appopt *opt);

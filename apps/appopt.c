@@ -4,6 +4,7 @@
  * -r: there a word that is the name of a file is one more input, so that `-r *.pcap` works.
  */
 #include "appopt.h"
+#include "natopt.h"
 #include "fwrules.h"
 
 #include <errno.h>
@@ -40,6 +41,8 @@ enum {
     OPT_USER,
     OPT_DURATION,
     OPT_FAIL_OPEN,
+    OPT_ADDRESS,
+    OPT_ROUTE,
     OPT_APP,
     OPT_LOOPS,
     OPT_ROUNDS,
@@ -77,6 +80,8 @@ static const struct optdef defs[] = {
     {{"user", required_argument, NULL, OPT_USER}, 0, TAKES_BENCH},
     {{"duration", required_argument, NULL, OPT_DURATION}, 0, TAKES_BENCH},
     {{"fail-open", no_argument, NULL, OPT_FAIL_OPEN}, 0, TAKES_BENCH},
+    {{"address", required_argument, NULL, OPT_ADDRESS}, 0, TAKES_BENCH},
+    {{"route", required_argument, NULL, OPT_ROUTE}, 0, TAKES_BENCH},
     {{"every", required_argument, NULL, OPT_EVERY}, TAKES_EVERY, 0},
     {{"json", no_argument, NULL, OPT_JSON}, 0, 0},
     {{"strict", no_argument, NULL, OPT_STRICT}, 0, TAKES_RULES},
@@ -129,7 +134,11 @@ static const struct {
      "  --user NAME          once the interfaces are open, be this user\n"
      "  --duration SECONDS   end after so long\n"
      "  --fail-open          start only if traffic goes on when weir dies: AF_XDP on two ports of\n"
-     "                       a bridge\n",
+     "                       a bridge\n"
+     "  --address IF=ADDR/LENGTH\n"
+     "                       an address of its own for one of the two: frames are routed between\n"
+     "                       them, ARP and pings are answered; several times if need be\n"
+     "  --route PREFIX=ADDR  then: what lies behind which router; several times if need be\n",
      TAKES_BENCH},
     {"  --json               one JSON object a line\n", 0},
     {"  --strict             forgive nothing: packets outside the windows do not count\n"
@@ -179,18 +188,6 @@ static const char rules_help[] =
     "pass\n"
     "  --strict-start       drop packets of connections that did not begin here\n";
 
-static const char nat_help[] =
-    "  --to ADDR[-ADDR][:PORT-PORT]\n"
-    "                       public addresses and their ports (1024-65535); several times if need "
-    "be\n"
-    "  --from PREFIX        whose connections are translated: private addresses if not given;\n"
-    "                       several times if need be\n"
-    "  --rest SECONDS       how long a connection that has ended keeps its port (4)\n"
-    "  --transitory SECONDS silence after which one that opens or closes is given up (240)\n"
-    "  --timeout SECONDS    the same for one that is open (7440)\n"
-    "  --pass-other         let pass as it is what is not TCP; if not, it is dropped\n"
-    "  --seed N             the order in which ports are used; drawn at random if not given\n";
-
 int complain(int status, const char *fmt, ...)
 {
     va_list ap;
@@ -233,7 +230,7 @@ static void print_help(const struct command *cmd)
     if (cmd->takes & TAKES_BENCH)
         fputs(bench_help, stdout);
     if (cmd->takes & TAKES_NAT)
-        fputs(nat_help, stdout);
+        fputs(natopt_help, stdout);
     for (size_t i = 0; i < sizeof(common_help) / sizeof(common_help[0]); i++)
         if (!(cmd->takes & common_help[i].without))
             fputs(common_help[i].text, stdout);
@@ -415,8 +412,8 @@ static int parse_rules(struct appopt *opt, int c, const char *arg)
 
 static int add_to_list(const char *name, const char **list, int *n, const char *arg)
 {
-    if (*n == APP_NAT_LISTS)
-        return complain(-1, "%s: more than %d of them", name, APP_NAT_LISTS);
+    if (*n == APP_LISTS)
+        return complain(-1, "%s: more than %d of them", name, APP_LISTS);
     list[(*n)++] = arg;
     return 0;
 }
@@ -500,6 +497,10 @@ static int parse_live(struct appopt *opt, int c, const char *arg)
         return 0;
     case OPT_DURATION:
         return parse_interval("--duration", arg, &opt->duration_ms);
+    case OPT_ADDRESS:
+        return add_to_list("--address", opt->address, &opt->naddress, arg);
+    case OPT_ROUTE:
+        return add_to_list("--route", opt->route, &opt->nroute, arg);
     default:
         return parse_interval("--every", arg, &opt->interval_ms);
     }
@@ -521,6 +522,8 @@ static int parse_one(struct appopt *opt, int c, const char *arg)
     case OPT_USER:
     case OPT_DURATION:
     case OPT_FAIL_OPEN:
+    case OPT_ADDRESS:
+    case OPT_ROUTE:
     case OPT_EVERY:
         return parse_live(opt, c, arg);
     case OPT_JSON:
@@ -657,6 +660,11 @@ static int check_live(const struct appopt *opt)
         return complain(-1, "--fail-open: needs two interfaces, -i and --out");
     if (!live && opt->interval_ms && !(opt->cmd->takes & (TAKES_BILL | TAKES_RULES | TAKES_NAT)))
         return complain(-1, "--every: needs an interface, -i IF");
+    if (opt->naddress + opt->nroute > 0 && !opt->out_if)
+        return complain(-1, "%s: needs two interfaces, -i IF -o IF",
+                        opt->naddress ? "--address" : "--route");
+    if (opt->nroute && !opt->naddress)
+        return complain(-1, "--route: needs addresses, --address IF=ADDR/LENGTH");
     if (opt->out_if && strcmp(opt->in_if, opt->out_if) == 0)
         return complain(-1, "-i %s, -o %s: two interfaces make a line", opt->in_if, opt->out_if);
     return 0;

@@ -37,11 +37,11 @@ extern const char *const app_program_names[];
 #define TAKES_RULES   0x40  /* what `weir firewall` has */
 #define TAKES_NAT     0x100 /* what `weir nat` has */
 
-#define APP_NAT_LISTS 16 /* --to, --from at most so often */
-#define APP_NEEDLE    16 /* bytes of the string of --app search, at most */
-#define APP_EVENTS    64 /* N of --app events=N, at most */
-#define APP_LOOPS     10000
-#define APP_ROUNDS    99
+#define APP_LISTS  16 /* --to, --from, --address, --route at most so often */
+#define APP_NEEDLE 16 /* bytes of the string of --app search, at most */
+#define APP_EVENTS 64 /* N of --app events=N, at most */
+#define APP_LOOPS  10000
+#define APP_ROUNDS 99
 
 /* The programs of `weir bench`. */
 enum app_program { APP_NONE, APP_COUNT, APP_SEARCH, APP_REXMIT, APP_EVENTS_N };
@@ -67,6 +67,8 @@ struct appopt {
         *out_if;      /* -i: an interface is read, NULL: files; -o: the other one, or NULL */
     const char *user; /* --user, or NULL */
     int duration_ms;  /* 0: no end */
+    const char *address[APP_LISTS], *route[APP_LISTS]; /* IF=ADDRESS/LENGTH, PREFIX=GATEWAY */
+    int naddress, nroute;                              /* of them; naddress 0: nothing is routed */
     bool fail_open;
     char *expr;      /* BPF expression, or NULL */
     const char *dir; /* -o */
@@ -88,7 +90,7 @@ struct appopt {
         fw_other; /* enum fw_action: of connections no rule matches, of what is not TCP */
     bool strict_start, check;
     /* TAKES_NAT */
-    const char *to[APP_NAT_LISTS], *from[APP_NAT_LISTS]; /* as given */
+    const char *to[APP_LISTS], *from[APP_LISTS]; /* as given */
     int nto, nfrom;
     const char *rest, *transitory; /* seconds, checked */
     bool pass_other;

@@ -74,7 +74,13 @@ static int init_library(struct app *app)
         return APP_MISUSE;
     if (bad)
         return complain(APP_MISUSE, "%s: a file name with a line end in it cannot be used", bad);
-    fd = appconf_file(app->opt, app->hooks->rmem, app->hooks->conf);
+    bad = appconf_bad_route(app->opt);
+    if (bad)
+        return complain(APP_MISUSE,
+                        "%s: expected --address IF=ADDRESS/LENGTH, IF being that of -i or -o, and "
+                        "--route PREFIX=ADDRESS",
+                        bad);
+    fd = appconf_file(app->opt, app->hooks->rmem, app->hooks->conf, app->hooks->proxies);
     if (fd < 0)
         return complain(APP_MISUSE, "cannot write the configuration: %s", strerror(errno));
     snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);

@@ -47,8 +47,9 @@ struct app_ctx {
 };
 
 struct app_hooks {
-    uint64_t rmem;    /* bytes kept of what a side has not read yet */
-    const char *conf; /* more lines for the mos block of the configuration, or NULL */
+    uint64_t rmem;              /* bytes kept of what a side has not read yet */
+    const char *const *proxies; /* addresses that the second interface answers for, or NULL */
+    const char *conf;           /* more lines for the mos block of the configuration, or NULL */
     /* The input can be read: prepare. => an exit status. NULL: nothing to do. */
     int (*begin)(struct app *app);
     /* Register callbacks on c->listener. => 0; -1 with errno (mtcp_errstr has the words). */

@@ -249,7 +249,7 @@ static int init_library(const struct appopt *opt)
     mine.file = none;
     mine.nfiles = 0;
     mine.expr = NULL; /* what it leaves out was left out when the capture was read */
-    fd = appconf_file(&mine, 1048576, NULL);
+    fd = appconf_file(&mine, 1048576, NULL, NULL);
     if (fd < 0)
         return -1;
     snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);

@@ -388,6 +388,7 @@ static int run(const struct appopt *opt)
     status = natopt_make(&nat->opt, opt);
     if (status == APP_OK) {
         hooks.conf = nat->opt.conf;
+        hooks.proxies = nat->opt.proxies;
         status = app_run(opt, &hooks, nat);
     }
     for (int i = 0; i < APP_MAX_CORES; i++) {

@@ -4,6 +4,7 @@
  * stands in brackets.
  */
 #include "natopt.h"
+#include "appconf.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -21,6 +22,18 @@
 /* Who is translated if --from does not say: private addresses (RFC 1918, 6598, 4193). */
 static const char *const private_nets[] = {"10.0.0.0/8",    "172.16.0.0/12", "192.168.0.0/16",
                                            "100.64.0.0/10", "fc00::/7",      NULL};
+
+const char natopt_help[] =
+    "  --to ADDR[-ADDR][:PORT-PORT]\n"
+    "                       public addresses and their ports (1024-65535); several times if need "
+    "be\n"
+    "  --from PREFIX        whose connections are translated: private addresses if not given;\n"
+    "                       several times if need be\n"
+    "  --rest SECONDS       how long a connection that has ended keeps its port (4)\n"
+    "  --transitory SECONDS silence after which one that opens or closes is given up (240)\n"
+    "  --timeout SECONDS    the same for one that is open (7440)\n"
+    "  --pass-other         let pass as it is what is not TCP; if not, it is dropped\n"
+    "  --seed N             the order in which ports are used; drawn at random if not given\n";
 
 static int bad_to(const char *text)
 {
@@ -170,6 +183,26 @@ static int ms_of(const char *seconds)
     return ms < INT_MAX ? (int)ms : -1;
 }
 
+/* make_proxies: routed, the box answers for all public addresses. => an exit status. */
+static int make_proxies(struct natopt *n, const struct appopt *opt)
+{
+    int k = 0;
+
+    n->proxy = calloc((size_t)n->pool.naddr, sizeof(*n->proxy));
+    n->proxies = calloc((size_t)n->pool.naddr + 1, sizeof(*n->proxies));
+    if (!n->proxy || !n->proxies)
+        return complain(APP_BROKEN, "out of memory");
+    for (int i = 0; i < n->pool.naddr; i++) {
+        const struct nat_addr *a = &n->pool.addr[i];
+
+        inet_ntop(a->family, a->b, n->proxy[k], sizeof(n->proxy[k]));
+        if (!appconf_is_address(opt, n->proxy[k]))
+            n->proxies[k] = n->proxy[k];
+        k += n->proxies[k] != NULL;
+    }
+    return APP_OK;
+}
+
 int natopt_make(struct natopt *n, const struct appopt *opt)
 {
     int nprivate = 0, status = APP_OK;
@@ -192,12 +225,15 @@ int natopt_make(struct natopt *n, const struct appopt *opt)
              !opt->pass_other, opt->rest, opt->rest);
     while (private_nets[nprivate])
         nprivate++;
-    return opt->nfrom ? make_filter(n, opt->from, opt->nfrom)
-                      : make_filter(n, private_nets, nprivate);
+    status =
+        opt->nfrom ? make_filter(n, opt->from, opt->nfrom) : make_filter(n, private_nets, nprivate);
+    return status == APP_OK && opt->naddress ? make_proxies(n, opt) : status;
 }
 
 void natopt_free(struct natopt *n)
 {
     free(n->filter);
+    free(n->proxy);
+    free(n->proxies);
     n->filter = NULL;
 }
