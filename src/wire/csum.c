@@ -21,16 +21,19 @@ static bool is_whole_tcp(const struct seg *s)
     return s->level == SEG_TCP && !(s->flags & (SEG_TRUNC | SEG_FRAG));
 }
 
-/* tcp_sum: over the segment and its pseudo header (RFC 9293 3.1, RFC 8200 8.1), the checksum field
- * included. */
+/* pseudo_sum: over the pseudo header (RFC 9293 3.1, RFC 8200 8.1). */
+static uint64_t pseudo_sum(const struct seg *s)
+{
+    uint32_t n = s->flags & SEG_IP6 ? 16 : 4;
+    uint64_t sum = (uint64_t)htons(IPP_TCP) + htonl(s->hdr_len + s->plen);
+
+    return csum_add(csum_add(sum, s->src.b, n), s->dst.b, n);
+}
+
+/* tcp_sum: over the segment and its pseudo header, the checksum field included. */
 static uint64_t tcp_sum(const struct seg *s)
 {
-    uint32_t n = s->flags & SEG_IP6 ? 16 : 4, len = s->hdr_len + s->plen;
-    uint64_t sum = (uint64_t)htons(IPP_TCP) + htonl(len);
-
-    sum = csum_add(sum, s->src.b, n);
-    sum = csum_add(sum, s->dst.b, n);
-    return csum_add(sum, s->pb->data + s->l4_off, len);
+    return csum_add(pseudo_sum(s), s->pb->data + s->l4_off, s->hdr_len + s->plen);
 }
 
 bool csum_tcp_ok(const struct seg *s, bool *known)
@@ -50,10 +53,14 @@ void csum_tcp_set(const struct seg *s)
 
     if (!is_whole_tcp(s))
         return;
-    memset(field, 0, 2);
-    csum = csum_fold(tcp_sum(s));
+    if (s->pb->flags & PB_CSUM_PART) {
+        csum = (uint16_t)~csum_fold(pseudo_sum(s));
+    } else {
+        memset(field, 0, 2);
+        csum = csum_fold(tcp_sum(s));
+    }
     memcpy(field, &csum, 2);
-    s->pb->flags &= (uint8_t) ~(PB_CSUM_PART | PB_CSUM_BAD);
+    s->pb->flags &= (uint8_t)~PB_CSUM_BAD;
 }
 
 void csum_ip_set(const struct seg *s)

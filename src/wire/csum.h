@@ -25,7 +25,9 @@ uint16_t csum_update(uint16_t field, const void *old, size_t old_len, const void
 bool csum_tcp_ok(const struct seg *s, bool *known);
 /*
  * csum_tcp_set: recompute the TCP checksum in the frame.
- * => nothing for what is not a whole TCP segment. Ends PB_CSUM_PART and PB_CSUM_BAD.
+ * => nothing for what is not a whole TCP segment. Ends PB_CSUM_BAD.
+ * => PB_CSUM_PART: the device finishes it, perhaps for each of several segments: it becomes the sum of
+ *    the pseudo header.
  * csum_ip_set: recompute the IPv4 header checksum.
  * => nothing for IPv6.
  */
