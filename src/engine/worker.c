@@ -27,6 +27,7 @@
 #include "conn/streamedit.h"
 #include "flow/glance.h"
 #include "wire/decode.h"
+#include "wire/neigh.h"
 
 /* ---- realm: one number for a VLAN stack ---- */
 
@@ -762,7 +763,7 @@ static void input_other(struct worker *w, struct seg *s)
     m->env.reasons[lost ? REASON_FRAG_LIMIT : s->reason]++;
     if (lost && m->env.cfg.strict)
         s->pb->flags |= PB_DROP;
-    if (is_ip(s))
+    if (is_ip(s) && !neigh_is_discovery(s))
         leave_out(w, s->pb);
 }
 

@@ -11,6 +11,7 @@
 #include "wire/layers.h"
 
 enum { ICMP6 = 58, SOLICIT = 135, ADVERT = 136, IP6_HDR = 40, ND_LEN = 24, OPT_LEN = 8 };
+enum { ROUTER_SOLICIT = 133, REDIRECT = 137 };
 enum { OPT_SOURCE = 1, OPT_TARGET = 2, HOPS = 255 };
 enum { IS_ROUTER = 0x80, SOLICITED = 0x40, OVERRIDE = 0x20 };
 
@@ -24,6 +25,14 @@ static bool is_zero(const uint8_t *addr)
 static uint64_t pseudo_sum(const uint8_t *ip, uint32_t len)
 {
     return csum_add((uint64_t)htons(ICMP6) + htonl(len), ip + 8, 32);
+}
+
+bool neigh_is_discovery(const struct seg *s)
+{
+    const uint8_t *p = s->pb->data + s->l4_off;
+
+    return s->level >= SEG_IP && (s->flags & SEG_IP6) && s->l4proto == ICMP6 && s->ttl == HOPS &&
+           s->l4_off < s->pb->len && p[0] >= ROUTER_SOLICIT && p[0] <= REDIRECT;
 }
 
 /* find_mac: the link-layer address option. => false: an option that voids the message. */

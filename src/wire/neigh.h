@@ -27,6 +27,12 @@ struct neigh_msg {
 bool neigh_parse(const struct seg *s, struct neigh_msg *m);
 
 /*
+ * neigh_is_discovery: any message of neighbour discovery, of routers too, without which IPv6 does not
+ * work on a link. => a decoded frame, with tags or without.
+ */
+bool neigh_is_discovery(const struct seg *s);
+
+/*
  * neigh_ask: a question for addr (4 bytes, or 16 for IPv6), from an interface with this MAC and
  * address. to: the MAC that is believed to have it, to see if it still does; NULL: everyone.
  * neigh_answer: the answer to a question: this interface has it.

@@ -13,7 +13,7 @@ import pytest
 import weirtool
 from gen import ACK, C, MS, RST, S, Net
 from scapy.layers.inet import ICMP, IP, TCP, UDP
-from scapy.layers.inet6 import IPv6
+from scapy.layers.inet6 import ICMPv6ND_NS, IPv6
 from scapy.layers.l2 import ARP, Ether
 
 PUBLIC, PUBLIC6 = '192.0.2.7', '2001:db8:99::7'
@@ -190,13 +190,15 @@ def test_what_belongs_to_no_connection(tmp_path):
     other = [eth / IP(src='10.0.0.1', dst='198.51.100.1') / UDP(sport=5, dport=53) / b'?',
              eth / IP(src='10.0.0.1', dst='198.51.100.1') / ICMP(),
              eth / IP(src='10.0.0.1', dst='198.51.100.1', flags='MF', proto=6) / (b'x' * 64),
-             eth / ARP(psrc='10.0.0.1', pdst='10.0.0.2')]
+             eth / ARP(psrc='10.0.0.1', pdst='10.0.0.2'),
+             eth / IPv6(src='fd00::1', dst='fd00::2', hlim=255) / ICMPv6ND_NS(tgt='fd00::2'),
+             eth / IPv6(src='fd00::1', dst='fd00::2', hlim=64) / ICMPv6ND_NS(tgt='fd00::2')]
     frames = net.frames + [capfile.frame(net.now + SEC + i, bytes(p)) for i, p in enumerate(other)]
     out, last = nat(tmp_path, frames)
-    assert [Ether(f.data).type for f in out] == [0x800, 0x806]
+    assert [Ether(f.data).type for f in out] == [0x800, 0x806, 0x86dd]
     assert parse(out[0])[2].flags == RST | ACK and ends(out[0])[1] == ('10.0.0.1', 1001)
-    assert out[1].data == frames[-1].data
-    assert (last['dropped_stray'], last['dropped_other'], last['opened'], last['refused']) == (2, 3, 0, 1)
+    assert [f.data for f in out[1:]] == [f.data for f in frames[-3:-1]]
+    assert (last['dropped_stray'], last['dropped_other'], last['opened'], last['refused']) == (2, 4, 0, 1)
     out, last = nat(tmp_path, frames, '--pass-other')
     assert [f.data for f in out[1:]] == [f.data for f in frames[3:]]
     assert (last['dropped_stray'], last['dropped_other']) == (2, 0)
