@@ -829,17 +829,20 @@ static inline void fetch_records(struct worker *w, uint64_t seen)
 {
     const struct ftable *ft = &w->m->env.ft;
     const bool tracks = !w->m->raw_sockets; /* those may change a frame first */
-    uint64_t not = 0;
+    uint64_t missed = 0;
 
     for (; seen; seen &= seen - 1) {
         const int i = __builtin_ctzll(seen);
 
-        w->guess[i] = w->seg[i].level == SEG_TCP && tracks ? ftable_expect(ft, w->hash[i]) : 0;
+        w->guess[i] = 0;
+        if (unlikely(w->seg[i].level != SEG_TCP || !tracks))
+            continue;
+        w->guess[i] = ftable_expect(ft, w->hash[i]);
         if (unlikely(w->guess[i] == 0))
-            not |= 1ULL << i;
+            missed |= 1ULL << i;
     }
-    for (; not ; not &= not -1) {
-        const int i = __builtin_ctzll(not );
+    for (; missed; missed &= missed - 1) {
+        const int i = __builtin_ctzll(missed);
 
         w->guess[i] = ftable_expect_behind(ft, w->hash[i]);
     }
