@@ -57,6 +57,10 @@ enum {
     OPT_TRANSITORY,
     OPT_PASS_OTHER,
     OPT_SEED,
+    OPT_FIND,
+    OPT_WITH,
+    OPT_RAW,
+    OPT_PAD,
 };
 
 const char *const app_overlap_names[] = {"first",     "last",    "bsd",     "bsd-right", "linux",
@@ -115,6 +119,10 @@ static const struct optdef defs[] = {
     {{"app", required_argument, NULL, OPT_APP}, TAKES_BENCH, 0},
     {{"loops", required_argument, NULL, OPT_LOOPS}, TAKES_BENCH, 0},
     {{"rounds", required_argument, NULL, OPT_ROUNDS}, TAKES_BENCH, 0},
+    {{"find", required_argument, NULL, OPT_FIND}, TAKES_REWRITE, 0},
+    {{"with", required_argument, NULL, OPT_WITH}, TAKES_REWRITE, 0},
+    {{"raw", no_argument, NULL, OPT_RAW}, TAKES_REWRITE, 0},
+    {{"pad", no_argument, NULL, OPT_PAD}, TAKES_REWRITE, 0},
     {{"help", no_argument, NULL, 'h'}, 0, 0},
 };
 #define NDEFS (sizeof(defs) / sizeof(defs[0]))
@@ -169,6 +177,12 @@ static const char bench_help[] =
     "                         events=N      each has N events of its own, whose filters say no\n"
     "  --loops N            play the capture N times, with other addresses each time (1)\n"
     "  --rounds N           measure N times and show medians (3)\n";
+
+static const char rewrite_help[] =
+    "  --find TEXT          replace this string\n"
+    "  --with TEXT          by this one, which may be empty\n"
+    "  --raw                in all payload, both ways, not in HTTP responses alone\n"
+    "  --pad                cut it, or fill it up with blanks: no length changes\n";
 
 static const char bill_help[] =
     "  --by address         each address of a client is a subscriber (the default)\n"
@@ -231,6 +245,8 @@ static void print_help(const struct command *cmd)
         fputs(bench_help, stdout);
     if (cmd->takes & TAKES_NAT)
         fputs(natopt_help, stdout);
+    if (cmd->takes & TAKES_REWRITE)
+        fputs(rewrite_help, stdout);
     for (size_t i = 0; i < sizeof(common_help) / sizeof(common_help[0]); i++)
         if (!(cmd->takes & common_help[i].without))
             fputs(common_help[i].text, stdout);
@@ -479,6 +495,23 @@ static int parse_bench(struct appopt *opt, int c, const char *arg)
     return parse_number("--rounds", arg, APP_ROUNDS, &opt->rounds);
 }
 
+/* The options of TAKES_REWRITE. */
+static int parse_rewrite(struct appopt *opt, int c, const char *arg)
+{
+    if (arg && strlen(arg) > APP_REWRITE)
+        return complain(-1, "--find, --with: expected at most %d bytes, got %zu", APP_REWRITE,
+                        strlen(arg));
+    if (c == OPT_FIND && *arg == '\0')
+        return complain(-1, "--find: expected a text, got ''");
+    if (c == OPT_FIND)
+        opt->find = arg;
+    else if (c == OPT_WITH)
+        opt->with = arg;
+    else
+        *(c == OPT_RAW ? &opt->raw : &opt->pad) = true;
+    return 0;
+}
+
 /* What -i makes sense of. */
 static int parse_live(struct appopt *opt, int c, const char *arg)
 {
@@ -567,6 +600,11 @@ static int parse_one(struct appopt *opt, int c, const char *arg)
     case OPT_PASS_OTHER:
     case OPT_SEED:
         return parse_nat(opt, c, arg);
+    case OPT_FIND:
+    case OPT_WITH:
+    case OPT_RAW:
+    case OPT_PAD:
+        return parse_rewrite(opt, c, arg);
     case OPT_MEMORY:
         return parse_size("--memory", arg, &opt->memory);
     default:
@@ -684,6 +722,8 @@ static int check_together(const struct appopt *opt)
                             "input, or an interface with -i IF");
     if (check_live(opt) < 0)
         return -1;
+    if (opt->cmd->takes & TAKES_REWRITE && (!opt->find || !opt->with))
+        return complain(-1, "what is to be replaced? Name it with --find TEXT --with TEXT");
     if (opt->cmd->takes & TAKES_DIR && !opt->dir)
         return complain(-1, "where should the files go? Name a directory with -o DIR");
     if (opt->out && strcmp(opt->out, "-") == 0)

@@ -37,11 +37,14 @@ extern const char *const app_program_names[];
 #define TAKES_RULES   0x40  /* what `weir firewall` has */
 #define TAKES_NAT     0x100 /* what `weir nat` has */
 
-#define APP_LISTS  16 /* --to, --from, --address, --route at most so often */
-#define APP_NEEDLE 16 /* bytes of the string of --app search, at most */
-#define APP_EVENTS 64 /* N of --app events=N, at most */
-#define APP_LOOPS  10000
-#define APP_ROUNDS 99
+#define TAKES_REWRITE 0x400 /* what `weir rewrite` has */
+
+#define APP_LISTS   16 /* --to, --from, --address, --route at most so often */
+#define APP_NEEDLE  16 /* bytes of the string of --app search, at most */
+#define APP_EVENTS  64 /* N of --app events=N, at most */
+#define APP_LOOPS   10000
+#define APP_ROUNDS  99
+#define APP_REWRITE 1024 /* bytes of what `weir rewrite` replaces, or puts there */
 
 /* The programs of `weir bench`. */
 enum app_program { APP_NONE, APP_COUNT, APP_SEARCH, APP_REXMIT, APP_EVENTS_N };
@@ -100,6 +103,9 @@ struct appopt {
     const char *needle; /* of search */
     int events;         /* of events=N */
     int loops, rounds;
+    /* TAKES_REWRITE */
+    const char *find, *with;
+    bool raw, pad;
 };
 
 /*

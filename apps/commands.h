@@ -13,5 +13,6 @@ extern const struct command cmd_abacus;
 extern const struct command cmd_bench;
 extern const struct command cmd_firewall;
 extern const struct command cmd_nat;
+extern const struct command cmd_rewrite;
 
 #endif

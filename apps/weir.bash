@@ -7,7 +7,7 @@ _weir()
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} opts
     COMPREPLY=()
     if [ "$COMP_CWORD" = 1 ]; then
-        COMPREPLY=($(compgen -W 'flows streams events http abacus bench firewall nat --help --version' -- "$cur"))
+        COMPREPLY=($(compgen -W 'flows streams events http abacus bench firewall nat rewrite --help --version' -- "$cur"))
         return
     fi
     case $prev in
@@ -20,7 +20,7 @@ _weir()
     --rules) COMPREPLY=($(compgen -f -- "$cur")) && return ;;
     --prefixes) COMPREPLY=($(compgen -f -- "$cur")) && return ;;
     --app) COMPREPLY=($(compgen -W 'none count search rexmit events=' -- "$cur")) && return ;;
-    --loops | --rounds | --cores | --batch | --epoch | --timeout | --memory | --interval | --every | --duration | --to | --from | --rest | --transitory | --seed | --address | --route) return ;;
+    --find | --with | --loops | --rounds | --cores | --batch | --epoch | --timeout | --memory | --interval | --every | --duration | --to | --from | --rest | --transitory | --seed | --address | --route) return ;;
     -i | --out) COMPREPLY=($(compgen -W "$(ls /sys/class/net 2>/dev/null)" -- "$cur")) && return ;;
     --user) COMPREPLY=($(compgen -u -- "$cur")) && return ;;
     -o) COMPREPLY=($(compgen -d -- "$cur")) && return ;;
@@ -30,6 +30,7 @@ _weir()
     case ${COMP_WORDS[1]} in
     flows) opts+=' --every' ;;
     bench) opts+=' --app --loops --rounds' ;;
+    rewrite) opts+=' --find --with --raw --pad' ;;
     firewall) opts='-r -w -i --out --user --duration --fail-open --json --cores --timeout --memory --rules --check --default --other --strict-start --every --help' ;;
     abacus) opts+=' --by --prefixes --all --charge-rexmit --sample --interval --every' ;;
     nat) opts+=' --to --from --rest --transitory --pass-other --seed --every --address --route' ;;

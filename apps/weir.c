@@ -15,7 +15,7 @@
 
 static const struct command *const commands[] = {&cmd_flows,    &cmd_streams, &cmd_events,
                                                  &cmd_http,     &cmd_abacus,  &cmd_bench,
-                                                 &cmd_firewall, &cmd_nat};
+                                                 &cmd_firewall, &cmd_nat,     &cmd_rewrite};
 #define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 static int print_help(void)

@@ -1,0 +1,655 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * rewriter.c: see rewriter.h. A piece is walked through by states; each takes what it knows from the
+ * front, puts what that becomes into the output, and says how much it took. A state that must see more
+ * first takes nothing: then the rest is held.
+ */
+#include "rewriter.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* What a request allows its response. */
+enum { ASKED_NO_BODY = 1, ASKED_CHUNKS = 2, ASKED_TUNNEL = 4 };
+
+/* A piece on its way through. */
+struct piece {
+    struct rewrite_conn *c;
+    const struct rewrite_rule *rule;
+    struct rewrite_counts *counts;
+    struct rewrite_dir *d;
+    bool response, end;
+    const char *p;
+    size_t n;
+    struct rewrite_out *o;
+    size_t chunk; /* where the size of our open chunk stands in the output, + 1; 0: none is open */
+};
+
+#define CHUNK_SIZE 10 /* "0000ffff\r\n" */
+
+void rewrite_init(struct rewrite_conn *c, const struct rewrite_rule *rule)
+{
+    memset(c, 0, sizeof(*c));
+    if (!rule->raw)
+        return;
+    for (int i = 0; i < 2; i++) {
+        c->dir[i].state = REWRITE_CLOSE;
+        c->dir[i].change = true;
+    }
+}
+
+bool rewrite_is_off(const struct rewrite_conn *c)
+{
+    return c->dir[0].state == REWRITE_OFF && c->dir[1].state == REWRITE_OFF;
+}
+
+bool rewrite_owes(const struct rewrite_conn *c, int dir)
+{
+    return c->dir[dir].frames || c->dir[dir].ncarry;
+}
+
+/* off: nothing of this is HTTP that we understand. A message that is under way is brought to its end. */
+static void off(struct rewrite_conn *c)
+{
+    c->off = true;
+    for (int i = 0; i < 2; i++)
+        if (c->dir[i].state == REWRITE_HEAD_)
+            c->dir[i].state = REWRITE_OFF;
+}
+
+/* ---- output ---- */
+
+static void put(struct rewrite_out *o, const char *p, size_t n)
+{
+    if (n == 0)
+        return;
+    if (n > o->cap - o->len) {
+        size_t cap = (o->len + n) * 2 + 4096;
+        char *buf = realloc(o->buf, cap);
+
+        if (!buf) {
+            o->failed = true;
+            return;
+        }
+        o->buf = buf;
+        o->cap = cap;
+    }
+    memcpy(o->buf + o->len, p, n);
+    o->len += n;
+}
+
+/* take: n bytes of the piece are done with. */
+static void take(struct piece *x, size_t n)
+{
+    x->p += n;
+    x->n -= n;
+}
+
+static void pass(struct piece *x, size_t n)
+{
+    put(x->o, x->p, n);
+    take(x, n);
+}
+
+/* open_chunk, close_chunk: body bytes between them. Its size is written when it is known. */
+static void open_chunk(struct piece *x)
+{
+    if (!x->d->frames || x->chunk)
+        return;
+    x->chunk = x->o->len + 1;
+    put(x->o, "00000000\r\n", CHUNK_SIZE);
+}
+
+static void close_chunk(struct piece *x)
+{
+    size_t n = x->chunk ? x->o->len - (x->chunk - 1) - CHUNK_SIZE : 0;
+    char size[16];
+
+    if (!x->chunk)
+        return;
+    if (n == 0) { /* of a size of 0 it would be the last */
+        x->o->len = x->chunk - 1;
+        x->chunk = 0;
+        return;
+    }
+    if (!x->o->failed) {
+        snprintf(size, sizeof(size), "%08x", (unsigned)n);
+        memcpy(x->o->buf + x->chunk - 1, size, 8);
+    }
+    put(x->o, "\r\n", 2);
+    x->chunk = 0;
+}
+
+/* ---- bodies ---- */
+
+/* partial: how many bytes at the end may be the beginning of a match. */
+static size_t partial(const struct rewrite_rule *r, const char *p, size_t n)
+{
+    size_t k = r->nfind - 1 < n ? r->nfind - 1 : n;
+
+    while (k && memcmp(p + n - k, r->find, k) != 0)
+        k--;
+    return k;
+}
+
+/* replace: in these bytes. => how many at the end are left, as the beginning of a match. */
+static size_t replace(struct piece *x, const char *p, size_t n, bool last)
+{
+    const struct rewrite_rule *r = x->rule;
+    const char *hit;
+    size_t k;
+
+    while ((hit = memmem(p, n, r->find, r->nfind)) != NULL) {
+        put(x->o, p, (size_t)(hit - p));
+        put(x->o, r->with, r->nwith);
+        n -= (size_t)(hit - p) + r->nfind;
+        p = hit + r->nfind;
+        x->counts->replaced++;
+        x->counts->responses += x->response && !x->d->hit;
+        x->d->hit = true;
+    }
+    k = last ? 0 : partial(r, p, n);
+    put(x->o, p, n - k);
+    return k;
+}
+
+/* carried: the same with what was kept here in front; what is left is kept again. */
+static void carried(struct piece *x, const char *p, size_t n, bool last)
+{
+    struct rewrite_dir *d = x->d;
+    size_t take_ = n < sizeof(d->carry) ? n : sizeof(d->carry), k;
+    char seam[2 * REWRITE_TEXT];
+
+    if (d->ncarry == 0) {
+        k = replace(x, p, n, last);
+        memcpy(d->carry, p + n - k, k);
+        d->ncarry = (uint16_t)k;
+        return;
+    }
+    /* a match that begins in what was kept ends within the first nfind - 1 bytes */
+    take_ = take_ < x->rule->nfind - 1 ? take_ : x->rule->nfind - 1;
+    memcpy(seam, d->carry, d->ncarry);
+    memcpy(seam + d->ncarry, p, take_);
+    k = replace(x, seam, d->ncarry + take_, last && take_ == n);
+    if (k <= take_ && take_ < n) { /* what is left of the seam is in the piece */
+        d->ncarry = 0;
+        carried(x, p + take_ - k, n - take_ + k, last);
+        return;
+    }
+    memcpy(d->carry, seam + d->ncarry + take_ - k, k);
+    d->ncarry = (uint16_t)k;
+    if (take_ < n)
+        carried(x, p + take_, n - take_, last);
+}
+
+/* body: n bytes of it; `last`: it ends with them. => false: the rest is to be held. */
+static bool body(struct piece *x, size_t n, bool last)
+{
+    struct rewrite_dir *d = x->d;
+    size_t k = 0;
+
+    if (!d->change) {
+        pass(x, n);
+    } else if (d->frames) {
+        open_chunk(x);
+        carried(x, x->p, n, last);
+        take(x, n);
+    } else {
+        k = replace(x, x->p, n, last);
+        take(x, n - k);
+    }
+    if (d->state != REWRITE_CLOSE)
+        d->left -= n - k;
+    return k == 0;
+}
+
+static void message_ends(struct piece *x)
+{
+    x->d->state = x->c->off ? REWRITE_OFF : REWRITE_HEAD_;
+    x->d->change = x->d->frames = x->d->hit = false;
+}
+
+static bool known_body(struct piece *x)
+{
+    size_t n = x->n < x->d->left ? x->n : (size_t)x->d->left;
+
+    if (!body(x, n, n == x->d->left))
+        return false;
+    if (x->d->left)
+        return true;
+    close_chunk(x);
+    if (x->d->frames)
+        put(x->o, "0\r\n\r\n", 5);
+    message_ends(x);
+    return true;
+}
+
+/* ---- chunks that come ---- */
+
+static int hex(char c)
+{
+    return c >= '0' && c <= '9'                 ? c - '0'
+           : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+                                                : -1;
+}
+
+/* broken: not what its sender said it is. */
+static void broken(struct piece *x)
+{
+    close_chunk(x);
+    put(x->o, x->d->carry, x->d->ncarry);
+    x->d->ncarry = 0;
+    x->d->frames = x->d->change = false;
+    x->d->state = REWRITE_OFF;
+    off(x->c);
+}
+
+/* last_chunk: what was kept comes first, then our last chunk; trailers pass. */
+static void last_chunk(struct piece *x)
+{
+    if (x->d->frames) {
+        open_chunk(x);
+        carried(x, "", 0, true);
+        close_chunk(x);
+        put(x->o, "0\r\n", 3);
+    }
+    x->d->state = REWRITE_TRAILER;
+    x->d->line = 0;
+}
+
+/* chunk_size: a line; its bytes go if we write our own. */
+static void chunk_size(struct piece *x)
+{
+    struct rewrite_dir *d = x->d;
+    char c = *x->p;
+    int v = hex(c);
+
+    if (v >= 0 && !d->digits && d->left >> 56) {
+        broken(x);
+        return;
+    }
+    if (d->frames)
+        take(x, 1);
+    else
+        pass(x, 1);
+    if (v >= 0 && !d->digits) {
+        d->left = d->left << 4 | (uint64_t)v;
+        d->started = true;
+        return;
+    }
+    d->digits = true; /* an extension, or the line's end */
+    if (c != '\n')
+        return;
+    if (!d->started) {
+        broken(x);
+        return;
+    }
+    d->started = d->digits = false;
+    d->state = REWRITE_CHUNK;
+    if (d->left == 0)
+        last_chunk(x);
+}
+
+static void chunk_end(struct piece *x)
+{
+    char c = *x->p;
+
+    if (x->d->frames)
+        take(x, 1);
+    else
+        pass(x, 1);
+    if (c == '\n')
+        x->d->state = REWRITE_CHUNK_SIZE;
+    else if (c != '\r')
+        broken(x);
+}
+
+/* chunk: where chunks stay what they are a match ends with its own. */
+static bool chunk(struct piece *x)
+{
+    size_t n = x->n < x->d->left ? x->n : (size_t)x->d->left;
+
+    if (!body(x, n, !x->d->frames && n == x->d->left))
+        return false;
+    if (x->d->left == 0)
+        x->d->state = REWRITE_CHUNK_END;
+    return true;
+}
+
+/* trailer: lines up to an empty one. */
+static void trailer(struct piece *x)
+{
+    char c = *x->p;
+
+    pass(x, 1);
+    if (c == '\n') {
+        if (x->d->line == 0)
+            message_ends(x);
+        x->d->line = 0;
+    } else if (c != '\r') {
+        x->d->line = 1;
+    }
+}
+
+/* ---- heads ---- */
+
+struct head {
+    const char *p;
+    size_t n;
+    bool chunked, encoded, partial, has_length, twice;
+    uint64_t length;
+    const char *at[2]; /* the line with the length, or that of Accept-Encoding: from, to */
+};
+
+/* head_end: bytes up to the empty line, it included. => 0: it has not come. */
+static size_t head_end(const char *p, size_t n)
+{
+    const char *nl = p;
+
+    while ((nl = memchr(nl, '\n', n - (size_t)(nl - p))) != NULL) {
+        size_t i = (size_t)(++nl - p);
+
+        if (i < n && p[i] == '\n')
+            return i + 1;
+        if (i + 1 < n && p[i] == '\r' && p[i + 1] == '\n')
+            return i + 2;
+    }
+    return 0;
+}
+
+/* value_of: of a header line with this name. => its length; *v: the value, without blanks. */
+static bool value_of(const char *line, size_t n, const char *name, const char **v, size_t *len)
+{
+    size_t k = strlen(name);
+
+    if (n <= k || line[k] != ':' || strncasecmp(line, name, k) != 0)
+        return false;
+    for (k++; k < n && (line[k] == ' ' || line[k] == '\t'); k++)
+        ;
+    while (n > k && (line[n - 1] == '\r' || line[n - 1] == '\n' || line[n - 1] == ' '))
+        n--;
+    *v = line + k;
+    *len = n - k;
+    return true;
+}
+
+static bool ends_with(const char *v, size_t n, const char *word)
+{
+    size_t k = strlen(word);
+
+    return n >= k && strncasecmp(v + n - k, word, k) == 0;
+}
+
+static void length_line(struct head *h, const char *line, size_t n, const char *v, size_t len)
+{
+    bool again = h->has_length;
+
+    h->length = 0;
+    for (size_t i = 0; i < len; i++) {
+        if (v[i] < '0' || v[i] > '9' || h->length > UINT64_MAX / 16)
+            h->twice = true; /* nobody knows */
+        h->length = h->length * 10 + (uint64_t)(v[i] - '0');
+    }
+    h->twice |= len == 0 || again;
+    h->has_length = true;
+    h->at[0] = line;
+    h->at[1] = line + n;
+}
+
+static void read_line(struct head *h, const char *line, size_t n, bool response)
+{
+    const char *v;
+    size_t len;
+
+    if (value_of(line, n, "Transfer-Encoding", &v, &len))
+        h->chunked = ends_with(v, len, "chunked");
+    else if (value_of(line, n, "Content-Length", &v, &len))
+        length_line(h, line, n, v, len);
+    else if (response && value_of(line, n, "Content-Encoding", &v, &len))
+        h->encoded = !ends_with(v, len, "identity");
+    else if (response && value_of(line, n, "Content-Range", &v, &len))
+        h->partial = true;
+}
+
+static struct head read_head(const char *p, size_t n, bool response)
+{
+    struct head h = {.p = p, .n = n};
+    size_t at = 0;
+
+    while (at < n) {
+        const char *nl = memchr(p + at, '\n', n - at);
+        size_t len = nl ? (size_t)(nl - (p + at)) + 1 : n - at;
+
+        if (at)
+            read_line(&h, p + at, len, response);
+        at += len;
+    }
+    return h;
+}
+
+/* how_it_ends: the state behind the head, of a message that has a body. */
+static void how_it_ends(struct rewrite_dir *d, const struct head *h, bool response)
+{
+    d->left = 0;
+    d->started = d->digits = false;
+    if (h->chunked) {
+        d->state = REWRITE_CHUNK_SIZE;
+    } else if (h->has_length) {
+        d->left = h->length;
+        d->state = h->length ? REWRITE_BODY : REWRITE_HEAD_;
+    } else {
+        d->state = response ? REWRITE_CLOSE : REWRITE_HEAD_;
+    }
+}
+
+/* request: asks for no encoding. */
+static void request(struct piece *x, const struct head *h)
+{
+    struct rewrite_conn *c = x->c;
+    const char *nl = memchr(h->p, '\n', h->n), *from = h->p;
+    size_t first = (size_t)(nl - h->p), at = first + 1;
+    uint8_t kind = 0;
+
+    if (h->n > 5 && memcmp(h->p, "HEAD ", 5) == 0)
+        kind |= ASKED_NO_BODY;
+    if (h->n > 8 && memcmp(h->p, "CONNECT ", 8) == 0)
+        kind |= ASKED_TUNNEL;
+    first -= first && h->p[first - 1] == '\r';
+    if (first >= 8 && memcmp(h->p + first - 8, "HTTP/1.1", 8) == 0)
+        kind |= ASKED_CHUNKS;
+    if (c->nasked == REWRITE_ASKED) {
+        off(c);
+        return;
+    }
+    c->asked[(c->first + c->nasked++) % REWRITE_ASKED] = kind;
+    while (at < h->n) {
+        const char *v;
+        size_t len = (size_t)((char *)memchr(h->p + at, '\n', h->n - at) - (h->p + at)) + 1, n;
+
+        if (value_of(h->p + at, len, "Accept-Encoding", &v, &n)) {
+            put(x->o, from, (size_t)(v - from));
+            put(x->o, "identity", 8);
+            from = v + n;
+        }
+        at += len;
+    }
+    put(x->o, from, (size_t)(h->p + h->n - from));
+    how_it_ends(x->d, h, false);
+}
+
+/* may_change: is this response one whose body can be changed? */
+static bool may_change(struct piece *x, const struct head *h, int status)
+{
+    struct rewrite_counts *k = x->counts;
+
+    if (h->encoded || status == 206 || h->partial) {
+        k->encoded += h->encoded;
+        k->partial += !h->encoded;
+        return false;
+    }
+    return true;
+}
+
+/* other_length: the response will be longer or shorter: how is that to be said? => false: it cannot. */
+static bool other_length(struct piece *x, const struct head *h, uint8_t kind)
+{
+    if (h->chunked) {
+        x->d->frames = true;
+        return true;
+    }
+    if (!h->has_length)
+        return true;
+    if (!(kind & ASKED_CHUNKS) || h->twice) {
+        x->counts->unframed++;
+        return false;
+    }
+    x->d->frames = true;
+    put(x->o, h->p, (size_t)(h->at[0] - h->p));
+    put(x->o, "Transfer-Encoding: chunked\r\n", 28);
+    put(x->o, h->at[1], (size_t)(h->p + h->n - h->at[1]));
+    return true;
+}
+
+static void response(struct piece *x, const struct head *h)
+{
+    struct rewrite_conn *c = x->c;
+    int status = h->n > 12 ? atoi(h->p + 9) : 0;
+    uint8_t kind = c->nasked ? c->asked[c->first] : 0;
+    size_t was = x->o->len;
+
+    x->d->change = x->d->frames = false;
+    if (status >= 100 && status < 200 && status != 101) {
+        put(x->o, h->p, h->n);
+        return; /* the answer is still to come */
+    }
+    if (c->nasked == 0 || status == 101 || ((kind & ASKED_TUNNEL) && status / 100 == 2)) {
+        put(x->o, h->p, h->n);
+        off(c);
+        return;
+    }
+    c->first = (uint8_t)((c->first + 1) % REWRITE_ASKED);
+    c->nasked--;
+    if ((kind & ASKED_NO_BODY) || status == 204 || status == 304) {
+        put(x->o, h->p, h->n);
+        return;
+    }
+    how_it_ends(x->d, h, true);
+    if (x->d->state != REWRITE_HEAD_ && may_change(x, h, status))
+        x->d->change = x->rule->nfind == x->rule->nwith || other_length(x, h, kind);
+    if (x->o->len == was)
+        put(x->o, h->p, h->n);
+}
+
+/* looks_so: can a message of this kind begin so? */
+static bool looks_so(const char *p, size_t n, bool is_response)
+{
+    static const char version[] = "HTTP/1.";
+    size_t k = n < 7 ? n : 7;
+
+    if (is_response)
+        return memcmp(p, version, k) == 0;
+    for (size_t i = 0; i < n && i < 20; i++) {
+        if (p[i] == ' ')
+            return i > 2;
+        if (p[i] < 'A' || p[i] > 'Z')
+            return false;
+    }
+    return n < 20;
+}
+
+/* head: => false: it has not come whole. */
+static bool head(struct piece *x)
+{
+    size_t n = head_end(x->p, x->n);
+    struct head h;
+
+    if (!looks_so(x->p, x->n, x->response)) {
+        off(x->c);
+        return true;
+    }
+    if (n == 0 && (x->n >= REWRITE_HEAD || x->end)) {
+        x->counts->late++;
+        off(x->c);
+        return true;
+    }
+    if (n == 0)
+        return false;
+    h = read_head(x->p, n, x->response);
+    if (x->response)
+        response(x, &h);
+    else
+        request(x, &h);
+    take(x, n);
+    return true;
+}
+
+/* ---- a piece ---- */
+
+/* step: => false: the rest is to be held. */
+static bool step(struct piece *x)
+{
+    switch (x->d->state) {
+    case REWRITE_HEAD_:
+        return head(x);
+    case REWRITE_BODY:
+        return known_body(x);
+    case REWRITE_CLOSE:
+        return body(x, x->n, x->end);
+    case REWRITE_CHUNK_SIZE:
+        chunk_size(x);
+        return true;
+    case REWRITE_CHUNK:
+        return chunk(x);
+    case REWRITE_CHUNK_END:
+        chunk_end(x);
+        return true;
+    case REWRITE_TRAILER:
+        trailer(x);
+        return true;
+    case REWRITE_OFF:
+        break;
+    }
+    pass(x, x->n);
+    return true;
+}
+
+void rewrite_feed(struct rewrite_conn *c, const struct rewrite_rule *rule,
+                  struct rewrite_counts *counts, int dir, const char *p, size_t n, bool end,
+                  struct rewrite_out *o)
+{
+    struct piece x = {.c = c,
+                      .rule = rule,
+                      .counts = counts,
+                      .d = &c->dir[dir],
+                      .response = dir == REWRITE_RESPONSES,
+                      .end = end,
+                      .p = p,
+                      .n = n,
+                      .o = o};
+
+    o->len = 0;
+    o->failed = false;
+    while (x.n && step(&x))
+        ;
+    if (end && x.d->ncarry) { /* it ends too soon */
+        open_chunk(&x);
+        put(o, x.d->carry, x.d->ncarry);
+        x.d->ncarry = 0;
+    }
+    close_chunk(&x);
+    o->hold = x.n;
+}
+
+void rewrite_left(struct rewrite_conn *c, struct rewrite_counts *counts, int dir, size_t n)
+{
+    struct rewrite_dir *d = &c->dir[dir];
+
+    if (d->state == REWRITE_BODY || d->state == REWRITE_CHUNK)
+        d->left -= n < d->left ? n : d->left;
+    if (c->dir[dir].state != REWRITE_HEAD_)
+        return;
+    counts->late++;
+    off(c);
+}

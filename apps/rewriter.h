@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * rewriter.h: a string replaced in what passes, fed in pieces of any size. It knows nothing of packets.
+ *
+ * Of HTTP/1.x only the bodies of responses are changed. Where lengths differ the message must say so
+ * before its body is known: a response of known length goes on in chunks (its client must speak
+ * HTTP/1.1), one in chunks gets other chunks. To have bodies that can be read requests ask for no
+ * encoding. What is not HTTP, encoded, a part of something (206) or cannot be framed is left alone, and
+ * counted.
+ *
+ * Bytes that may be the beginning of a match wait for those that follow: the caller holds them (`hold`:
+ * they come again, in front of the next ones), or, where chunks must be kept right, they are kept
+ * here, and more is known to come.
+ */
+#ifndef WEIR_APPS_REWRITER_H
+#define WEIR_APPS_REWRITER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define REWRITE_TEXT  1024  /* bytes of either string, at most */
+#define REWRITE_HEAD  16384 /* bytes of a head, at most */
+#define REWRITE_ASKED 64    /* requests without response */
+
+enum { REWRITE_REQUESTS, REWRITE_RESPONSES }; /* by sender: client, server */
+
+struct rewrite_counts {
+    uint64_t replaced;  /* strings */
+    uint64_t responses; /* in which some were replaced */
+    uint64_t encoded, partial,
+        unframed;  /* responses that were left alone: compressed, 206, HTTP/1.0 */
+    uint64_t late; /* heads that left before they were whole, or were too long */
+};
+
+struct rewrite_rule {
+    const char *find, *with;
+    size_t nfind, nwith; /* nfind > 0 */
+    bool raw;            /* all payload, whatever it is */
+};
+
+enum rewrite_state {
+    REWRITE_HEAD_,
+    REWRITE_BODY,  /* `left` bytes */
+    REWRITE_CLOSE, /* up to the end of the stream */
+    REWRITE_CHUNK_SIZE,
+    REWRITE_CHUNK, /* `left` bytes */
+    REWRITE_CHUNK_END,
+    REWRITE_TRAILER,
+    REWRITE_OFF,
+};
+
+struct rewrite_dir {
+    enum rewrite_state state;
+    uint64_t left;
+    bool change;          /* this body is changed */
+    bool frames;          /* it goes on in chunks of our own */
+    bool started, digits; /* of a chunk's size: a digit was seen; they have ended */
+    bool hit;
+    uint8_t line; /* of a trailer: bytes of this line, up to 2 */
+    uint16_t ncarry;
+    char carry[REWRITE_TEXT]; /* the beginning of a match, kept here */
+};
+
+struct rewrite_conn {
+    struct rewrite_dir dir[2];
+    uint8_t asked[REWRITE_ASKED]; /* what each open request allows, oldest first: bits below */
+    uint8_t first, nasked;
+    bool off; /* no message begins any more */
+};
+
+/* What a piece has become. `out` holds it; all of it but the last `hold` bytes, which come again. */
+struct rewrite_out {
+    char *buf;
+    size_t len, cap;
+    size_t hold;
+    bool failed; /* out of memory */
+};
+
+void rewrite_init(struct rewrite_conn *c, const struct rewrite_rule *rule);
+/* rewrite_feed: the next n bytes of a direction; `end`: none follow. Room in o is used again. */
+void rewrite_feed(struct rewrite_conn *c, const struct rewrite_rule *rule,
+                  struct rewrite_counts *counts, int dir, const char *p, size_t n, bool end,
+                  struct rewrite_out *o);
+/* rewrite_left: the n bytes that were to be held have left as they were. */
+void rewrite_left(struct rewrite_conn *c, struct rewrite_counts *counts, int dir, size_t n);
+/* rewrite_is_off: nothing more will be changed in either direction. */
+bool rewrite_is_off(const struct rewrite_conn *c);
+/* rewrite_owes: what leaves as it comes now would not be what its receiver expects. */
+bool rewrite_owes(const struct rewrite_conn *c, int dir);
+
+#endif
