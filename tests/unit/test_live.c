@@ -119,8 +119,10 @@ static void tags_are_no_key(void **state)
     set_up(INLINE, 1);
     go();
     from(a, (struct frame){.vlan = {5}, .flags = "S", .seq = CLI_ISN});
+    free(fake_take(b, 2000));
     from(b, (struct frame){
                 .vlan = {6}, FRAME_REPLY, .flags = "S.", .seq = SVR_ISN, .ack = CLI_ISN + 1});
+    free(fake_take(a, 2000));
     from(a,
          (struct frame){
              .vlan = {5}, .flags = "P.", .seq = CLI_ISN + 1, .ack = SVR_ISN + 1, .payload = "x"});
@@ -187,9 +189,9 @@ static void reset_at_null(void **state)
     memcpy(cli, mac + 6, 6);
     go();
     from(a, (struct frame){.vlan = {5}, .flags = "S", .seq = CLI_ISN});
+    free(fake_take(b, 2000));
     from(b, (struct frame){
                 .vlan = {6}, FRAME_REPLY, .flags = "S.", .seq = SVR_ISN, .ack = CLI_ISN + 1});
-    free(fake_take(b, 2000));
     free(fake_take(a, 2000));
     from(a,
          (struct frame){
@@ -198,7 +200,6 @@ static void reset_at_null(void **state)
     mac = frame_tcp(&live.buf, (struct frame)SYNACK)->data;
     is_reset(a, mac, mac + 6, 6);
     is_reset(b, svr, cli, 5);
-    assert_memory_equal(mac + 6, mac + 6, 6);
     soon(&live.ends, 1);
     assert_int_equal(live.reason, MOS_END_RST);
     tear_down();
