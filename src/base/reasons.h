@@ -74,7 +74,7 @@
     R(EVICTED_STOPPED, "evicted-stopped", "stopped flow forgotten to make room; nobody is told")   \
     R(OOO_MEMORY, "ooo-memory", "hole given up: what waits behind holes takes too much memory")    \
     R(SYN_GATED, "syn-gated", "SYN noted, not made a flow: too many flows are half open")          \
-    R(EDIT_MEM, "edit-mem", "no room to keep changed bytes: edit refused, or segment dropped")      \
+    R(EDIT_MEM, "edit-mem", "no room to keep changed bytes: edit refused, or segment dropped")     \
     /* verdicts and output */                                                                      \
     R(APP_DROP, "app-drop", "dropped by the application")                                          \
     R(ORPHAN_DROP, "orphan-drop", "orphan dropped because drop_orphans is set")                    \
@@ -86,11 +86,12 @@
     R(NO_NEIGHBOUR, "no-neighbour", "next hop does not answer, or too much waits for answers")     \
     R(HOPS, "hops", "no hops left")                                                                \
     R(KEY_TAKEN, "key-taken", "translated tuple belongs to another live flow")                     \
-    R(EDIT_WAIT, "edit-wait", "waited: bytes in front of it were missing, and the flow is edited")  \
-    R(EDIT_AGAIN, "edit-again", "repeated, and rebuilt from the changed bytes that are kept")       \
-    R(EDIT_SPLIT, "edit-split", "had grown too long, and left as several")                          \
-    R(EDIT_FLUSH, "edit-flush", "held bytes that left because nothing followed in time")            \
-    R(EDIT_UNSURE, "edit-unsure", "of an edited flow, beyond its window: its bytes were taken out") \
+    R(EDIT_WAIT, "edit-wait", "waited: bytes in front of it were missing, and the flow is edited") \
+    R(EDIT_AGAIN, "edit-again", "repeated, and rebuilt from the changed bytes that are kept")      \
+    R(EDIT_SPLIT, "edit-split", "had grown too long, and left as several")                         \
+    R(EDIT_FLUSH, "edit-flush", "held bytes that left because nothing followed in time")           \
+    R(EDIT_UNSURE, "edit-unsure",                                                                  \
+      "of an edited flow, beyond its window: its bytes were taken out")                            \
     R(NO_OUTPUT, "no-output", "no output device for this frame")
 
 enum reason {

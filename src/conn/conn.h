@@ -78,15 +78,16 @@ struct conn_raise {
 /* What is done to the segment at hand of an edited flow (streamedit.h). */
 struct conn_edit {
     struct flow_edit *fe;
-    uint8_t what;          /* enum edit_what */
-    bool fin;              /* its FIN is new */
-    bool edited;           /* all but the first `pre` and the last `post` bytes */
-    uint32_t came, plen;   /* its sequence number and payload, as it came */
-    uint32_t s, slen, r;   /* payload as presented: where it begins, and its length, for the sender */
-    uint32_t pre, post;    /* bytes of it that are the sender's */
-    uint32_t floor, tail;  /* of those, known before; to be held back */
-    uint32_t old, old_r;   /* bytes in front that are a repetition (in edit_env.mix); where they begin */
-    uint32_t out;          /* payload bytes that leave, without those */
+    uint8_t what;        /* enum edit_what */
+    bool fin;            /* its FIN is new */
+    bool edited;         /* all but the first `pre` and the last `post` bytes */
+    uint32_t came, plen; /* its sequence number and payload, as it came */
+    uint32_t s, slen, r; /* payload as presented: where it begins, and its length, for the sender */
+    uint32_t pre, post;  /* bytes of it that are the sender's */
+    uint32_t floor, tail; /* of those, known before; to be held back */
+    uint32_t old,
+        old_r;    /* bytes in front that are a repetition (in edit_env.mix); where they begin */
+    uint32_t out; /* payload bytes that leave, without those */
     struct kept_frame *hold; /* what will be held */
     uint8_t *piece;          /* the changed bytes, for the map */
     uint32_t piece_len, piece_cap;
@@ -97,13 +98,14 @@ struct conn_edit {
 };
 
 struct edit_env {
-    struct pool flows;        /* struct flow_edit */
+    struct pool flows;          /* struct flow_edit */
     uint32_t holds, holds_last; /* flows that hold bytes, oldest first */
-    struct conn_edit at;      /* the segment at hand */
-    uint8_t *big, *mix;       /* a frame that has grown; a payload put together: made when needed */
-    bool again;               /* the frame at hand has waited, or was held */
+    struct conn_edit at;        /* the segment at hand */
+    uint8_t *big, *mix; /* a frame that has grown; a payload put together: made when needed */
+    bool again;         /* the frame at hand has waited, or was held */
     /* the way out: `back`: to the end that `like` came from. => 0, or -1 */
-    int (*send)(void *arg, const struct pktbuf *like, bool back, const uint8_t *frame, uint32_t len);
+    int (*send)(void *arg, const struct pktbuf *like, bool back, const uint8_t *frame,
+                uint32_t len);
     void *arg;
 };
 

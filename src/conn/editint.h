@@ -7,20 +7,20 @@
 #include "tcp/seq.h"
 
 enum edit_what {
-    EDIT_BESIDE,  /* the other direction is edited, not this one */
-    EDIT_FRESH,   /* something of it is new, and nothing in front is missing */
-    EDIT_OLD,     /* all of it has passed before */
-    EDIT_BARE,    /* no payload, no FIN */
-    EDIT_WAITS,   /* something in front is missing */
-    EDIT_PROBE,   /* where the receiver takes nothing, or it is not believed: only that it came counts */
+    EDIT_BESIDE, /* the other direction is edited, not this one */
+    EDIT_FRESH,  /* something of it is new, and nothing in front is missing */
+    EDIT_OLD,    /* all of it has passed before */
+    EDIT_BARE,   /* no payload, no FIN */
+    EDIT_WAITS,  /* something in front is missing */
+    EDIT_PROBE, /* where the receiver takes nothing, or it is not believed: only that it came counts */
     EDIT_NUMBERS, /* SYN, RST */
     EDIT_CUT,     /* captured in part */
     EDIT_LOST,    /* no memory: its sender has it */
 };
 
-#define EDIT_SHOWN   61440u   /* payload bytes that are shown at once */
-#define EDIT_GROWN   131072u  /* payload bytes that they may become */
-#define EDIT_MIX_OLD 131072u  /* of edit_env.mix: for repeated bytes; behind it for a payload */
+#define EDIT_SHOWN   61440u  /* payload bytes that are shown at once */
+#define EDIT_GROWN   131072u /* payload bytes that they may become */
+#define EDIT_MIX_OLD 131072u /* of edit_env.mix: for repeated bytes; behind it for a payload */
 #define EDIT_MIX     (EDIT_MIX_OLD + EDIT_GROWN)
 
 static inline uint32_t edit_held(const struct edit_dir *d)

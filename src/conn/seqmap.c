@@ -57,8 +57,8 @@ void seqmap_pass(struct seqmap *m, uint32_t n)
 
 void seqmap_edit(struct seqmap *m, uint32_t slen, uint8_t *bytes, uint32_t rlen)
 {
-    m->v[m->head + m->n++] = (struct seqedit){
-        .s = m->nxt_s, .slen = slen, .r = m->nxt_r, .rlen = rlen, .bytes = bytes};
+    m->v[m->head + m->n++] =
+        (struct seqedit){.s = m->nxt_s, .slen = slen, .r = m->nxt_r, .rlen = rlen, .bytes = bytes};
     m->nxt_s += slen;
     m->nxt_r += rlen;
     m->kept += rlen;

@@ -29,7 +29,7 @@ struct seqmap {
     uint32_t nxt_s, nxt_r; /* behind all that has passed */
     uint32_t cut_s, cut_r; /* behind the last change that was forgotten; valid if: */
     bool cut;
-    struct seqedit *v;     /* ascending: from head on, n of them */
+    struct seqedit *v; /* ascending: from head on, n of them */
     uint32_t head, n, cap;
     uint64_t kept; /* bytes of theirs */
 };

@@ -322,8 +322,7 @@ static int hold(struct mon *m, const struct edit *e)
                        (long long)e->off, s->pcap);
     if (s->plen == 0 && !(s->tflags & TH_FIN_))
         return 0;
-    if (edit_begin(&m->env, m->cp, true) < 0 ||
-        edit_hold(&m->env, m->cp, (uint32_t)e->off) < 0)
+    if (edit_begin(&m->env, m->cp, true) < 0 || edit_hold(&m->env, m->cp, (uint32_t)e->off) < 0)
         return err_prefix("mtcp_setlastpkt: "), -1;
     return 0;
 }

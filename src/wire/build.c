@@ -10,7 +10,15 @@
 #include "wire/decode.h"
 #include "wire/layers.h"
 
-enum { IP4_HDR = 20, IP6_HDR = 40, TCP_HDR = 20, TS_LEN = 12, SACK_LEN = 4, TTL = 64, DONT_FRAGMENT = 0x4000 };
+enum {
+    IP4_HDR = 20,
+    IP6_HDR = 40,
+    TCP_HDR = 20,
+    TS_LEN = 12,
+    SACK_LEN = 4,
+    TTL = 64,
+    DONT_FRAGMENT = 0x4000
+};
 
 /* put_link: the other frame's link header; the length fields in it speak of this one. */
 static uint32_t put_link(uint8_t *out, const struct build_tcp *b, uint32_t ip_len)

@@ -92,8 +92,8 @@ static int run, trace = -1;
 #define CHECK(cond, ...)                                                                           \
     do {                                                                                           \
         if (!(cond)) {                                                                             \
-            fprintf(stderr, "%s; SEED=%llu, run %d, %.3f s: ", #cond, (unsigned long long)seed, run, \
-                    (double)(m.now - START) / 1e9);                                                \
+            fprintf(stderr, "%s; SEED=%llu, run %d, %.3f s: ", #cond, (unsigned long long)seed,    \
+                    run, (double)(m.now - START) / 1e9);                                           \
             fprintf(stderr, __VA_ARGS__);                                                          \
             fprintf(stderr, "\n");                                                                 \
             abort();                                                                               \
@@ -115,8 +115,8 @@ static int least(int a, int b)
 /* show: TRACE=run tells of every packet. */
 static void show(const char *what, const uint8_t *data, uint32_t len)
 {
-    struct pktbuf pb = {.data = (uint8_t *)(uintptr_t)data, .len = len, .wire_len = len, .cap = len,
-                        .linktype = 1};
+    struct pktbuf pb = {
+        .data = (uint8_t *)(uintptr_t)data, .len = len, .wire_len = len, .cap = len, .linktype = 1};
     struct seg s;
     int side;
 
@@ -124,9 +124,10 @@ static void show(const char *what, const uint8_t *data, uint32_t len)
         return;
     side = s.dport != htons(80);
     fprintf(stderr, "%.4f %s %d: %d+%u%s%s ack %d win %u \"%.*s\"", (double)(m.now - START) / 1e9,
-            what, side, seq_diff(s.seq, m.e[side].iss + 1), s.plen, s.tflags & TH_FIN_ ? " FIN" : "",
-            s.tflags & TH_SYN_ ? " SYN" : "", seq_diff(s.ack, m.e[!side].iss + 1), s.win,
-            (int)(s.plen < 20 ? s.plen : 20), (const char *)seg_payload(&s));
+            what, side, seq_diff(s.seq, m.e[side].iss + 1), s.plen,
+            s.tflags & TH_FIN_ ? " FIN" : "", s.tflags & TH_SYN_ ? " SYN" : "",
+            seq_diff(s.ack, m.e[!side].iss + 1), s.win, (int)(s.plen < 20 ? s.plen : 20),
+            (const char *)seg_payload(&s));
     for (int i = 0; i < s.nsack; i++)
         fprintf(stderr, " %d:%d", seq_diff(s.sack[i].start, m.e[!side].iss + 1),
                 seq_diff(s.sack[i].end, m.e[!side].iss + 1));
@@ -279,7 +280,8 @@ static void take_ack(int side, const struct seg *s)
         again(side);
     }
     for (int i = 0; i < s->nsack; i++) {
-        int from = seq_diff(s->sack[i].start, e->iss + 1), to = seq_diff(s->sack[i].end, e->iss + 1);
+        int from = seq_diff(s->sack[i].start, e->iss + 1),
+            to = seq_diff(s->sack[i].end, e->iss + 1);
 
         CHECK(from < to && to <= e->max, "%d: SACK %d-%d, sent %d", side, from, to, e->max);
         for (int k = from < 0 ? 0 : from; k < to && k < e->ntx; k++)
@@ -345,7 +347,8 @@ static void arrive(int side, const uint8_t *data, uint32_t len)
     show("arrives", data, len);
     CHECK(csum_tcp_ok(&s, &known) && known, "%d: checksum", side);
     CHECK(s.dport == htons(side ? 80 : 1234), "%d: port %d", side, ntohs(s.dport));
-    CHECK(s.ip_len <= 576 || s.ip_len <= m.e[!side].longest, "%d: a datagram of %u", side, s.ip_len);
+    CHECK(s.ip_len <= 576 || s.ip_len <= m.e[!side].longest, "%d: a datagram of %u", side,
+          s.ip_len);
     if (old_stamp(&m.e[side], &s)) {
         m.e[side].ack_due = true;
         return;
@@ -358,7 +361,8 @@ static void arrive(int side, const uint8_t *data, uint32_t len)
 
 static int setpkt(int sock, int side, int off, const void *data, int len, int option)
 {
-    return mtcp_setlastpkt(m.ctx, sock, side, off, (uint8_t *)(uintptr_t)data, (uint16_t)len, option);
+    return mtcp_setlastpkt(m.ctx, sock, side, off, (uint8_t *)(uintptr_t)data, (uint16_t)len,
+                           option);
 }
 
 /* current: the payload's length now. */
@@ -382,7 +386,8 @@ static bool change(int sock, int side, struct work *w, int at)
                    MOS_OVERWRITE | MOS_TCP_PAYLOAD | MOS_UPDATE_TCP_CHKSUM) == 0)
             return true;
     } else if (setpkt(sock, side, at, NULL, plen, MOS_CHOMP | MOS_TCP_PAYLOAD) == 0) {
-        CHECK(rlen == 0 || setpkt(sock, side, at, w->replace, rlen, MOS_INSERT | MOS_TCP_PAYLOAD) == 0,
+        CHECK(rlen == 0 ||
+                  setpkt(sock, side, at, w->replace, rlen, MOS_INSERT | MOS_TCP_PAYLOAD) == 0,
               "INSERT: %s", mtcp_errstr());
         return true;
     }
@@ -455,8 +460,8 @@ static void on_packet(mctx_t ctx, int sock, int side, uint64_t ev, filter_arg_t 
     if (p.tcph->syn || (n == 0 && !fin))
         return;
     if (trace == run)
-        fprintf(stderr, "  app %d: %d+%d at %d%s, out %d held %d\n", side == MOS_SIDE_SVR, (int)p.offset,
-                n, seq_diff(p.seq, e->iss + 1), fin ? " FIN" : "", w->out, w->held);
+        fprintf(stderr, "  app %d: %d+%d at %d%s, out %d held %d\n", side == MOS_SIDE_SVR,
+                (int)p.offset, n, seq_diff(p.seq, e->iss + 1), fin ? " FIN" : "", w->out, w->held);
     /* once the numbers are shifted for good, what is dropped has not been sent */
     if (m.drops && w->changes && strlen(w->pattern) != strlen(w->replace) && below(50) == 0) {
         setpkt(sock, side, 0, NULL, 0, MOS_DROP);
@@ -487,7 +492,7 @@ static void on_packet(mctx_t ctx, int sock, int side, uint64_t ev, filter_arg_t 
 
 /* ---- the box ---- */
 
-static int catch(struct mon *mon, const struct pktbuf *like, const uint8_t *frame, uint32_t len)
+static int catch (struct mon *mon, const struct pktbuf *like, const uint8_t *frame, uint32_t len)
 {
     uint8_t copy[FRAME_ROOM];
     struct pktbuf pb = {.data = copy, .len = len, .wire_len = len, .cap = len, .linktype = 1};
@@ -504,8 +509,8 @@ static int catch(struct mon *mon, const struct pktbuf *like, const uint8_t *fram
 static void through(const uint8_t *data, uint32_t len)
 {
     struct mtcp_frame f = {.data = data, .len = len, .wire_len = len, .ts_ns = m.now};
-    struct pktbuf pb = {.data = (uint8_t *)(uintptr_t)data, .len = len, .wire_len = len,
-                        .cap = len, .linktype = 1};
+    struct pktbuf pb = {
+        .data = (uint8_t *)(uintptr_t)data, .len = len, .wire_len = len, .cap = len, .linktype = 1};
     struct seg s;
 
     CHECK(decode(&s, &pb) == REASON_NONE, "%s", reason_text(s.reason));
@@ -582,11 +587,21 @@ static void begin(void)
     c->edge = s->promised;
     s->edge = c->promised;
     c->rto = s->rto = m.now + RTO;
-    p = frame_tcp(&b, (struct frame){.flags = "S", .seq = c->iss, .win = c->wnd, .sackok = m.sack,
-                                     .has_ts = m.ts, .ts = {1, 0}});
+    p = frame_tcp(&b, (struct frame){.flags = "S",
+                                     .seq = c->iss,
+                                     .win = c->wnd,
+                                     .sackok = m.sack,
+                                     .has_ts = m.ts,
+                                     .ts = {1, 0}});
     through(p->data, p->len);
-    p = frame_tcp(&b, (struct frame){.reply = true, .flags = "S.", .seq = s->iss, .ack = c->iss + 1,
-                                     .win = s->wnd, .sackok = m.sack, .has_ts = m.ts, .ts = {1, 1}});
+    p = frame_tcp(&b, (struct frame){.reply = true,
+                                     .flags = "S.",
+                                     .seq = s->iss,
+                                     .ack = c->iss + 1,
+                                     .win = s->wnd,
+                                     .sackok = m.sack,
+                                     .has_ts = m.ts,
+                                     .ts = {1, 1}});
     through(p->data, p->len);
     for (int i = 0; i < m.nnet; i++)
         free(m.net[i].data);
@@ -677,17 +692,16 @@ static void test_connections(void **state)
     assert_non_null(m.ctx);
     engine.ctx[0].m->send = catch;
     m.lst = mtcp_socket(m.ctx, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
-    assert_int_equal(
-        mtcp_register_callback(m.ctx, m.lst, MOS_ON_PKT_IN, MOS_HK_SND, on_packet), 0);
+    assert_int_equal(mtcp_register_callback(m.ctx, m.lst, MOS_ON_PKT_IN, MOS_HK_SND, on_packet), 0);
     for (run = 0; run < runs; run++)
         connection();
-    print_message("%llu packets, %llu changes, %llu waited, %llu rebuilt, %llu split, %llu flushed, "
-                  "%llu of %d runs to the last string\n",
-                  (unsigned long long)m.packets, (unsigned long long)m.changes,
-                  (unsigned long long)reason(REASON_EDIT_WAIT),
-                  (unsigned long long)reason(REASON_EDIT_AGAIN),
-                  (unsigned long long)reason(REASON_EDIT_SPLIT),
-                  (unsigned long long)reason(REASON_EDIT_FLUSH), (unsigned long long)m.clean, runs);
+    print_message(
+        "%llu packets, %llu changes, %llu waited, %llu rebuilt, %llu split, %llu flushed, "
+        "%llu of %d runs to the last string\n",
+        (unsigned long long)m.packets, (unsigned long long)m.changes,
+        (unsigned long long)reason(REASON_EDIT_WAIT), (unsigned long long)reason(REASON_EDIT_AGAIN),
+        (unsigned long long)reason(REASON_EDIT_SPLIT),
+        (unsigned long long)reason(REASON_EDIT_FLUSH), (unsigned long long)m.clean, runs);
     assert_int_equal(mtcp_destroy_context(m.ctx), 0);
     assert_int_equal(mtcp_destroy(), 0);
     free(m.net);

@@ -164,8 +164,8 @@ static void look_at_acks(void)
     for (int i = (int)(start - m.s0); i < (int)(end - m.s0) && i < m.ns; i++)
         for (int k = 0; k < m.ne; k++)
             if (i >= m.e[k].s && i < m.e[k].s + m.e[k].slen && m.e[k].rlen)
-                CHECK(m.e[k].r >= a && m.e[k].r + m.e[k].rlen <= b, "block %d-%d takes byte %d", a, b,
-                      i);
+                CHECK(m.e[k].r >= a && m.e[k].r + m.e[k].rlen <= b, "block %d-%d takes byte %d", a,
+                      b, i);
 }
 
 static void look_at_surplus(void)
@@ -196,8 +196,8 @@ static void look_at_repetition(void)
     CHECK(seqmap_touched(&m.map, m.s0 + (uint32_t)s, (uint32_t)len, false) ||
               ((int)n == len && memcmp(out, m.sent + s, n) == 0),
           "untouched %d+%d differs", s, len);
-    CHECK(n == 0 || seqmap_rebuild(&m.map, m.s0 + (uint32_t)s, (uint32_t)len, false, m.sent + s, out,
-                                   n - 1, &r) == UINT32_MAX,
+    CHECK(n == 0 || seqmap_rebuild(&m.map, m.s0 + (uint32_t)s, (uint32_t)len, false, m.sent + s,
+                                   out, n - 1, &r) == UINT32_MAX,
           "it does not fit");
 }
 
@@ -271,8 +271,8 @@ static void test_rules(void **state)
     assert_true(seqmap_sack(&map, &a, &b));
     assert_int_equal(a, 1026); /* the change is not whole */
     assert_int_equal(b, 1028);
-    assert_int_equal(seqmap_rebuild(&map, 1012, 14, false, (uint8_t *)"0123456789abcd", out, 64, &r),
-                     13);
+    assert_int_equal(
+        seqmap_rebuild(&map, 1012, 14, false, (uint8_t *)"0123456789abcd", out, 64, &r), 13);
     assert_int_equal(r, 1010);
     assert_memory_equal(out, "3456789abcxyz", 13);
     seqmap_acked(&map, 1022);
