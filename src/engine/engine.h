@@ -125,6 +125,8 @@ static inline void fetch_ahead(struct pktbuf *const *pb, int i, int n)
         fetch_frame(pb[i + FRAMES_AHEAD]);
 }
 
+/* look_burst: fetch what it needs, step by step. => bare SYNs (gate.c), by bit, which were not decoded. */
+uint64_t look_burst(struct worker *w, struct pktbuf *const *pb, int n);
 /* worker_look: decode frame i of the burst and fetch what its look-up needs. */
 void worker_look(struct worker *w, struct pktbuf *pb, int i);
 /* worker_realm: the realm of frames with this tag alone. */
