@@ -400,7 +400,7 @@ static int read_mos_block(struct reading *r, const struct conf_item *it)
 /* read_router: without addresses of interfaces the other two tables have no effect. */
 static int read_router(struct reading *r)
 {
-    const struct conf_item *tables[] = {r->routes, r->arps};
+    const struct conf_item *tables[] = {r->arps, r->routes};
     const char *names[ENGINE_DEVS];
 
     if (r->addrs == NULL || r->addrs->child == NULL) {

@@ -15,6 +15,7 @@
 
 #include "base/errtext.h"
 #include "engine/engine.h"
+#include "engine/router.h"
 
 static struct engine_conf c;
 static char path[64];
@@ -400,6 +401,29 @@ static void interfaces(void **state)
     assert_int_equal(c.mon.conn.csum, CSUM_OFF);
 }
 
+/* Interfaces with addresses are routed between; captures have none. */
+static void routed(void **state)
+{
+    takes("mos {\nnetdev {\n afpacket:b0 1\n afpacket:b1 1\n}\n"
+          "address_table {\n afpacket:b0 10.0.0.1/24\n}\nroute_table {\n 0.0.0.0/0 via "
+          "10.0.0.9\n}\n}\n",
+          "");
+    assert_non_null(c.router);
+    assert_int_equal(c.router->naddr, 1);
+    assert_int_equal(c.router->nroute, 1);
+    assert_true(c.mon.conn.in_line);
+    refuses("mos {\nnetdev {\n pcap:x 1\n}\naddress_table {\n pcap:x 10.0.0.1/24\n}\n}\n",
+            ":5: address_table: only interfaces have addresses");
+    refuses("mos {\nnetdev {\n afpacket:b0 1\n afpacket:b1 1\n}\n"
+            "nic_forward_table {\n afpacket:b0 afpacket:b1\n}\n"
+            "address_table {\n afpacket:b0 10.0.0.1/24\n}\n}\n",
+            ":6: nic_forward_table: with an address_table frames are routed");
+    refuses(
+        "mos {\nnetdev {\n afpacket:b0 1\n}\naddress_table {\n afpacket:b0 10.0.0.1/240\n}\n}\n",
+        ":6: address_table: expected a device, an address such as 10.0.0.1/24, and perhaps a MAC");
+    assert_null(c.router);
+}
+
 static void interfaces_wrong(void **state)
 {
     refuses_("mos {\nnetdev {\na\n}\nnic_forward_table {\na pcap:o\n}\n}\n", ENODEV,
@@ -511,6 +535,7 @@ int main(void)
         T(output),
         T(interfaces),
         T(interfaces_wrong),
+        T(routed),
         T(applications),
         T(forward_is_the_and_of_all),
         T(too_many_applications),
