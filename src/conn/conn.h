@@ -107,6 +107,8 @@ struct edit_env {
     int (*send)(void *arg, const struct pktbuf *like, bool back, const uint8_t *frame,
                 uint32_t len);
     void *arg;
+    bool
+        replay; /* of captures: what ends say is about what was sent, not about what becomes of it */
 };
 
 struct conn_env {

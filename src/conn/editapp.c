@@ -81,6 +81,7 @@ static int open_dir(struct conn_env *env, struct conn_pkt *cp, struct edit_dir *
         return err_set(EOPNOTSUPP, "a repetition of what has left as it was");
     d->on = true;
     d->fin = false;
+    d->tsval = s->tsval;
     d->longest = s->pb->gso_size && s->plen > s->pb->gso_size
                      ? s->ip_len - s->plen + s->pb->gso_size
                      : s->ip_len;

@@ -433,6 +433,7 @@ static bool get_dir(struct conn_env *env, struct edit_dir *d, struct image *im)
     d->on = was.on;
     d->fin = was.fin;
     d->longest = was.longest;
+    d->tsval = was.tsval;
     d->since = was.since;
     d->ntold = was.ntold;
     memcpy(d->told, was.told, sizeof(d->told));

@@ -308,7 +308,8 @@ void edit_answer(struct conn_env *env, const struct conn_pkt *cp, bool waits)
     struct build_tcp b = {.like = &like, .reverse = true, .tflags = TH_ACK_};
     uint32_t n;
 
-    if (!(rcv->flags & SIDE_ACKED) || !env->edit.send || like.l3_off > HEADERS / 2)
+    if (!(rcv->flags & SIDE_ACKED) || !env->edit.send || env->edit.replay ||
+        like.l3_off > HEADERS / 2)
         return;
     as_known_to(env, f, cp->from, &like);
     b.seq = rcv->flags & SIDE_SPOKE ? rcv->snd_max : cp->s->ack;

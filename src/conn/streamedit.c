@@ -91,6 +91,25 @@ static void measure(struct edit_dir *d, const struct seg *s)
         d->longest = len;
 }
 
+/*
+ * stamp: what has waited leaves behind what came meanwhile: with its old timestamp the receiver would
+ * not take it (RFC 7323 5.3).
+ */
+static void stamp(const struct conn_env *env, struct edit_dir *d, struct seg *s)
+{
+    struct edit_numbers n;
+
+    if (!(s->flags & SEG_TS))
+        return;
+    if (seq_lt(d->tsval, s->tsval)) {
+        d->tsval = s->tsval;
+    } else if (env->edit.again && s->tsval != d->tsval) {
+        n = edit_numbers_of(s);
+        n.tsval = d->tsval;
+        edit_renumber(s, &n);
+    }
+}
+
 static void begin(struct conn_edit *e, struct conn_pkt *cp, struct flow_edit *fe)
 {
     const struct seg *s = cp->s;
@@ -105,6 +124,36 @@ static void begin(struct conn_edit *e, struct conn_pkt *cp, struct flow_edit *fe
     cp->in_place = PLACE_NONE;
 }
 
+/* acked_r: an ACK or the edge of a SACK block of what was sent, as if it was one of what becomes of it. */
+static uint32_t acked_r(const struct edit_dir *o, uint32_t s)
+{
+    const struct seqmap *m = &o->map;
+
+    if (seq_leq(s, m->nxt_s))
+        return seqmap_to_r(m, s);
+    return seq_leq(s, edit_top(o)) ? m->nxt_r : m->nxt_r + (s - edit_top(o));
+}
+
+/*
+ * of_capture: in a capture the receiver has acknowledged what came to it then. What it has acknowledged
+ * and the capture lacks is not waited for.
+ */
+static void of_capture(struct conn_pkt *cp, struct edit_dir *o)
+{
+    struct edit_numbers n = edit_numbers_of(cp->s);
+
+    if (!o->on || !(n.tflags & TH_ACK_))
+        return;
+    if (o->wait && !o->held && seq_lt(edit_top(o), n.ack) && seq_leq(o->wait->seq, n.ack))
+        seqmap_pass(&o->map, o->wait->seq - o->map.nxt_s);
+    n.ack = acked_r(o, n.ack);
+    for (int i = 0; i < n.nsack; i++) {
+        n.sack[i].start = acked_r(o, n.sack[i].start);
+        n.sack[i].end = acked_r(o, n.sack[i].end);
+    }
+    edit_renumber(cp->s, &n);
+}
+
 bool edit_enter(struct conn_env *env, struct conn_pkt *cp)
 {
     struct flow_edit *fe = edit_of(env, cp->f);
@@ -115,9 +164,12 @@ bool edit_enter(struct conn_env *env, struct conn_pkt *cp)
         return false;
     d = &fe->dir[cp->from];
     begin(e, cp, fe);
+    if (unlikely(env->edit.replay) && !env->edit.again)
+        of_capture(cp, &fe->dir[cp->to]);
     if (!d->on)
         return false;
     measure(d, cp->s);
+    stamp(env, d, cp->s);
     e->what = (uint8_t)classify(cp, d);
     if (e->what == EDIT_WAITS)
         return edit_wait(env, cp, d, false);
@@ -379,7 +431,7 @@ static void of_receiver(const struct conn_env *env, const struct conn_pkt *cp,
     uint32_t ack = n->ack;
     uint8_t k = 0;
 
-    if (!o->on || !(n->tflags & TH_ACK_))
+    if (!o->on || !(n->tflags & TH_ACK_) || env->edit.replay)
         return;
     n->ack = seqmap_to_s(&o->map, ack);
     if (!(n->tflags & TH_SYN_))

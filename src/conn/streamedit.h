@@ -48,6 +48,7 @@ struct kept_frame {
 struct edit_dir { /* by sender */
     bool on;
     bool fin;         /* its FIN has passed: number nxt_s */
+    uint32_t tsval;   /* its newest timestamp */
     uint32_t longest; /* datagram of its own: none that we make is longer */
     struct seqmap map;
     struct kept_frame *held; /* the bytes at nxt */

@@ -274,6 +274,7 @@ static void *run_alone(void *arg)
     int in_epoch = 0, n = 0;
 
     ctx_begin(c);
+    c->m->env.edit.replay = true;
     c->eg = &c->own;
     while (!ctx_should_stop(c)) {
         int want = e->conf.epoch - in_epoch;
@@ -580,6 +581,7 @@ static void *run_shared(void *arg)
     while (r->core[me] != c)
         me++;
     ctx_begin(c);
+    c->m->env.edit.replay = true;
     c->w.slots = c->w.noted = true;
     for (uint64_t seq = 0; !last && !gone; seq++) {
         struct block *b = &r->block[seq % BLOCKS];

@@ -68,7 +68,8 @@ struct edit_numbers {
     uint32_t seq, ack;
     uint16_t win, urp;
     uint8_t tflags;
-    uint8_t nsack; /* no more than it has: the option keeps its place, what goes becomes padding */
+    uint32_t tsval; /* if it has one */
+    uint8_t nsack;  /* no more than it has: the option keeps its place, what goes becomes padding */
     struct {
         uint32_t start, end;
     } sack[SEG_MAX_SACK];

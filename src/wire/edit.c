@@ -247,7 +247,7 @@ int edit_insert(struct seg *s, uint32_t off, const uint8_t *data, uint32_t len)
 
 /* ---- numbers ---- */
 
-enum { OPT_END = 0, OPT_NOP = 1, OPT_SACK = 5, TCP_FIXED = 20 };
+enum { OPT_END = 0, OPT_NOP = 1, OPT_SACK = 5, OPT_TS = 8, TCP_FIXED = 20 };
 
 struct edit_numbers edit_numbers_of(const struct seg *s)
 {
@@ -256,6 +256,7 @@ struct edit_numbers edit_numbers_of(const struct seg *s)
                              .win = s->win,
                              .urp = s->urp,
                              .tflags = s->tflags,
+                             .tsval = s->tsval,
                              .nsack = s->nsack};
 
     for (int i = 0; i < s->nsack; i++) {
@@ -281,21 +282,21 @@ static void put_sacks(uint8_t *p, uint32_t len, const struct edit_numbers *n)
     memset(p + used, OPT_NOP, len - used);
 }
 
-static void renumber_sacks(const struct seg *s, uint8_t *tcp, const struct edit_numbers *n)
+static void renumber_options(const struct seg *s, uint8_t *tcp, const struct edit_numbers *n)
 {
     uint32_t at = TCP_FIXED;
 
-    if (s->nsack == 0)
+    if (s->nsack == 0 && n->tsval == s->tsval)
         return;
     while (at + 1 < s->hdr_len && tcp[at] != OPT_END) {
         uint32_t len = tcp[at] == OPT_NOP ? 1 : tcp[at + 1];
 
         if (tcp[at] != OPT_NOP && (len < 2 || at + len > s->hdr_len))
             return;
-        if (tcp[at] == OPT_SACK) {
+        if (tcp[at] == OPT_SACK)
             put_sacks(tcp + at, len, n);
-            return;
-        }
+        if (tcp[at] == OPT_TS && len == 10)
+            store32(tcp + at + 2, n->tsval);
         at += len;
     }
 }
@@ -314,7 +315,7 @@ void edit_renumber(struct seg *s, const struct edit_numbers *n)
         store16(tcp + 18, n->urp);
     }
     if (len == s->hdr_len)
-        renumber_sacks(s, tcp, n);
+        renumber_options(s, tcp, n);
     after = csum_add(0, tcp, len);
     if (has_tcp_csum(s) && !(s->pb->flags & PB_CSUM_PART))
         move_csum(tcp + TCP_CSUM, before, after, false);
