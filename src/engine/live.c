@@ -40,6 +40,7 @@
 #define SLEEP_MOST  (100 * NSEC_PER_MSEC) /* how late a signal may be seen */
 #define SLEEP_LEAST (200 * NSEC_PER_USEC) /* timers that are always due do not keep us awake */
 #define SLEEP_HELD  (2 * NSEC_PER_MSEC)   /* frames wait for a MAC */
+#define SLEEP_HOLD  (5 * NSEC_PER_MSEC)   /* bytes are held (MOS_HOLD), each flow's for 50 ms */
 #define SLACK       NSEC_PER_SEC          /* frames' times may run ahead of ours by so much */
 #define BEHIND      (100 * NSEC_PER_MSEC) /* and fall behind by so much */
 #define TELL_EVERY  (100 * NSEC_PER_MSEC) /* counters are published so often */
@@ -456,9 +457,10 @@ static uint64_t sleep_ns(const struct lane *l)
 
     if (l->router && l->router->held) /* another context may hear the answer */
         return SLEEP_HELD;
-
     due = flow < due ? flow : due;
     ns = due > l->clock ? due - l->clock : 0;
+    if (m->env.edit.holds && ns > SLEEP_HOLD)
+        return SLEEP_HOLD;
     return ns < SLEEP_LEAST ? SLEEP_LEAST : ns > SLEEP_MOST ? SLEEP_MOST : ns;
 }
 
