@@ -111,6 +111,11 @@ static void work_on(struct packet *k, size_t skip, bool fin)
     struct rewrite_out *o = &k->t->out;
     size_t n = k->p.payloadlen - skip;
 
+    if (rewrite_passes(&x->rw, k->rule, k->dir, (const char *)k->p.payload + skip, n)) {
+        x->out[k->dir] += n;
+        x->held[k->dir] = 0;
+        return;
+    }
     rewrite_feed(&x->rw, k->rule, &k->t->counts, k->dir, (const char *)k->p.payload + skip, n, fin,
                  o);
     if (o->failed || become(k, skip, n - o->hold) < 0 ||

@@ -642,6 +642,16 @@ void rewrite_feed(struct rewrite_conn *c, const struct rewrite_rule *rule,
     o->hold = x.n;
 }
 
+bool rewrite_passes(const struct rewrite_conn *c, const struct rewrite_rule *rule, int dir,
+                    const char *p, size_t n)
+{
+    const struct rewrite_dir *d = &c->dir[dir];
+
+    if (d->state != REWRITE_CLOSE)
+        return d->state == REWRITE_OFF;
+    return !d->change || (!memmem(p, n, rule->find, rule->nfind) && partial(rule, p, n) == 0);
+}
+
 void rewrite_left(struct rewrite_conn *c, struct rewrite_counts *counts, int dir, size_t n)
 {
     struct rewrite_dir *d = &c->dir[dir];

@@ -82,6 +82,12 @@ void rewrite_init(struct rewrite_conn *c, const struct rewrite_rule *rule);
 void rewrite_feed(struct rewrite_conn *c, const struct rewrite_rule *rule,
                   struct rewrite_counts *counts, int dir, const char *p, size_t n, bool end,
                   struct rewrite_out *o);
+/*
+ * rewrite_passes: would these bytes pass as they are, and leave everything as it is? Cheaper than to
+ * feed them.
+ */
+bool rewrite_passes(const struct rewrite_conn *c, const struct rewrite_rule *rule, int dir,
+                    const char *p, size_t n);
 /* rewrite_left: the n bytes that were to be held have left as they were. */
 void rewrite_left(struct rewrite_conn *c, struct rewrite_counts *counts, int dir, size_t n);
 /* rewrite_is_off: nothing more will be changed in either direction. */
