@@ -90,8 +90,7 @@
     R(EDIT_AGAIN, "edit-again", "repeated, and rebuilt from the changed bytes that are kept")      \
     R(EDIT_SPLIT, "edit-split", "had grown too long, and left as several")                         \
     R(EDIT_FLUSH, "edit-flush", "held bytes that left because nothing followed in time")           \
-    R(EDIT_UNSURE, "edit-unsure",                                                                  \
-      "of an edited flow, beyond its window: its bytes were taken out")                            \
+    R(EDIT_UNSURE, "edit-unsure", "of an edited flow, beyond its window: bytes taken out")         \
     R(NO_OUTPUT, "no-output", "no output device for this frame")
 
 enum reason {
