@@ -214,7 +214,7 @@ class Contender:
         if self.what == 'firewall':
             words += ['--rules', self.rules('rules', 'ACCEPT any any\n')]
         elif self.what == 'rewrite':
-            words += ['--from', 'weir-nowhere-seen', '--to', 'weir-never-said']
+            words += ['--raw', '--find', 'weir-nowhere-seen', '--with', 'weir-never-said']
         return words
 
     def start(self, net):
