@@ -29,8 +29,10 @@ struct flows {
     struct living *living[APP_MAX_CORES]; /* by context */
     struct records records;
     struct table table;
-    struct json json[APP_MAX_CORES]; /* each context's line */
-    uint64_t packets;                /* of the records given out */
+    struct json json[APP_MAX_CORES];
+    uint64_t over[APP_MAX_CORES];
+        /* rows of connections that have ended */ /* each context's line */
+    uint64_t packets;                             /* of the records given out */
 };
 
 static const struct column columns[] = {
@@ -185,6 +187,7 @@ static void show(mctx_t mctx, int sock, const struct mos_flow_info *info)
     if (!c->app->opt->json) {
         size_t len = put_row(&key.ends, info, row, sizeof(row));
 
+        f->over[mctx->cpu] += info->reason != 0;
         records_add(&f->records, mctx->cpu, &key, row, len);
         return;
     }
@@ -310,6 +313,7 @@ static int end(struct app *app)
 {
     struct flows *f = app->data;
     int status = APP_OK;
+    uint64_t over = 0;
     char line[64];
 
     bool all = records_finish(&f->records);
@@ -318,9 +322,11 @@ static int end(struct app *app)
         status = complain(APP_BROKEN, "out of memory: not all connections are shown");
     for (int i = 0; i < APP_MAX_CORES; i++)
         json_free(&f->json[i]);
-    if (!app->opt->json && (f->records.count > 0 || !app->broken)) {
-        int n = snprintf(line, sizeof(line), "%" PRIu64 " connection%s\n", f->records.count,
-                         f->records.count == 1 ? "" : "s");
+    for (int i = 0; i < APP_MAX_CORES; i++)
+        over += f->over[i];
+    if (!app->opt->json && (over > 0 || !app->broken)) {
+        int n =
+            snprintf(line, sizeof(line), "%" PRIu64 " connection%s\n", over, over == 1 ? "" : "s");
 
         out_write(&app->out, line, (size_t)n);
     }

@@ -67,6 +67,9 @@ struct http {
     struct json json[APP_MAX_CORES];
 };
 
+/* Of an interface rows are shown as they come: room for most. */
+static const int live_widths[] = {26, 21, 21, 24, 6, 7, 0};
+
 static const struct column columns[] = {{"TIME", false},    {"CLIENT", false}, {"SERVER", false},
                                         {"MESSAGE", false}, {"HEADER", true},  {"BODY", true},
                                         {"NOTE", false}};
@@ -384,6 +387,8 @@ static int begin(struct app *app)
     if (!h->message || !h->request || !h->response)
         return complain(APP_MISUSE, "%s", mtcp_errstr());
     table_init(&h->table, &app->out, columns, sizeof(columns) / sizeof(columns[0]));
+    if (app->opt->in_if)
+        table_live(&h->table, live_widths);
     if (app->opt->json)
         records_init(&h->records, mode, app->opt->cores, emit_json, &app->out);
     else

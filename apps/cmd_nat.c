@@ -216,6 +216,8 @@ static void on_end(mctx_t mctx, int sock, int side, event_t event, filter_arg_t 
 
 /* ---- reports ---- */
 
+static const int live_widths[] = {26, 8, 6, 6, 7, 8, 8, 6, 6, 6, 0};
+
 static const struct column columns[] = {
     {"TIME", false}, {"OPENED", true}, {"PORTS", true}, {"MOST", true},  {"REFUSED", true},
     {"PKTS>", true}, {"<PKTS", true},  {"STRAY", true}, {"OTHER", true}, {"FAILED", true},
@@ -319,6 +321,8 @@ static int begin(struct app *app)
     struct nat *nat = app->data;
 
     table_init(&nat->table, &app->out, columns, sizeof(columns) / sizeof(columns[0]));
+    if (app->opt->in_if)
+        table_live(&nat->table, live_widths);
     for (int i = 0; i < app->opt->cores; i++) {
         nat->core[i].ports = natports_create(&nat->opt.pool, i);
         if (!nat->core[i].ports)

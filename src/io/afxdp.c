@@ -115,6 +115,11 @@ static int choose_queues(struct io_dev *dev, struct afxdp *a, const struct reque
     int first = r->queue >= 0 ? r->queue : dev->args.queue;
     int end = r->queue >= 0 ? first + 1 : a->xif->queues;
 
+    if (r->queue < 0 && step > a->xif->queues) /* said at once: another kind may do without */
+        return err_set(ENOSPC,
+                       "%s: the interface has %d receive queue%s, %d contexts want one each "
+                       "(ethtool -L sets how many there are)",
+                       dev->name, a->xif->queues, a->xif->queues > 1 ? "s" : "", step);
     if (first >= a->xif->queues)
         return err_set(ENOSPC,
                        "%s: the interface has %d receive queue%s, number %d is not there "

@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -96,12 +97,13 @@ void ifoffload_queues(const char *ifname, int *rx, int *tx)
 /* The number of features the kernel knows. => 0: it does not say */
 static int count_features(const char *ifname)
 {
-    struct {
-        struct ethtool_sset_info info;
+    struct { /* struct ethtool_sset_info, with room for the one answer */
+        uint32_t cmd, reserved;
+        uint64_t sset_mask;
         uint32_t n;
-    } q = {.info = {.cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1ULL << ETH_SS_FEATURES}};
+    } q = {.cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1ULL << ETH_SS_FEATURES};
 
-    if (ethtool(ifname, &q) < 0 || !q.info.sset_mask || q.n > MAX_FEATURES)
+    if (ethtool(ifname, &q) < 0 || !q.sset_mask || q.n > MAX_FEATURES)
         return 0;
     return (int)q.n;
 }
@@ -134,10 +136,10 @@ static int find_features(const char *ifname, struct features *f)
 /* Which of them are on and may be changed. => a bit for each, by its place in unwanted[] */
 static unsigned which_are_on(const char *ifname, const struct features *f)
 {
-    struct {
-        struct ethtool_gfeatures q;
+    struct { /* struct ethtool_gfeatures, with room */
+        uint32_t cmd, size;
         struct ethtool_get_features_block block[MAX_FEATURES / 32];
-    } get = {.q = {.cmd = ETHTOOL_GFEATURES, .size = ((uint32_t)f->n + 31) / 32}};
+    } get = {.cmd = ETHTOOL_GFEATURES, .size = ((uint32_t)f->n + 31) / 32};
     unsigned on = 0;
 
     if (ethtool(ifname, &get) < 0)
@@ -155,10 +157,10 @@ static unsigned which_are_on(const char *ifname, const struct features *f)
 /* => 0; -1 with errno */
 static int set_features(const char *ifname, const struct features *f, unsigned which, bool on)
 {
-    struct {
-        struct ethtool_sfeatures q;
+    struct { /* struct ethtool_sfeatures, with room */
+        uint32_t cmd, size;
         struct ethtool_set_features_block block[MAX_FEATURES / 32];
-    } set = {.q = {.cmd = ETHTOOL_SFEATURES, .size = ((uint32_t)f->n + 31) / 32}};
+    } set = {.cmd = ETHTOOL_SFEATURES, .size = ((uint32_t)f->n + 31) / 32};
 
     for (size_t k = 0; k < UNWANTED; k++)
         if (which & 1u << k && f->bit[k] >= 0) {
@@ -410,13 +412,24 @@ int ifoffload_off(struct ifoffload *o, const char *name, const char *ifname, int
     return 0;
 }
 
+/* The kernel lets go of a closed socket's queue a little later, and keeps the queue till then. */
+static int put_back_soon(const struct ifoffload *o)
+{
+    const struct timespec nap = {0, 20000000};
+
+    for (int tries = 25; put_back(o->fd, o->path) < 0; tries--)
+        if (tries == 0 || (errno != EINVAL && errno != EBUSY) || nanosleep(&nap, NULL) < 0)
+            return -1;
+    return 0;
+}
+
 int ifoffload_restore(struct ifoffload *o, const char *name)
 {
     int rc = 0;
 
     if (o->fd < 0)
         return 0;
-    if (put_back(o->fd, o->path) < 0)
+    if (put_back_soon(o) < 0)
         rc = err_set(errno, "%s: %s is not yet as before: %s (the next start restores it)", name,
                      o->ifname, strerror(errno));
     close(o->fd);

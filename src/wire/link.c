@@ -2,8 +2,10 @@
 /*
  * link.c: from the first byte of a frame to the IP header, whatever lies between. Ethernet and
  * Linux cooked captures say an ethertype, and an ethertype may lead to a tag with another one:
- * follow_type is the loop. Tags are at most SEG_MAX_VLANS, labels MAX_LABELS, and one layer with a
- * length field of its own (802.3 or PPPoE): so the loop ends, and offsets stay small.
+ * follow_type is the loop. Tags end within MAX_TAGS bytes - a host takes off one after the other,
+ * however many, so who stopped at a few would let pass what he was to look at - labels are at most
+ * MAX_LABELS, and there is one layer with a length field of its own (802.3 or PPPoE): so the loop ends,
+ * and offsets stay small.
  */
 #include "wire/layers.h"
 
@@ -11,7 +13,7 @@ enum { ETHER_VLAN = 0x8100, ETHER_QINQ = 0x88a8, ETHER_QINQ_OLD = 0x9100 };
 enum { ETHER_PPPOE = 0x8864, ETHER_MPLS = 0x8847, ETHER_MPLS_UP = 0x8848 };
 enum { ETHER_MIN = 1536 }; /* IEEE 802.3 3.2.6: below it is a length */
 enum { PPP_IP4 = 0x0021, PPP_IP6 = 0x0057 };
-enum { MAX_LABELS = 16 };
+enum { MAX_LABELS = 16, MAX_TAGS = 16384 };
 
 /* take_nibble: only the IP header's first nibble says the version. */
 static enum reason take_nibble(struct seg *s, const struct cursor *c, enum reason neither)
@@ -30,13 +32,15 @@ static enum reason take_nibble(struct seg *s, const struct cursor *c, enum reaso
     }
 }
 
+/* take_vlan: of more than SEG_MAX_VLANS the outermost are kept. */
 static enum reason take_vlan(struct seg *s, struct cursor *c, uint16_t *type)
 {
-    if (s->nvlan == SEG_MAX_VLANS)
+    if (c->off > MAX_TAGS)
         return REASON_LINK_TOO_DEEP;
     if (!cursor_has(c, 4))
         return REASON_LINK_TRUNCATED;
-    s->vlan[s->nvlan++] = load16(c->p + c->off) & 0xfff;
+    if (s->nvlan < SEG_MAX_VLANS)
+        s->vlan[s->nvlan++] = load16(c->p + c->off) & 0xfff;
     *type = load16(c->p + c->off + 2);
     c->off += 4;
     return REASON_NONE;

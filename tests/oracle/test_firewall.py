@@ -185,6 +185,19 @@ def test_odd_syns(tmp_path):
     assert run.total['odd_syns_dropped']['packets'] == 4
 
 
+@pytest.mark.parametrize('tags', [1, 3, 4, 5, 40])
+def test_tags_are_no_way_round(tmp_path, tags):
+    """A host takes priority tags off one after the other, however many there are."""
+    def wrapped(f):
+        out = Ether(src=f.src, dst=f.dst)
+        for _ in range(tags):
+            out = out / Dot1Q(vlan=0)
+        return out / f.getlayer(IP)
+
+    shut, good = transfer(seg(dport=23)), transfer(seg())
+    Run(tmp_path, [wrapped(f) for f in [*shut[:1], *good, *shut[:1]]]).leaves(*[wrapped(f) for f in good])
+
+
 def test_broken_checksum(tmp_path):
     """Not everybody looks at checksums: the rules hold all the same."""
     bad = seg(dport=23)

@@ -93,7 +93,11 @@ def links():
     three = eth(type=0x9100) / Dot1Q(vlan=1, type=0x88a8) / Dot1AD(vlan=2) / Dot1Q(vlan=4095) / p
     add("three-tags", ETHER, three, tags=[1, 2, 4095])
     four = eth() / Dot1Q(vlan=1) / Dot1Q(vlan=2) / Dot1Q(vlan=3) / Dot1Q(vlan=4) / p
-    add("four-tags", ETHER, four, "LINK_TOO_DEEP", "LINK", tags=[1, 2, 3])
+    add("four-tags", ETHER, four, tags=[1, 2, 3])
+    many = eth()
+    for vlan in range(40):
+        many = many / Dot1Q(vlan=vlan)
+    add("forty-tags", ETHER, many / q, tags=[0, 1, 2], flags=["IP6"])
     snap = LLC(dsap=0xaa, ssap=0xaa, ctrl=3) / SNAP(OUI=0, code=0x800)
     add("snap", ETHER, Dot3(**MAC) / snap / p, frame=raw(Dot3(**MAC) / snap / p) + b"\xee" * 3)
     add("snap-vlan", ETHER, eth() / Dot1Q(vlan=9, type=len(snap / p)) / snap / p, tags=[9],
