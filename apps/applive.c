@@ -121,6 +121,14 @@ static int find_user(const char *name, uid_t *uid, gid_t *gid)
     return *uid ? 0 : complain(-1, "--user %s: that is root", name);
 }
 
+bool applive_knows_user(const char *name)
+{
+    uid_t uid = 0;
+    gid_t gid = 0;
+
+    return find_user(name, &uid, &gid) == 0;
+}
+
 int applive_give(int fd, const char *name)
 {
     uid_t uid = 0;

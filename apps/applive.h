@@ -3,6 +3,8 @@
 #ifndef WEIR_APPS_APPLIVE_H
 #define WEIR_APPS_APPLIVE_H
 
+#include <stdbool.h>
+
 struct app;
 
 struct appopt;
@@ -13,6 +15,9 @@ struct appopt;
  */
 int applive_fail_open(const struct appopt *opt);
 
+/* applive_knows_user: is there such a user, and is he not root? Asked before anything is opened. => false:
+ * the complaint made. */
+bool applive_knows_user(const char *name);
 /*
  * applive_be_user: be this user from now on, in all threads, with his groups and no capability, and
  * see that there is no way back. => 0; -1, the complaint made.

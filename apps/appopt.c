@@ -4,6 +4,7 @@
  * -r: there a word that is the name of a file is one more input, so that `-r *.pcap` works.
  */
 #include "appopt.h"
+#include "opthelp.h"
 #include "natopt.h"
 #include "fwrules.h"
 
@@ -167,41 +168,6 @@ static const struct {
     {"  --help               this text\n", 0},
 };
 
-static const char bench_help[] =
-    "  --app APP            what is done with the connections (count):\n"
-    "                         none          they are followed\n"
-    "                         count         the packets of each are counted\n"
-    "                         search[=TEXT] TEXT is looked for in all reassembled bytes "
-    "(HTTP/1.1)\n"
-    "                         rexmit        every repetition is told\n"
-    "                         events=N      each has N events of its own, whose filters say no\n"
-    "  --loops N            play the capture N times, with other addresses each time (1)\n"
-    "  --rounds N           measure N times and show medians (3)\n";
-
-static const char rewrite_help[] =
-    "  --find TEXT          replace this string\n"
-    "  --with TEXT          by this one, which may be empty\n"
-    "  --raw                in all payload, both ways, not in HTTP responses alone\n"
-    "  --pad                cut it, or fill it up with blanks: no length changes\n";
-
-static const char bill_help[] =
-    "  --by address         each address of a client is a subscriber (the default)\n"
-    "  --prefixes FILE      the subscribers: lines of PREFIX [NAME]; the longest match counts\n"
-    "  --all                one subscriber: everyone\n"
-    "  --charge-rexmit      charge retransmissions too; if not, only those with other content\n"
-    "  --sample 1/N         keep and compare only one of N bytes\n"
-    "  --interval SECONDS   report so often, in packet time\n";
-
-static const char rules_help[] =
-    "  --rules FILE         the rules\n"
-    "  --check              read them, say if they are right, and end\n"
-    "  --default ACTION     of connections that no rule matches: ACCEPT, DROP (the default) or\n"
-    "                       REJECT\n"
-    "  --other ACTION       of packets that are not TCP: ACCEPT (the default) or DROP; ARP, IPv6\n"
-    "                       neighbour discovery, and what says that a packet is too big always "
-    "pass\n"
-    "  --strict-start       drop packets of connections that did not begin here\n";
-
 int complain(int status, const char *fmt, ...)
 {
     va_list ap;
@@ -217,14 +183,17 @@ int complain(int status, const char *fmt, ...)
 
 static void print_help(const struct command *cmd)
 {
-    const char *must = cmd->takes & TAKES_DIR   ? "-o DIR "
-                       : cmd->takes & TAKES_NAT ? "--to ADDR "
-                                                : "";
+    const char *must = cmd->takes & TAKES_DIR       ? "-o DIR "
+                       : cmd->takes & TAKES_NAT     ? "--to ADDR "
+                       : cmd->takes & TAKES_RULES   ? "--rules FILE "
+                       : cmd->takes & TAKES_REWRITE ? "--find TEXT --with TEXT "
+                                                    : "";
+    const bool changes = cmd->takes & (TAKES_NAT | TAKES_RULES | TAKES_REWRITE);
 
     printf("usage: weir %s %s-r FILE... [OPTION...] [EXPRESSION]\n", cmd->name, must);
     if (!(cmd->takes & TAKES_BENCH))
-        printf("       weir %s %s-i IF [%s IF] [OPTION...] [EXPRESSION]\n", cmd->name, must,
-               cmd->takes & TAKES_DIR ? "--out" : "-o");
+        printf("       weir %s %s-i IF %s%s IF%s [OPTION...] [EXPRESSION]\n", cmd->name, must,
+               changes ? "" : "[", cmd->takes & TAKES_DIR ? "--out" : "-o", changes ? "" : "]");
     printf("\n%s\n\nOptions:\n", cmd->about);
     if (cmd->takes & TAKES_DIR)
         fputs("  -o DIR               where the files go; made if it is not there\n", stdout);
@@ -694,6 +663,9 @@ static int check_live(const struct appopt *opt)
                             "tcpdump(8)");
     if (!live && (opt->out_if || opt->user || opt->duration_ms || opt->fail_open))
         return complain(-1, "%s: needs an interface, -i IF", needs_live(opt));
+    if (live && !opt->out_if && opt->cmd->takes & (TAKES_NAT | TAKES_RULES | TAKES_REWRITE))
+        return complain(-1, "-i %s: weir %s stands between two interfaces: -o IF is missing",
+                        opt->in_if, opt->cmd->name);
     if (opt->fail_open && !opt->out_if)
         return complain(-1, "--fail-open: needs two interfaces, -i and --out");
     if (!live && opt->interval_ms && !(opt->cmd->takes & (TAKES_BILL | TAKES_RULES | TAKES_NAT)))

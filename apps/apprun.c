@@ -126,6 +126,8 @@ static int open_context(struct app *app, int cpu)
 
 static int open_contexts(struct app *app)
 {
+    if (app->opt->user && !applive_knows_user(app->opt->user))
+        return APP_MISUSE;
     for (int i = 0; i < app->opt->cores; i++)
         if (open_context(app, i) < 0)
             return complain(APP_MISUSE, "context %d: %s", i,
@@ -227,20 +229,22 @@ static int memory_status(const struct app *app)
 static int run_contexts(struct app *app)
 {
     int status = app->hooks->begin ? app->hooks->begin(app) : APP_OK;
+    bool ran;
 
     if (status != APP_OK)
         return status;
     status = open_contexts(app);
-    if (status == APP_OK) {
+    ran = status == APP_OK;
+    if (ran) {
         if (app->opt->duration_ms)
             applive_end_after(app->opt->duration_ms);
         join_contexts(app);
         status = memory_status(app);
-        if (app->opt->in_if)
-            applive_summary(app);
     }
     if (app->hooks->end)
         status = worse(status, app->hooks->end(app));
+    if (ran && app->opt->in_if)
+        applive_summary(app);
     return worse(worse(status, input_status(app)), app->status);
 }
 

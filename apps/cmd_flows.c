@@ -31,8 +31,8 @@ struct flows {
     struct table table;
     struct json json[APP_MAX_CORES];
     uint64_t over[APP_MAX_CORES];
-        /* rows of connections that have ended */ /* each context's line */
-    uint64_t packets;                             /* of the records given out */
+    /* rows of connections that have ended */ /* each context's line */
+    uint64_t packets;                         /* of the records given out */
 };
 
 static const struct column columns[] = {

@@ -21,8 +21,9 @@ static const struct command *const commands[] = {&cmd_flows,    &cmd_streams, &c
 static int print_help(void)
 {
     puts("usage: weir COMMAND -r FILE... [OPTION...] [EXPRESSION]\n"
+         "       weir COMMAND -i IF [-o IF] [OPTION...] [EXPRESSION]\n"
          "\n"
-         "Weir follows both ends of every TCP connection in a capture.\n"
+         "Weir follows both ends of every TCP connection in captures and on interfaces.\n"
          "\n"
          "Commands:");
     for (size_t i = 0; i < NCOMMANDS; i++)
@@ -33,6 +34,8 @@ static int print_help(void)
          "  weir flows --json -r a.pcap b.pcap          several files, one object a line\n"
          "  weir streams -o out -r trace.pcap port 80   what was said on port 80, as files\n"
          "  tcpdump -w - | weir events -r -             what the stack sees, as it happens\n"
+         "  weir http -i eth0 port 80                   requests and responses as they pass\n"
+         "  weir firewall --rules FILE -i eth1 -o eth2  in line between two interfaces\n"
          "\n"
          "weir COMMAND --help has the options and more examples; weir --version the version.");
     return APP_OK;
