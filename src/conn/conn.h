@@ -99,7 +99,7 @@ struct conn_edit {
 
 struct edit_env {
     struct pool flows;          /* struct flow_edit */
-    uint32_t holds, holds_last; /* flows that hold bytes, oldest first */
+    uint32_t holds, holds_last; /* flows that hold bytes, the first due first */
     struct conn_edit at;        /* the segment at hand */
     uint8_t *big, *mix; /* a frame that has grown; a payload put together: made when needed */
     bool again;         /* the frame at hand has waited, or was held */

@@ -225,40 +225,6 @@ struct kept_frame *edit_next(struct conn_env *env, uint32_t idx, int *from)
 
 /* ---- what is held ---- */
 
-void edit_list(struct conn_env *env, struct flow_edit *fe)
-{
-    struct edit_env *e = &env->edit;
-
-    edit_unlist(env, fe);
-    if (!fe->dir[CLI].held && !fe->dir[SVR].held)
-        return;
-    fe->prev = e->holds_last;
-    fe->next = 0;
-    if (fe->prev)
-        ((struct flow_edit *)pool_at(&e->flows, fe->prev))->next = fe->self;
-    else
-        e->holds = fe->self;
-    e->holds_last = fe->self;
-    fe->listed = true;
-}
-
-void edit_unlist(struct conn_env *env, struct flow_edit *fe)
-{
-    struct edit_env *e = &env->edit;
-
-    if (!fe->listed)
-        return;
-    if (fe->prev)
-        ((struct flow_edit *)pool_at(&e->flows, fe->prev))->next = fe->next;
-    else
-        e->holds = fe->next;
-    if (fe->next)
-        ((struct flow_edit *)pool_at(&e->flows, fe->next))->prev = fe->prev;
-    else
-        e->holds_last = fe->prev;
-    fe->listed = false;
-}
-
 /* held_until: when the bytes of this flow are to leave, and whose. */
 static uint64_t held_until(const struct flow_edit *fe, int *from)
 {
@@ -273,6 +239,42 @@ static uint64_t held_until(const struct flow_edit *fe, int *from)
         }
     }
     return when;
+}
+
+static struct flow_edit *holder(const struct conn_env *env, uint32_t ref)
+{
+    return ref ? pool_at(&env->edit.flows, ref) : NULL;
+}
+
+void edit_list(struct conn_env *env, struct flow_edit *fe)
+{
+    struct edit_env *e = &env->edit;
+    struct flow_edit *before;
+    int from;
+
+    edit_unlist(env, fe);
+    fe->due = held_until(fe, &from);
+    if (fe->due == UINT64_MAX)
+        return;
+    before = holder(env, e->holds_last);
+    while (before && before->due > fe->due) /* near the end as a rule */
+        before = holder(env, before->prev);
+    fe->prev = before ? before->self : 0;
+    fe->next = before ? before->next : e->holds;
+    *(before ? &before->next : &e->holds) = fe->self;
+    *(fe->next ? &holder(env, fe->next)->prev : &e->holds_last) = fe->self;
+    fe->listed = true;
+}
+
+void edit_unlist(struct conn_env *env, struct flow_edit *fe)
+{
+    struct edit_env *e = &env->edit;
+
+    if (!fe->listed)
+        return;
+    *(fe->prev ? &holder(env, fe->prev)->next : &e->holds) = fe->next;
+    *(fe->next ? &holder(env, fe->next)->prev : &e->holds_last) = fe->prev;
+    fe->listed = false;
 }
 
 uint32_t edit_due(const struct conn_env *env, uint64_t now, int *from)

@@ -508,10 +508,7 @@ static void commit_hold(struct conn_env *env, struct edit_dir *d)
         edit_drop_frame(env, d->held);
     d->held = e->hold;
     e->hold = NULL;
-    if (d->held)
-        edit_list(env, e->fe);
-    else
-        edit_unlist(env, e->fe);
+    edit_list(env, e->fe);
 }
 
 /* commit: what has left is written into the map. */
@@ -550,7 +547,7 @@ static void skip(struct conn_env *env, struct edit_dir *d)
     if (d->held)
         edit_drop_frame(env, d->held);
     d->held = NULL;
-    edit_unlist(env, e->fe);
+    edit_list(env, e->fe);
     seqmap_pass(&d->map, end - d->map.nxt_s);
 }
 

@@ -62,7 +62,8 @@ struct edit_dir { /* by sender */
 struct flow_edit {
     struct edit_dir dir[2];
     uint32_t flow;
-    uint32_t next, prev; /* of those that hold bytes, oldest first; 0: none */
+    uint32_t next, prev; /* of those that hold bytes, the first due first; 0: none */
+    uint64_t due;        /* if listed: when they leave */
     bool listed;
     uint32_t self;
 };
@@ -145,7 +146,8 @@ void edit_answer(struct conn_env *env, const struct conn_pkt *cp, bool waits);
 uint16_t edit_window(const struct conn_env *env, const struct flow *f, int from, uint32_t ack,
                      uint16_t win);
 bool edit_wait(struct conn_env *env, struct conn_pkt *cp, struct edit_dir *d, bool sent);
-void edit_list(struct conn_env *env, struct flow_edit *fe);   /* it holds bytes */
-void edit_unlist(struct conn_env *env, struct flow_edit *fe); /* none any more */
+/* edit_list: what it holds has changed: to its place among those that hold, if it holds anything. */
+void edit_list(struct conn_env *env, struct flow_edit *fe);
+void edit_unlist(struct conn_env *env, struct flow_edit *fe);
 
 #endif
