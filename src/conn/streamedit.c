@@ -69,13 +69,14 @@ static uint32_t bare_r(const struct edit_dir *d, uint32_t s)
     return s == top - 1 && r == m->nxt_r ? r - 1 : r;
 }
 
+/* r_of: for conn_send. Of what is new the end counts, with a FIN: what is repeated may have another length. */
 static uint32_t r_of(const struct edit_dir *d, const struct conn_edit *e)
 {
     const struct seqmap *m = &d->map;
 
     if (e->what == EDIT_BARE || e->what == EDIT_NUMBERS)
         return bare_r(d, e->came);
-    if (seq_lt(e->came, m->nxt_s))
+    if (seq_lt(e->came, m->nxt_s) && e->what != EDIT_FRESH)
         return seqmap_to_r(m, e->came);
     return e->what == EDIT_OLD ? m->nxt_r : m->nxt_r + (e->came - m->nxt_s);
 }
