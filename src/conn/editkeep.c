@@ -71,6 +71,19 @@ static struct kept_frame *new_frame(struct conn_env *env, uint16_t linktype, uin
     return k;
 }
 
+/* like: what is known of a frame beside its bytes. */
+static void like(struct pktbuf *pb, const struct pktbuf *from)
+{
+    pb->flags = (uint8_t)(PB_MADE | (from->flags & (PB_CSUM_GOOD | PB_CSUM_PART)));
+    pb->in_if = from->in_if;
+    pb->realm = from->realm;
+    pb->slot = from->slot;
+    pb->csum_start = from->csum_start;
+    pb->csum_off = from->csum_off;
+    pb->gso_size = from->gso_size;
+    pb->gso_type = from->gso_type;
+}
+
 struct kept_frame *edit_copy(struct conn_env *env, const struct seg *s, uint32_t off, uint32_t len)
 {
     const struct pktbuf *from = s->pb;
@@ -80,14 +93,7 @@ struct kept_frame *edit_copy(struct conn_env *env, const struct seg *s, uint32_t
     if (k == NULL)
         return NULL;
     memcpy(k->pb.data, from->data, s->pay_off + s->pcap);
-    k->pb.flags = (uint8_t)(PB_MADE | (from->flags & (PB_CSUM_GOOD | PB_CSUM_PART)));
-    k->pb.in_if = from->in_if;
-    k->pb.realm = from->realm;
-    k->pb.slot = from->slot;
-    k->pb.csum_start = from->csum_start;
-    k->pb.csum_off = from->csum_off;
-    k->pb.gso_size = from->gso_size;
-    k->pb.gso_type = from->gso_type;
+    like(&k->pb, from);
     decode(&copy, &k->pb);
     if (off + len < copy.pcap)
         edit_chomp(&copy, off + len, copy.pcap - off - len);
@@ -353,26 +359,55 @@ static void put_frame(struct image *im, const struct kept_frame *k)
     image_put(im, k->pb.data, k->pb.len);
 }
 
-/* get_frame: => NULL: cut off, or no memory. */
+/* unsound: it was written by nobody. => false. */
+static bool unsound(struct image *im)
+{
+    im->bad = true;
+    return false;
+}
+
+/* is_bool: bytes from elsewhere may be none. */
+static bool is_bool(const bool *b)
+{
+    uint8_t v;
+
+    memcpy(&v, b, sizeof(v));
+    return v <= 1;
+}
+
+/* sound_frame: is it the segment that it is said to be? */
+static bool sound_frame(struct kept_frame *k)
+{
+    const struct pktbuf *pb = &k->pb;
+    uint32_t n = k->end - k->seq;
+    struct seg s;
+
+    if ((pb->flags & PB_CSUM_PART) && pb->csum_start + pb->csum_off + 2u > pb->len)
+        return false;
+    return decode(&s, &k->pb) == REASON_NONE && s.level == SEG_TCP && s.pay_off == k->payload &&
+           s.pcap == s.plen && n == s.plen + !!(s.tflags & TH_FIN_);
+}
+
+/* get_frame: => NULL: cut off, unsound, or no memory. */
 static struct kept_frame *get_frame(struct conn_env *env, struct image *im)
 {
     struct kept_frame was, *k;
 
-    if (!image_get_val(im, was) || was.pb.len > EDIT_WAIT_MAX)
+    if (!image_get_val(im, was))
         return NULL;
+    if (was.pb.len > im->len - im->at || !is_bool(&was.sent)) {
+        unsound(im);
+        return NULL;
+    }
     k = new_frame(env, was.pb.linktype, was.pb.len);
     if (k == NULL)
         return NULL;
-    was.pb.data = k->pb.data;
-    was.pb.cap = k->pb.cap;
-    was.pb.headroom = k->pb.headroom;
-    was.pb.owner = was.pb.frag = NULL;
-    k->pb = was.pb;
+    like(&k->pb, &was.pb);
     k->seq = was.seq;
     k->end = was.end;
     k->payload = was.payload;
     k->sent = was.sent;
-    if (image_get(im, k->pb.data, k->pb.len))
+    if (image_get(im, k->pb.data, k->pb.len) && (sound_frame(k) || unsound(im)))
         return k;
     edit_drop_frame(env, k);
     return NULL;
@@ -401,6 +436,8 @@ static void put_dir(const struct edit_dir *d, struct image *im)
 static bool get_map(struct conn_env *env, struct seqmap *m, const struct seqmap *was,
                     struct image *im)
 {
+    if (!is_bool(&was->cut))
+        return unsound(im);
     *m = *was;
     m->v = NULL;
     m->head = m->n = m->cap = 0;
@@ -422,16 +459,35 @@ static bool get_map(struct conn_env *env, struct seqmap *m, const struct seqmap 
         m->v[m->n++] = e;
         m->kept += e.rlen;
     }
-    return true;
+    return seqmap_sound(m) || unsound(im);
+}
+
+static bool get_waiting(struct conn_env *env, struct edit_dir *d, struct image *im)
+{
+    uint32_t n;
+
+    image_get_val(im, n);
+    for (; n && !im->bad; n--) {
+        struct kept_frame *k = get_frame(env, im);
+
+        if (k == NULL)
+            return false;
+        if (put_in(d, k))
+            continue;
+        edit_drop_frame(env, k);
+        return unsound(im);
+    }
+    return !im->bad;
 }
 
 static bool get_dir(struct conn_env *env, struct edit_dir *d, struct image *im)
 {
     struct edit_dir was;
-    uint32_t waits;
 
     if (!image_get_val(im, was))
         return false;
+    if (!is_bool(&was.on) || !is_bool(&was.fin) || was.ntold > ARRAY_SIZE(was.told))
+        return unsound(im);
     d->on = was.on;
     d->fin = was.fin;
     d->longest = was.longest;
@@ -445,22 +501,16 @@ static bool get_dir(struct conn_env *env, struct edit_dir *d, struct image *im)
         d->held = get_frame(env, im);
         if (d->held == NULL)
             return false;
+        if (d->held->seq != d->map.nxt_s)
+            return unsound(im);
     }
-    image_get_val(im, waits);
-    for (; waits && !im->bad; waits--) {
-        struct kept_frame *k = get_frame(env, im);
-
-        if (k == NULL)
-            return false;
-        put_in(d, k);
-    }
-    return !im->bad;
+    return get_waiting(env, d, im);
 }
 
 void edit_export(const struct conn_env *env, const struct flow *f, struct image *im)
 {
     const struct flow_edit *fe = edit_of(env, f);
-    bool has = fe != NULL;
+    uint8_t has = fe != NULL;
 
     image_put_val(im, has);
     if (!has)
@@ -474,10 +524,12 @@ bool edit_import(struct conn_env *env, uint32_t idx, struct image *im)
     struct flow *f = flow_at(&env->ft, idx);
     struct flow_ext *x;
     struct flow_edit *fe;
-    bool has;
+    uint8_t has;
 
     if (!image_get_val(im, has) || !has)
         return !im->bad;
+    if (has > 1)
+        return unsound(im);
     x = flow_ext_get(&env->ft, f);
     if (x)
         x->edit = pool_zalloc(&env->edit.flows);

@@ -242,3 +242,26 @@ uint32_t seqmap_rebuild(const struct seqmap *m, uint32_t s, uint32_t len, bool f
         return UINT32_MAX;
     return n;
 }
+
+/* ---- maps from elsewhere ---- */
+
+bool seqmap_sound(const struct seqmap *m)
+{
+    uint64_t s = 0, r = 0; /* from una on */
+    uint32_t tail;
+
+    for (uint32_t i = 0; i < m->n; i++) {
+        const struct seqedit *e = at(m, i);
+        uint32_t gap = e->s - (m->una_s + (uint32_t)s);
+
+        if (gap != e->r - (m->una_r + (uint32_t)r))
+            return false;
+        s += (uint64_t)gap + e->slen;
+        r += (uint64_t)gap + e->rlen;
+        if (s > INT32_MAX || r > INT32_MAX)
+            return false;
+    }
+    tail = m->nxt_s - (m->una_s + (uint32_t)s);
+    return tail == m->nxt_r - (m->una_r + (uint32_t)r) && s + tail <= INT32_MAX &&
+           r + tail <= INT32_MAX;
+}

@@ -75,4 +75,7 @@ uint32_t seqmap_rebuild(const struct seqmap *m, uint32_t s, uint32_t len, bool f
                         const uint8_t *from, uint8_t *out, uint32_t cap, uint32_t *r);
 bool seqmap_touched(const struct seqmap *m, uint32_t s, uint32_t len, bool fin);
 
+/* seqmap_sound: do its numbers fit together? For a map that was read from somewhere. */
+bool seqmap_sound(const struct seqmap *m);
+
 #endif

@@ -4,7 +4,7 @@
  * changes kept for repetition, segments behind a hole. The frames that leave from then on and all that
  * is told are those of a run without moving, byte for byte. Ends are simple: they send with holes, out
  * of order, again and cut anew, and acknowledge what came; the first run makes the input, the others
- * repeat it. Then images with damaged bytes where the edits are.
+ * repeat it. Then images with damaged bytes where the edits are: they are refused, or go on.
  *
  * WEIR_SEED and WEIR_ROUNDS choose other runs.
  */
@@ -105,6 +105,7 @@ static struct step step[STEPS];
 static int nsteps;
 static struct end ends[CONNS][2];
 static bool making; /* the ends listen */
+static bool broken; /* of damaged images anything may come */
 static struct rng r;
 
 static int below(int n)
@@ -235,6 +236,8 @@ static void leaves(const char *how, const uint8_t *data, uint32_t len)
     struct seg s;
     int to, c;
 
+    if (broken)
+        return;
     assert_true(len <= sizeof(copy));
     memcpy(copy, data, len);
     assert_int_equal(decode(&s, &pb), REASON_NONE);
@@ -363,7 +366,7 @@ static void in_time(const struct mon *m)
     for (uint32_t i = ftable_next(&m->env.ft, 0); i; i = ftable_next(&m->env.ft, i)) {
         const struct flow_edit *fe = edit_of(&m->env, flow_at(&m->env.ft, i));
 
-        for (int d = 0; fe && d < 2; d++)
+        for (int d = 0; fe && d < 2 && !broken; d++)
             assert_true(!fe->dir[d].held || fe->dir[d].since + EDIT_HOLD_NS > m->env.now);
     }
 }
@@ -514,10 +517,109 @@ static void moves(void **state)
     assert_true(moved.held > 100 && moved.kept > 100 && moved.waiting > 100);
 }
 
+/* ---- damaged images ---- */
+
+struct part {
+    size_t at, len;
+};
+
+/* export: all of it; where the edits lie. => number of parts. */
+static int export(struct mon *m, struct mon_regs *regs, struct image *im, struct part *part)
+{
+    struct image one[CONNS] = {0};
+    int n = 0;
+
+    for (uint32_t i = ftable_next(&m->env.ft, 0); i; i = ftable_next(&m->env.ft, i))
+        if (edit_of(&m->env, flow_at(&m->env.ft, i)))
+            edit_export(&m->env, flow_at(&m->env.ft, i), &one[n++]);
+    assert_int_equal(mon_export_all(m, regs, im), 0);
+    for (int i = 0; i < n; i++) {
+        const uint8_t *p = memmem(im->data, im->len, one[i].data, one[i].len);
+
+        assert_non_null(p);
+        part[i] = (struct part){.at = (size_t)(p - im->data), .len = one[i].len};
+        image_free(&one[i]);
+    }
+    return n;
+}
+
+static void clear(struct mon *m)
+{
+    for (uint32_t i = ftable_next(&m->env.ft, 0); i; i = ftable_next(&m->env.ft, i)) {
+        mon_abandon(m, i);
+        conn_free(&m->env, i);
+    }
+    for (uint32_t t; ftable_tombs(&m->env.ft, &t, 1) > 0;)
+        ftable_unbury(&m->env.ft, t);
+    assert_int_equal(m->env.edit.flows.used, 0);
+    assert_int_equal(m->env.edit.holds, 0);
+}
+
+/* try_image: it is refused, or goes on somehow. => was it refused? */
+static bool try_image(uint64_t now, const struct mon_regs *regs, struct image *im, int from)
+{
+    mctx_t b = begin(1);
+    bool refused;
+
+    assert_int_equal(mtcp_tick(b, now), 0);
+    im->at = 0;
+    im->bad = false;
+    errno = 0;
+    refused = mon_import_all(mon_of(b), regs, im) < 0;
+    assert_true(!refused || errno == EINVAL);
+    for (int i = from; !refused && i < from + 60; i++)
+        play(b, &step[i]);
+    clear(mon_of(b));
+    assert_int_equal(mtcp_destroy_context(b), 0);
+    forget(told);
+    return refused;
+}
+
+static void damaged(void **state)
+{
+    uint64_t seed = number("WEIR_SEED", 20261130), now;
+    int rounds = 100 * (int)number("WEIR_ROUNDS", 4), from = 0, nparts, refused = 0;
+    struct part part[CONNS];
+    struct mon_regs regs = {0};
+    struct image im = {0};
+    mctx_t a;
+
+    (void)state;
+    make(seed);
+    start();
+    a = begin(0);
+    while (from < 200 || mon_of(a)->env.edit.holds == 0)
+        play(a, &step[from++]);
+    now = mon_of(a)->env.now;
+    nparts = export(mon_of(a), &regs, &im, part);
+    assert_true(nparts > 0);
+    broken = true;
+    assert_false(try_image(now, &regs, &im, from));
+    for (int i = 0; i < rounds; i++) {
+        const struct part *p = &part[below(nparts)];
+        uint8_t *at = im.data + p->at + below((int)(below(2) || p->len < 400 ? p->len : 400));
+        uint8_t was = *at;
+
+        *at = (uint8_t)(below(3) ? was ^ (1 << below(8)) : below(2) ? 0xff : 0);
+        refused += try_image(now, &regs, &im, from);
+        *at = was;
+    }
+    broken = false;
+    print_message("# WEIR_SEED=%llu: %d of %d damaged images refused\n", (unsigned long long)seed,
+                  refused, rounds);
+    assert_true(refused > rounds / 10);
+    image_free(&im);
+    mon_regs_free(&regs);
+    assert_int_equal(mtcp_destroy_context(a), 0);
+    assert_int_equal(mtcp_destroy(), 0);
+    drop_input();
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(moves),
+        cmocka_unit_test(damaged),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
