@@ -32,7 +32,7 @@
 #include "wire/decode.h"
 
 #define START  UINT64_C(1700000000000000000)
-#define STREAM 3000
+#define STREAM 6000
 #define GROWN  (4 * STREAM)
 #define CONNS  12
 #define STEPS  1500
@@ -54,8 +54,8 @@ static void say(int c, const char *fmt, ...)
     struct text *t = &told[c];
     va_list v;
 
-    if (t->cap - t->n < 8192) {
-        t->cap = 2 * t->cap + 16384;
+    if (t->cap - t->n < 3 * FRAME_ROOM) {
+        t->cap = 2 * t->cap + 4 * FRAME_ROOM;
         t->p = realloc(t->p, t->cap);
         assert_non_null(t->p);
     }
@@ -160,7 +160,7 @@ static void put(struct step *s, int c, int from, struct frame f)
 static void transmit(struct step *s, int c, int from)
 {
     struct end *e = &ends[c][from];
-    int at = e->nxt, len = 1 + below(below(4) ? 40 : 200), way = below(10);
+    int at = e->nxt, len = 1 + below(below(4) ? 60 : 900), way = below(10);
 
     if (way == 0) { /* lost in front of the box */
         e->nxt = e->nxt + len < e->ntx ? e->nxt + len : e->ntx;
@@ -479,6 +479,8 @@ static int make(uint64_t seed)
 {
     int conns;
 
+    drop_input();
+    forget(told);
     rng_seed(&r, seed);
     conns = 1 + below(CONNS);
     make_ends();
