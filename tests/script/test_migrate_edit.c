@@ -590,7 +590,7 @@ static void damaged(void **state)
     make(seed);
     start();
     a = begin(0);
-    while (from < 200 || mon_of(a)->env.edit.holds == 0)
+    while (from < 2 * CONNS || (mon_of(a)->env.edit.holds == 0 && from < STEPS - 60))
         play(a, &step[from++]);
     now = mon_of(a)->env.now;
     nparts = export(mon_of(a), &regs, &im, part);
