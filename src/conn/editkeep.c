@@ -504,7 +504,9 @@ static bool get_dir(struct conn_env *env, struct edit_dir *d, struct image *im)
         if (d->held->seq != d->map.nxt_s)
             return unsound(im);
     }
-    return get_waiting(env, d, im);
+    if (!get_waiting(env, d, im))
+        return false;
+    return d->on || (!d->map.n && !d->held && !d->wait) || unsound(im);
 }
 
 void edit_export(const struct conn_env *env, const struct flow *f, struct image *im)
