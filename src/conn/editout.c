@@ -105,8 +105,7 @@ static uint32_t room_for(const struct edit_dir *d, const struct seg *s)
     uint32_t longest = d->longest > least ? d->longest : least;
     uint32_t headers = s->pay_off - s->l3_off;
 
-    if (longest >
-        UINT16_MAX) /* of a frame that stands for several, and does not say of what size */
+    if (longest > UINT16_MAX) /* a frame that stands for several, and does not say of what size */
         longest = UINT16_MAX;
     if (s->link_len_off && longest > 1492)
         longest = 1492;

@@ -460,6 +460,44 @@ static void see(int i)
     assert_true(csum_tcp_ok(&out_seg, &known) && known && !(out_seg.flags & SEG_IPCSUM_BAD));
 }
 
+static void grow_long(int sock, int side, event_t ev)
+{
+    static char more[30000];
+
+    if (fix.calls == 2)
+        assert_int_equal(setpkt(0, more, sizeof(more), MOS_INSERT | MOS_TCP_PAYLOAD), 0);
+}
+
+/* A frame longer than a datagram, from where segments are put together, leaves as datagrams. */
+static void test_grow_long(void **state)
+{
+    static uint8_t data[100000];
+    static struct frame_buf b;
+    struct frame f = fix_cli(0, "abc");
+    struct mtcp_frame v = {.data = data, .len = sizeof(data), .ts_ns = fix.now};
+    struct pktbuf *p;
+    uint32_t bytes = 0;
+
+    catch_all();
+    fix_on(fix.lst, MOS_ON_PKT_IN, MOS_HK_SND);
+    fix.act = grow_long;
+    fix_push((struct frame){.flags = "S", .seq = FIX_CLI});
+    f.ip_len_zero = true;
+    p = frame_tcp(&b, f);
+    memcpy(data, p->data, p->len);
+    out_pb = (struct pktbuf){.data = data, .len = v.len, .wire_len = v.len, .linktype = 1};
+    assert_int_equal(decode(&out_seg, &out_pb), REASON_NONE);
+    csum_tcp_set(&out_seg);
+    assert_int_equal(mtcp_push(fix.ctx, &v, 1), 1);
+    assert_int_equal(v.verdict, MTCP_FRAME_DROP);
+    for (int i = 0; i < nsent; i++) {
+        see(i);
+        assert_int_equal(out_seg.seq, FIX_CLI + 1 + bytes);
+        bytes += out_seg.plen;
+    }
+    assert_int_equal(bytes, sizeof(data) - 54 + 30000);
+}
+
 static void answer(int sock, int side, event_t ev)
 {
     struct pkt_info p;
@@ -727,7 +765,7 @@ int main(void)
         TEST(test_no_room),       TEST(test_sendpkt),          TEST(test_sendpkt_timer),
         TEST(test_sendpkt_ts),    TEST(test_sendpkt_errors),   TEST(test_reset),
         TEST(test_reset_syn),     TEST(test_reset_translated), TEST(test_reset_errors),
-        TEST(test_reset_half),
+        TEST(test_reset_half),    TEST(test_grow_long),
     };
 
     return cmocka_run_group_tests_name("mon_packet", tests, NULL, NULL);
