@@ -12,6 +12,8 @@
 
 #include "tcp/seq.h"
 
+#define FAR (1u << 30)
+
 void seqmap_init(struct seqmap *m, uint32_t s, uint32_t r)
 {
     *m = (struct seqmap){.una_s = s, .una_r = r, .nxt_s = s, .nxt_r = r};
@@ -136,12 +138,24 @@ bool seqmap_sack(const struct seqmap *m, uint32_t *start, uint32_t *end)
     return seq_lt(lo, hi);
 }
 
+/* follow: numbers wrap: what was forgotten long since is behind what the receiver has now. */
+static void follow(struct seqmap *m, uint32_t r)
+{
+    uint32_t far = (m->n && seq_lt(at(m, 0)->r, r) ? at(m, 0)->r : r) - m->cut_r;
+
+    if (!m->cut || far < FAR || far > INT32_MAX)
+        return;
+    m->cut_s += far;
+    m->cut_r += far;
+}
+
 void seqmap_acked(struct seqmap *m, uint32_t r)
 {
     uint32_t gone;
 
     if (seq_lt(m->nxt_r, r))
         r = m->nxt_r; /* a FIN */
+    follow(m, r);
     if (m->n == 0 || !seq_lt(m->una_r - 1, r))
         return;
     gone = behind_r(m, r);

@@ -27,7 +27,8 @@ struct seqedit {
 struct seqmap {
     uint32_t una_s, una_r; /* in front of it nothing is to be repeated any more */
     uint32_t nxt_s, nxt_r; /* behind all that has passed */
-    uint32_t cut_s, cut_r; /* behind the last change that was forgotten; valid if: */
+    uint32_t cut_s,
+        cut_r; /* behind the last change that was forgotten, or far behind it; valid if: */
     bool cut;
     struct seqedit *v; /* ascending: from head on, n of them */
     uint32_t head, n, cap;

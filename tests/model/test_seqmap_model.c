@@ -306,11 +306,35 @@ static void test_before_fin(void **state)
     seqmap_fini(&map);
 }
 
+/* Gigabytes behind the last change repetitions are what they are. */
+static void test_far(void **state)
+{
+    struct seqmap map;
+    uint32_t step = 1u << 28, r;
+    uint8_t out[64];
+
+    seqmap_init(&map, 1000, 1000);
+    assert_true(seqmap_reserve(&map));
+    seqmap_edit(&map, 5, NULL, 0);
+    for (int i = 0; i < 64; i++) {
+        seqmap_pass(&map, step);
+        assert_false(seqmap_touched(&map, map.nxt_s - 10, 10, false));
+        assert_int_equal(
+            seqmap_rebuild(&map, map.nxt_s - 10, 10, false, (uint8_t *)"0123456789", out, 64, &r),
+            10);
+        assert_int_equal(r, map.nxt_r - 10);
+        assert_int_equal(map.nxt_s - map.nxt_r, 5);
+        seqmap_acked(&map, map.nxt_r);
+    }
+    seqmap_fini(&map);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rules),
         cmocka_unit_test(test_before_fin),
+        cmocka_unit_test(test_far),
         cmocka_unit_test(test_twin),
     };
 
