@@ -57,14 +57,17 @@ static enum edit_what classify(const struct conn_pkt *cp, const struct edit_dir 
     return in_window(cp->f, cp->to, d->map.nxt_r + (end - d->map.nxt_s)) ? EDIT_WAITS : EDIT_PROBE;
 }
 
-/* bare_r: the receiver's number of a segment without payload. That in front of the last is a question. */
-static uint32_t bare_r(const struct edit_dir *d, uint32_t s)
+/*
+ * bare_r: the receiver's number of a segment without payload. That in front of the last is a question.
+ * Behind a hole nobody knows it yet: an ACK has that of what has passed, and promises nothing.
+ */
+static uint32_t bare_r(const struct edit_dir *d, uint32_t s, bool bare)
 {
     const struct seqmap *m = &d->map;
     uint32_t top = edit_top(d), r;
 
     if (!seq_lt(s, top))
-        return d->held ? m->nxt_r + (s - top) : m->nxt_r + (s - m->nxt_s);
+        return m->nxt_r + (bare && s - top > d->fin ? d->fin : s - top);
     r = seq_lt(s, m->nxt_s) ? seqmap_to_r(m, s) : m->nxt_r;
     return s == top - 1 && r == m->nxt_r ? r - 1 : r;
 }
@@ -75,7 +78,7 @@ static uint32_t r_of(const struct edit_dir *d, const struct conn_edit *e)
     const struct seqmap *m = &d->map;
 
     if (e->what == EDIT_BARE || e->what == EDIT_NUMBERS)
-        return bare_r(d, e->came);
+        return bare_r(d, e->came, e->what == EDIT_BARE);
     if (seq_lt(e->came, m->nxt_s) && e->what != EDIT_FRESH)
         return seqmap_to_r(m, e->came);
     return e->what == EDIT_OLD ? m->nxt_r : m->nxt_r + (e->came - m->nxt_s);
