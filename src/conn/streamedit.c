@@ -172,7 +172,8 @@ bool edit_enter(struct conn_env *env, struct conn_pkt *cp)
         of_capture(cp, &fe->dir[cp->to]);
     if (!d->on)
         return false;
-    measure(d, cp->s);
+    if (!env->edit.again) /* what was held may be longer than any that came */
+        measure(d, cp->s);
     stamp(env, d, cp->s);
     e->what = (uint8_t)classify(cp, d);
     if (e->what == EDIT_WAITS)
