@@ -469,7 +469,7 @@ static void on_packet(mctx_t ctx, int sock, int side, uint64_t ev, filter_arg_t 
     }
     at = seq_diff(p.seq, e->iss + 1);
     CHECK(n == 0 || memcmp(p.payload, e->tx + at, (size_t)n) == 0, "it was not sent: %d+%d", at, n);
-    if (w->held && (int)p.offset == w->out + w->held) { /* it has left meanwhile */
+    if (w->held && (int)p.offset != w->out) { /* it has left meanwhile */
         leave(w, w->hold, w->held);
         w->held = 0;
     }
