@@ -82,6 +82,8 @@ struct conn_edit {
     bool fin;            /* its FIN is new */
     bool edited;         /* all but the first `pre` and the last `post` bytes */
     uint32_t came, plen; /* its sequence number and payload, as it came */
+    uint32_t snd_max;    /* its sender's, before; valid if: */
+    bool entered;
     uint32_t s, slen, r; /* payload as presented: where it begins, and its length, for the sender */
     uint32_t pre, post;  /* bytes of it that are the sender's */
     uint32_t floor, tail; /* of those, known before; to be held back */

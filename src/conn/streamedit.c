@@ -179,6 +179,8 @@ bool edit_enter(struct conn_env *env, struct conn_pkt *cp)
     if (e->what == EDIT_WAITS)
         return edit_wait(env, cp, d, false);
     e->r = r_of(d, e);
+    e->snd_max = cp->f->side[cp->from].snd_max;
+    e->entered = true;
     cp->s->seq = e->r;
     return false;
 }
@@ -614,7 +616,9 @@ void edit_finish(struct conn_env *env, struct conn_pkt *cp)
         else if (e->what == EDIT_CUT)
             skip(env, d);
         acknowledge(env, cp, d);
-    }
+    } else if (e->what == EDIT_FRESH && e->entered)
+        cp->f->side[cp->from].snd_max =
+            e->snd_max; /* it has not been sent, and may become shorter */
     if (env->edit.again && (e->what == EDIT_PROBE || (cp->s->pb->flags & PB_DROP)))
         d->ntold = 0; /* it was promised, and is gone (RFC 2018 8) */
     if (e->piece)
