@@ -324,11 +324,9 @@ static bool all_tables(struct out *out, const struct appopt *opt, const struct b
     struct room room = {SIZE_MAX, 0};
     bool good;
 
-    if (live && out->tty && !r->final)
-        text_line(
-            out,
-            "\033[H\033[J"); /* home, clear to the end; the last one stays below what was said */
-    else if (live && (out->tty || out->used))
+    if (live && out->tty)
+        text_line(out, "\033[H\033[J"); /* home, clear to the end */
+    else if (live && out->used)
         text_line(out, "\n");
     if (live) {
         snprintf(line, sizeof(line), "%s\n", time_text(r->now_ns, time));
