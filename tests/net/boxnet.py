@@ -165,3 +165,25 @@ def until(condition, seconds=10):
 
 def json_lines(text):
     return [json.loads(line) for line in text.splitlines() if line.startswith('{')]
+
+
+def run_cases(cases, play):
+    """
+    play(name, case) for each of them. What these tests wait for is real programs on a machine that may have other
+    work: a case that fails is played once more, and said so. => exit status
+    """
+    passed, failed = 0, []
+    for name, case in cases:
+        for last in (False, True):
+            began = time.monotonic()
+            try:
+                play(name, case)
+                passed += 1
+                print(f'ok {name}, {time.monotonic() - began:.1f} s', flush=True)
+                break
+            except (Failed, AssertionError, RuntimeError, subprocess.SubprocessError) as error:
+                print(f'{"FAILED" if last else "once more"} {name}: {error}', flush=True)
+                if last:
+                    failed.append(name)
+    print(f'{passed} passed, {len(failed)} failed')
+    return 1 if failed else 0
