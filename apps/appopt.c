@@ -470,7 +470,7 @@ static int parse_rewrite(struct appopt *opt, int c, const char *arg)
     if (arg && strlen(arg) > APP_REWRITE)
         return complain(-1, "--find, --with: expected at most %d bytes, got %zu", APP_REWRITE,
                         strlen(arg));
-    if (c == OPT_FIND && *arg == '\0')
+    if (c == OPT_FIND && (!arg || *arg == '\0'))
         return complain(-1, "--find: expected a text, got ''");
     if (c == OPT_FIND)
         opt->find = arg;
