@@ -56,6 +56,7 @@ __attribute__((format(printf, 3, 4))) static bool wrong(const struct reader *rd,
 
     va_start(ap, fmt);
     if (n > 0 && (size_t)n < rd->cap)
+        /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): the analyzer looks at us alone */
         vsnprintf(rd->why + n, rd->cap - (size_t)n, fmt, ap);
     va_end(ap);
     return false;

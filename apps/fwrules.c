@@ -143,7 +143,7 @@ static bool find_shapes(struct fwrules *r, int v6, uint32_t *of)
 {
     const uint32_t prefixes = v6 ? PREFIXES_6 : PREFIXES_4;
     uint32_t *known = calloc((size_t)prefixes * prefixes * 4, sizeof(*known)), n = 0;
-    struct fw_shape *v = malloc((r->n + 1) * sizeof(*v));
+    struct fw_shape *v = calloc((size_t)r->n + 1, sizeof(*v));
 
     for (uint32_t i = 0; known && v && i < r->n; i++) {
         const struct fw_rule *rule = &r->rule[i];
