@@ -393,6 +393,17 @@ static void go_on(struct conn_env *env, struct conn_pkt *cp)
     }
 }
 
+/* turn: when it came, and which way it goes. */
+static void turn(struct conn_env *env, struct conn_pkt *cp)
+{
+    struct flow *f = cp->f;
+
+    cp->idle = env->now - f->last;
+    f->flags &= (uint16_t)~FLOW_LAST_SVR;
+    if (cp->to == SVR)
+        f->flags |= FLOW_LAST_SVR;
+}
+
 void conn_send(struct conn_env *env, struct conn_pkt *cp)
 {
     struct flow *f = cp->f;
@@ -411,10 +422,7 @@ void conn_send(struct conn_env *env, struct conn_pkt *cp)
         place_send(env, cp);
         return;
     }
-    cp->idle = env->now - f->last;
-    f->flags &= (uint16_t)~FLOW_LAST_SVR;
-    if (cp->to == SVR)
-        f->flags |= FLOW_LAST_SVR;
+    turn(env, cp);
     count(env, cp);
     if (cp->opened)
         cp->snd |= CR_CONN_START;
@@ -519,6 +527,21 @@ static void doubt(struct conn_env *env, struct conn_pkt *cp)
         fin_hold(env, cp->f, cp->from, s->seq + s->plen);
 }
 
+/* place_in_stream: where it begins there; the first segment of a side that was not heard makes the base. */
+static void place_in_stream(struct conn_pkt *cp, uint32_t seq)
+{
+    struct flow *f = cp->f;
+    struct flow_side *rcv = &f->side[cp->to];
+
+    /* neither SYN nor ACK was seen */
+    if (!base_known(f, cp->to) && !cp->ignored && !(cp->s->tflags & TH_RST_)) {
+        rcv->base = seq;
+        f->flags |= base_bit(cp->to);
+    }
+    if (base_known(f, cp->to))
+        cp->off = seq_to_off(seq, rcv->base, rcv->next);
+}
+
 void conn_recv(struct conn_env *env, struct conn_pkt *cp)
 {
     struct flow *f = cp->f;
@@ -541,13 +564,7 @@ void conn_recv(struct conn_env *env, struct conn_pkt *cp)
     /* its SYN passed unseen, or was only noted, or kept */
     if (cp->opened && !is_syn(s))
         cp->rcv |= CR_CONN_START;
-    /* neither SYN nor ACK was seen */
-    if (!base_known(f, cp->to) && !cp->ignored && !(s->tflags & TH_RST_)) {
-        rcv->base = seq;
-        f->flags |= base_bit(cp->to);
-    }
-    if (base_known(f, cp->to))
-        cp->off = seq_to_off(seq, rcv->base, rcv->next);
+    place_in_stream(cp, seq);
     if (cp->ignored) {
         if (cp->doubt)
             doubt(env, cp);

@@ -307,7 +307,8 @@ static int set_up_queues(struct dpdk_port *port)
 {
     unsigned node = (unsigned)rte_eth_dev_socket_id(port->id);
 
-    for (uint16_t q = 0; q < port->queues; q++) {
+    for (int i = 0; i < port->queues; i++) {
+        const uint16_t q = (uint16_t)i;
         int ret = rte_eth_rx_queue_setup(port->id, q, port->rx_desc, node, NULL, port->pool[q]->mp);
 
         if (ret == 0)
