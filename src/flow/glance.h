@@ -77,7 +77,7 @@ static inline uint32_t ftable_expect_behind(const struct ftable *t, uint32_t has
     if (!bucket_beyond(l, hash) || bucket_match(l, hash))
         return 0;
     l = bucket_over(b, l);
-    match = bucket_match(l, hash);
+    match = l ? bucket_match(l, hash) : 0;
     return match ? ftable_expect_in(t, l, match) : 0;
 }
 
