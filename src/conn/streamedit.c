@@ -167,6 +167,7 @@ bool edit_enter(struct conn_env *env, struct conn_pkt *cp)
     if (fe == NULL)
         return false;
     d = &fe->dir[cp->from];
+    pb_own(cp->s->pb); /* from now on its numbers are changed */
     begin(e, cp, fe);
     if (unlikely(env->edit.replay) && !env->edit.again)
         of_capture(cp, &fe->dir[cp->to]);
@@ -480,6 +481,7 @@ bool edit_apply(struct conn_env *env, struct conn_pkt *cp)
     struct flow_side *snd = &cp->f->side[cp->from];
     struct edit_numbers n;
 
+    pb_own(s->pb); /* it may be the first that is edited, or held */
     if (e->what == EDIT_WAITS) {
         if (!(s->pb->flags & PB_DROP))
             edit_wait(env, cp, &e->fe->dir[cp->from], true);

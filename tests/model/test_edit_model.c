@@ -506,16 +506,19 @@ static int catch (struct mon *mon, const struct pktbuf *like, const uint8_t *fra
     return 0;
 }
 
-static void through(const uint8_t *data, uint32_t len)
+/* The frame lies where it may stay (no copy is made of it but before a change), and is as it was afterwards. */
+static void through(const uint8_t *frame, uint32_t len)
 {
+    static _Alignas(4) uint8_t room[FRAME_ROOM + 2];
+    uint8_t *data = memcpy(room + 2, frame, len);
     struct mtcp_frame f = {.data = data, .len = len, .wire_len = len, .ts_ns = m.now};
-    struct pktbuf pb = {
-        .data = (uint8_t *)(uintptr_t)data, .len = len, .wire_len = len, .cap = len, .linktype = 1};
+    struct pktbuf pb = {.data = data, .len = len, .wire_len = len, .cap = len, .linktype = 1};
     struct seg s;
 
     CHECK(decode(&s, &pb) == REASON_NONE, "%s", reason_text(s.reason));
     show("in", data, len);
     CHECK(mtcp_push(m.ctx, &f, 1) == 1, "%s", mtcp_errstr());
+    CHECK(memcmp(data, frame, len) == 0, "a frame of the program was written to");
     if (f.verdict != MTCP_FRAME_DROP)
         show("out", f.out, f.out_len);
     if (f.verdict != MTCP_FRAME_DROP)
