@@ -5,6 +5,8 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "base/inetsum.h"
+
 #define MAX_TAGS 3
 #define MAX_EXT  8
 
@@ -24,11 +26,7 @@ static uint32_t get32(const uint8_t *p)
 /* What a sender leaves in the field: the folded sum, not inverted, in memory order. */
 static uint16_t fold(uint64_t sum)
 {
-    sum = (sum & 0xffffffff) + (sum >> 32);
-    sum = (sum & 0xffffffff) + (sum >> 32);
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    return (uint16_t)sum;
+    return (uint16_t)~csum_fold(sum);
 }
 
 static uint64_t sum32(const uint8_t *p, int words)
