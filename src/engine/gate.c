@@ -230,6 +230,71 @@ static inline bool read_options(const uint8_t *p, uint32_t len, uint32_t *bits, 
     return !(s.flags & SEG_OPT_BAD);
 }
 
+/* may_be_syn: there are PLAIN bytes, and if they are IPv4 without options they are no other segment. */
+static inline bool may_be_syn(const struct pktbuf *pb)
+{
+    const uint8_t *p = pb->data;
+
+    return pb->linktype == DLT_EN10MB && pb->len >= PLAIN &&
+           ((p[PLAIN - TCP + 13] & TH_SYN_) || p[ETHER] != 0x45 ||
+            get16(p + ETHER - 2) != htobe16(TYPE_IP4));
+}
+
+/*
+ * is_common: the SYN that nearly everybody sends: IPv4 without options, those of TCP as Linux has them
+ * (MSS, SACK permitted, timestamps, NOP, window scale), no data. Its fixed bytes lie in three pieces of
+ * the frame; of each, what it must be, and which bits matter.
+ */
+typedef uint64_t piece __attribute__((vector_size(16)));
+
+enum { COMMON = ETHER + IP4 + TCP + 20, PIECES = 3 };
+
+static const struct {
+    int at;
+    uint8_t is[16], matters[16];
+} common[PIECES] = {
+    {12, /* type, version, -, length, -, fragment, -, protocol */
+     {8, 0, 0x45, 0, 0, COMMON - ETHER, [11] = IPPROTO_TCP},
+     {255, 255, 255, 0, 255, 255, [8] = 0x3f, 255, 0, 255}},
+    {46, /* data offset, flags; MSS, SACK permitted, timestamps */
+     {0xa0, TH_SYN_, [8] = 2, 4, 0, 0, 4, 2, 8, 10},
+     {0xf0, SYN_BITS, [8] = 255, 255, 0, 0, 255, 255, 255, 255}},
+    {58, /* NOP, window scale */
+     {[12] = 1, 3, 3, 0},
+     {[12] = 255, 255, 255, 0xf0}},
+};
+
+static inline piece piece_at(const uint8_t *p)
+{
+    piece v;
+
+    memcpy(&v, p, sizeof(v));
+    return v;
+}
+
+static inline bool is_common(const struct pktbuf *pb)
+{
+    piece differs = {pb->realm | pb->flags};
+
+    if (pb->len < COMMON)
+        return false;
+    for (int i = 0; i < PIECES; i++)
+        differs |= (piece_at(pb->data + common[i].at) ^ piece_at(common[i].is)) &
+                   piece_at(common[i].matters);
+    return (differs[0] | differs[1]) == 0 && pb->data[COMMON - 1] != 15;
+}
+
+/* note_of: what there is to note of a SYN; `tcp` as it lies in the frame. */
+static inline struct synnote note_of(const struct pktbuf *pb, const uint8_t *tcp, uint32_t hash,
+                                     int end, uint32_t bits, uint32_t tsval)
+{
+    return (struct synnote){.hash = hash,
+                            .isn = be32toh(get32(tcp + 4)),
+                            .tsval = tsval,
+                            .meta = bits | NOTE_USED | (uint32_t)end * NOTE_CLI_IS_1 |
+                                    synnote_time(pb->clock_ns)};
+}
+
 /* read_plain: all that there is to note of a plain SYN. => false: it is none. */
 static inline bool read_plain(const struct pktbuf *pb, const uint8_t *ip, bool v6, uint32_t realm,
                               uint64_t secret, struct synnote *what)
@@ -241,15 +306,26 @@ static inline bool read_plain(const struct pktbuf *pb, const uint8_t *ip, bool v
     if (!is_plain(pb, ip, v6) || !read_options(tcp + TCP, (tcp[12] >> 4) * 4u - TCP, &bits, &tsval))
         return false;
     hash = v6 ? hash_v6(ip, realm, secret, &end) : hash_v4(ip, realm, secret, &end);
-    *what = (struct synnote){.hash = hash,
-                             .isn = be32toh(get32(tcp + 4)),
-                             .tsval = tsval,
-                             .meta = bits | NOTE_USED | (uint32_t)end * NOTE_CLI_IS_1 |
-                                     synnote_time(pb->clock_ns)};
+    *what = note_of(pb, tcp, hash, end, bits, tsval);
     return true;
 }
 
-/* read_other: the same with a tag, or of IPv6. */
+/* read_common: the same of the most common one. */
+static inline bool read_common(const struct pktbuf *pb, uint64_t secret, struct synnote *what)
+{
+    const uint8_t *p = pb->data, *tcp = p + ETHER + IP4;
+    uint32_t hash;
+    int end;
+
+    if (!is_common(pb))
+        return false;
+    hash = hash_v4(p + ETHER, 0, secret, &end);
+    *what = note_of(pb, tcp, hash, end, NOTE_HAS_WSCALE | NOTE_SACKOK | NOTE_TS | p[73],
+                    be32toh(get32(p + 62)));
+    return true;
+}
+
+/* read_other: of any other, with a tag or of IPv6 too. */
 static never_inline bool read_other(const struct worker *w, const struct pktbuf *pb,
                                     struct synnote *what)
 {
@@ -276,13 +352,10 @@ uint64_t gate_look(struct worker *w, struct pktbuf *const *pb, int n)
 
     for (int i = 0; i < n; i++) {
         struct synnote *what = &g->what[i];
-        const uint8_t *p = pb[i]->data;
 
         fetch_ahead(pb, i, n);
-        if (pb[i]->linktype != DLT_EN10MB || pb[i]->len < PLAIN ||
-            !(likely(get16(p + ETHER - 2) == htobe16(TYPE_IP4))
-                  ? g->match[0] && read_plain(pb[i], p + ETHER, false, 0, secret, what)
-                  : read_other(w, pb[i], what))) {
+        if (!may_be_syn(pb[i]) ||
+            !((g->match[0] && read_common(pb[i], secret, what)) || read_other(w, pb[i], what))) {
             worker_look(w, pb[i], i);
             continue;
         }

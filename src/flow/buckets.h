@@ -61,13 +61,15 @@ bool buckets_swap(struct buckets *b, uint32_t hash, uint32_t was, uint32_t now);
 uint64_t buckets_bytes(const struct buckets *b);
 bool buckets_check(const struct buckets *b);
 
-/* bucket_no: the bucket of a hash: the bits below the mask, one bit less if that one is not born.
+/*
+ * bucket_no: the bucket of a hash: the bits below the mask, one bit less if that one is not born.
+ * Without a branch: which of the two it is changes at random.
  */
 static inline uint32_t bucket_no(const struct buckets *b, uint32_t hash)
 {
     uint32_t i = hash & b->mask;
 
-    return i < b->n ? i : i & b->mask >> 1;
+    return i & b->mask >> (i >= b->n);
 }
 
 /* bucket_line: pool_at, with numbers that the compiler knows. */
@@ -117,6 +119,15 @@ static inline uint32_t bucket_holds(const struct bucket *l, uint32_t ref)
     return bucket_bits(bucket_equal(l, ref));
 }
 
+/* bucket_tags: not 0 if a slot has this tag; one that is free may have it still. */
+static inline uint32_t bucket_tags(const struct bucket *l, uint32_t hash)
+{
+    const __m128i tag = _mm_set1_epi16((short)(hash >> 16));
+
+    return (uint32_t)_mm_movemask_epi8(
+        _mm_cmpeq_epi16(_mm_load_si128((const __m128i *)l->tag), tag));
+}
+
 static inline uint32_t bucket_match(const struct bucket *l, uint32_t hash)
 {
     const __m128i tag = _mm_set1_epi16((short)(hash >> 16));
@@ -143,6 +154,11 @@ static inline uint32_t bucket_match(const struct bucket *l, uint32_t hash)
         m |= (uint32_t)(l->tag[i] == tag && l->ref[i]) << i;
     return m;
 }
+
+static inline uint32_t bucket_tags(const struct bucket *l, uint32_t hash)
+{
+    return bucket_match(l, hash);
+}
 #endif
 
 static inline uint32_t bucket_free(const struct bucket *l)
@@ -163,7 +179,7 @@ static inline bool bucket_beyond(const struct bucket *first, uint32_t hash)
 /* buckets_maybe: is anything of this tag where a look-up of this hash goes, from bucket_of on? */
 static inline bool buckets_maybe(const struct buckets *b, const struct bucket *first, uint32_t hash)
 {
-    if (likely(!bucket_match(first, hash) && !bucket_beyond(first, hash)))
+    if (likely(!bucket_tags(first, hash) && !bucket_beyond(first, hash)))
         return false;
     for (const struct bucket *l = first; l; l = bucket_over(b, l))
         if (bucket_match(l, hash))
