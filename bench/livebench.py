@@ -21,7 +21,8 @@ BACKEND is afpacket, afxdp, or a driver of DPDK's (af_packet, af_xdp). What is m
     wire     iperf3 with one frame a segment and checksums by the hosts (ethtool), as on a cable. So are the others:
     cpu      CPU seconds of the box's process for a gigabyte of that; those that poll take what there is
     rtt      64 bytes there and back over TCP, median; p10: what a tenth is faster than, nearer to what a machine does
-             that has other work, too
+             that has other work, too. Hosts and box share one processor then, but for who polls: a virtual one takes
+             some 50 us to wake another, and which of them must is chance
     60, 1514 frames of this length (64 and 1518 with their FCS) one way, as many as come through, in thousands a second:
              acknowledgements of 64 connections, and full segments of theirs
     cpu/60   CPU time of the box's process for each of the short ones that came through
@@ -179,6 +180,9 @@ class Contender:
         """Does it pass large segments and unfinished checksums?"""
         return self.what != 'testpmd' and self.backend != 'af_packet'
 
+    def polls(self):
+        return self.what == 'testpmd' or (self.what == 'forward' and self.backend.startswith('af_'))
+
     def pair(self):
         return device(self.backend, 0), device(self.backend, 1)
 
@@ -255,8 +259,16 @@ def iperf(net, seconds):
         server.kill()
 
 
-def generated(net, args, *words):
-    out = command(*net.inside(net.client, os.path.join(args.build, 'bench', 'livegen'), *words), check=False,
+def run_on(process, cpus):
+    """All its threads."""
+    if process is None:
+        return
+    for task in os.listdir(f'/proc/{process.pid}/task'):
+        os.sched_setaffinity(int(task), cpus)
+
+
+def generated(net, args, *words, on=()):
+    out = command(*net.inside(net.client, *on, os.path.join(args.build, 'bench', 'livegen'), *words), check=False,
                   timeout=args.seconds + args.soak + 30)
     try:
         return json.loads(out.splitlines()[-1])
@@ -288,11 +300,17 @@ def measure(contender, args):
         result['wire'] = bits / 1e9
         if process and size:
             result['cpu'] = (cpu_seconds(process.pid) - before) / (size / 1e9)
-        echo = net.start(net.server, os.path.join(args.build, 'bench', 'livegen'), 'serve', '--port', str(PORT),
-                         stdout=subprocess.PIPE)
+        cpus = os.sched_getaffinity(0)
+        together = [] if contender.polls() else ['taskset', '-c', str(min(cpus))]
+        livegen = os.path.join(args.build, 'bench', 'livegen')
+        echo = net.start(net.server, *together, livegen, 'serve', '--port', str(PORT), stdout=subprocess.PIPE)
         echo.stdout.readline()
-        asked = generated(net, args, 'ask', '--address', SERVER, '--port', str(PORT), '--seconds', str(args.seconds))
+        if together:
+            run_on(process, {min(cpus)})
+        asked = generated(net, args, 'ask', '--address', SERVER, '--port', str(PORT), '--seconds', str(args.seconds), on=together)
         result['rtt'], result['p10'] = asked.get('median_us'), asked.get('p10_us')
+        run_on(process, cpus)
+        run_on(echo, cpus)
         made = generated(net, args, 'connect', '--address', SERVER, '--port', str(PORT), '--seconds', str(args.seconds))
         result['conn'] = made['connections'] / made['seconds'] if made else None
         before = cpu_seconds(process.pid) if process else 0
