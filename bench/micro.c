@@ -208,6 +208,7 @@ static void empty_table(void)
 /* look_up: in random order, a burst at a time as worker.c does it. => those found. */
 static uint64_t look_up(uint32_t n)
 {
+    const struct bucket *line[BURST];
     uint32_t hash[BURST];
     uint64_t found = 0;
 
@@ -216,10 +217,10 @@ static uint64_t look_up(uint32_t n)
 
         for (uint32_t k = 0; k < m; k++) {
             hash[k] = ftable_hash(&table, &key[order[i + k]]);
-            ftable_prefetch(&table, hash[k]);
+            line[k] = ftable_prefetch(&table, hash[k]);
         }
         for (uint32_t k = 0; k < m; k++)
-            ftable_expect(&table, hash[k]);
+            ftable_expect(&table, line[k], hash[k]);
         for (uint32_t k = 0; k < m; k++)
             found += ftable_find(&table, &key[order[i + k]], hash[k], 0).idx != 0;
     }

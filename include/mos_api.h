@@ -424,11 +424,11 @@ int mtcp_getlastpkt(mctx_t mctx, int sock, int side, struct pkt_info *pinfo);
  *                     next segment, at FIN or after 50 ms; SND only
  *    and, except for DROP and HOLD, exactly one of MOS_ETH_HDR, MOS_IP_HDR, MOS_TCP_HDR and
  *    MOS_TCP_PAYLOAD: where offset is counted from, in bytes.
- * => MOS_UPDATE_IP_CHKSUM, MOS_UPDATE_TCP_CHKSUM: put the checksum right afterwards, for all
- *    changes so far. Without them it stays as it is.
+ * => MOS_UPDATE_IP_CHKSUM, MOS_UPDATE_TCP_CHKSUM: move the checksum along afterwards, for all
+ *    changes so far (RFC 1624): one that was wrong stays wrong. Without them it stays as it is.
  * => Done at SND, the receiver's stream gets the changed bytes; at RCV only the wire does.
- *    Sequence numbers after CHOMP and INSERT are translated for the rest of the connection
- *    (contract 6); 0.1 does not do so yet, and refuses HOLD with EOPNOTSUPP.
+ *    Sequence numbers after CHOMP and INSERT are translated for the rest of the connection, and
+ *    what is sent again is changed to the same bytes (contract 6).
  * => sock: child (or raw socket). side is not looked at. data stays the program's.
  * => 0; -1 with EBADF, EAGAIN (not exactly one action), EINVAL (no region, outside of it, data
  *    NULL), EACCES (no packet at hand), ENODATA (no such header), EOPNOTSUPP (length change at

@@ -67,10 +67,9 @@ struct gate {
     bool lost;         /* of one of them, the last went since the burst was looked at */
     uint64_t until;    /* then a half-open flow makes way for a SYN */
     /* of the burst's bare SYNs: */
-    struct synnote what[IO_BURST];       /* what would be noted */
-    const struct bucket *line[IO_BURST]; /* where its flow would be found */
-    uint64_t strangers;                  /* by bit: those that have none */
-    uint32_t puts;                       /* as long as no other is entered (buckets.puts) */
+    struct synnote what[IO_BURST]; /* what would be noted */
+    uint64_t strangers;            /* by bit: those that have none */
+    uint32_t puts;                 /* as long as no other is entered (buckets.puts) */
 };
 
 struct worker {
@@ -78,10 +77,11 @@ struct worker {
     struct seg seg[IO_BURST];
     struct flow_key key[IO_BURST];
     uint32_t hash[IO_BURST];
-    uint32_t guess[IO_BURST]; /* the flow that it probably belongs to, 0: no idea */
-    uint32_t gone;            /* what ftable.gone was then */
-    bool glanced[IO_BURST];   /* `key` is not filled in yet, but hash and end are */
-    uint8_t end[IO_BURST];    /* which endpoint of the key sent it */
+    const struct bucket *line[IO_BURST]; /* where its flow is looked for */
+    uint32_t guess[IO_BURST];            /* the flow that it probably belongs to, 0: no idea */
+    uint32_t gone;                       /* what ftable.gone was then */
+    bool glanced[IO_BURST];              /* `key` is not filled in yet, but hash and end are */
+    uint8_t end[IO_BURST];               /* which endpoint of the key sent it */
     struct gate gate;
     int at;                 /* number of the frame being worked off, in its burst */
     bool slots;             /* frames carry that number in pb->slot */

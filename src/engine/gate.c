@@ -360,8 +360,8 @@ uint64_t gate_look(struct worker *w, struct pktbuf *const *pb, int n)
             continue;
         }
         bare |= 1ULL << i;
-        g->line[i] = bucket_of(b, what->hash);
-        prefetch_r(g->line[i]);
+        w->line[i] = bucket_of(b, what->hash);
+        prefetch_r(w->line[i]);
     }
     return bare;
 }
@@ -378,7 +378,7 @@ void gate_sift(struct worker *w, uint64_t bare)
         const int i = __builtin_ctzll(bare);
         const struct synnote *what = &g->what[i];
 
-        if (unlikely(buckets_maybe(b, g->line[i], what->hash)))
+        if (unlikely(buckets_maybe(b, w->line[i], what->hash)))
             continue;
         g->strangers |= 1ULL << i;
         prefetch_w(synnote_at(&env->notes, what->hash));
@@ -396,7 +396,7 @@ static void sift_again(struct worker *w, int i)
     for (uint64_t left = rest; left; left &= left - 1) {
         const int k = __builtin_ctzll(left);
 
-        w->gate.line[k] = bucket_of(b, w->gate.what[k].hash);
+        w->line[k] = bucket_of(b, w->gate.what[k].hash);
     }
     gate_sift(w, rest);
 }

@@ -83,7 +83,7 @@ static inline void look_at(struct worker *w, struct pktbuf *pb, int i)
     } else {
         worker_key(w, s, i); /* raw sockets may change the frame: its key is that of what came */
     }
-    ftable_prefetch(&w->m->env.ft, w->hash[i]);
+    w->line[i] = ftable_prefetch(&w->m->env.ft, w->hash[i]);
 }
 
 void worker_look(struct worker *w, struct pktbuf *pb, int i)
@@ -104,14 +104,14 @@ static inline void fetch_records(struct worker *w, uint64_t seen)
         w->guess[i] = 0;
         if (unlikely(w->seg[i].level != SEG_TCP || !tracks))
             continue;
-        w->guess[i] = ftable_expect(ft, w->hash[i]);
+        w->guess[i] = ftable_expect(ft, w->line[i], w->hash[i]);
         if (unlikely(w->guess[i] == 0))
             missed |= 1ULL << i;
     }
     for (; missed; missed &= missed - 1) {
         const int i = __builtin_ctzll(missed);
 
-        w->guess[i] = ftable_expect_behind(ft, w->hash[i]);
+        w->guess[i] = ftable_expect_behind(ft, w->line[i], w->hash[i]);
     }
     w->gone = ft->gone;
 }

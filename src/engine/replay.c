@@ -255,6 +255,7 @@ void ctx_begin(struct ctx *c)
 {
     c->m->owner = pthread_self();
     __atomic_store_n(&c->m->state, MON_RUNNING, __ATOMIC_RELEASE);
+    mon_mine(c->m);
 }
 
 void ctx_end(struct ctx *c)
@@ -262,6 +263,7 @@ void ctx_end(struct ctx *c)
     worker_end(&c->w);
     if (!__atomic_load_n(&c->stop, __ATOMIC_RELAXED))
         mon_eof(c->m);
+    mon_mine(NULL);
     __atomic_store_n(&c->m->state, MON_DONE, __ATOMIC_RELEASE);
 }
 

@@ -360,6 +360,7 @@ static void track_kept(struct worker *w, uint32_t idx, int from, struct kept_fra
     struct conn_pkt cp;
     struct seg s;
 
+    w->m->fix.pb = NULL;
     k->pb.ts_ns = k->pb.clock_ns = env->now;
     env->edit.again = true;
     if (decode(&s, &k->pb) == REASON_NONE) {
@@ -734,12 +735,16 @@ static void worker_input(struct worker *w, struct seg *s, int i)
 {
     struct mon *m = w->m;
 
+    if (likely(s->level == SEG_TCP && !m->raw_sockets)) {
+        input_segment(w, s, i);
+        return;
+    }
     /* only now: the verdict on a datagram holds for what comes next; as it came, so before raw sockets */
     if (unlikely(s->reason == REASON_IP_FRAGMENT) && !w->noted)
         frags_take(&w->frags, s, &w->froom);
     if (unlikely(m->raw_sockets) && s->level >= SEG_IP && !(w->noted && frags_is_second(s->pb)))
         mon_tell_raw(m, s);
-    if (likely(s->level == SEG_TCP))
+    if (s->level == SEG_TCP)
         input_segment(w, s, i);
     else if (s->pb->frag)
         input_fragment(w, s, i);

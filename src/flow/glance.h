@@ -19,12 +19,13 @@ static inline uint32_t key_glance(const struct seg *s, uint64_t secret, int *end
                        s->pb->realm, s->l4proto, secret, end);
 }
 
-/* ftable_prefetch: fetch the bucket of a hash. */
-static inline void ftable_prefetch(const struct ftable *t, uint32_t hash)
+/* ftable_prefetch: fetch the bucket of a hash. => its line, good until something is entered. */
+static inline const struct bucket *ftable_prefetch(const struct ftable *t, uint32_t hash)
 {
-    const struct buckets *b = ftable_slots(t);
+    const struct bucket *l = bucket_of(ftable_slots(t), hash);
 
-    prefetch_r(bucket_of(b, hash));
+    prefetch_r(l);
+    return l;
 }
 
 /* ftable_fetch: fetch what a packet of this slot's record touches: identity, sides, counters. */
@@ -52,31 +53,28 @@ static inline uint32_t ftable_expect_in(const struct ftable *t, const struct buc
 }
 
 /*
- * ftable_expect: fetch the records whose tags match. => the one that a look-up will probably find, to
+ * ftable_expect: fetch the records whose tags match, from the line on that ftable_prefetch told. => the one that a look-up will probably find, to
  * prefetch what hangs on it; no key is compared. 0: none, or it is no plain record; or it is behind the
  * first line of its chain, and that is on its way: ask ftable_expect_behind, later.
  */
-static inline uint32_t ftable_expect(const struct ftable *t, uint32_t hash)
+static inline uint32_t ftable_expect(const struct ftable *t, const struct bucket *l, uint32_t hash)
 {
-    const struct buckets *b = ftable_slots(t);
-    const struct bucket *l = bucket_of(b, hash);
     const uint32_t match = bucket_match(l, hash);
 
     if (unlikely(bucket_beyond(l, hash)))
-        prefetch_r(bucket_over(b, l));
+        prefetch_r(bucket_over(ftable_slots(t), l));
     return match ? ftable_expect_in(t, l, match) : 0;
 }
 
 /* ftable_expect_behind: where that said 0: the same for the second line of the chain. */
-static inline uint32_t ftable_expect_behind(const struct ftable *t, uint32_t hash)
+static inline uint32_t ftable_expect_behind(const struct ftable *t, const struct bucket *l,
+                                            uint32_t hash)
 {
-    const struct buckets *b = ftable_slots(t);
-    const struct bucket *l = bucket_of(b, hash);
     uint32_t match;
 
     if (!bucket_beyond(l, hash) || bucket_match(l, hash))
         return 0;
-    l = bucket_over(b, l);
+    l = bucket_over(ftable_slots(t), l);
     match = l ? bucket_match(l, hash) : 0;
     return match ? ftable_expect_in(t, l, match) : 0;
 }

@@ -25,6 +25,7 @@
 
 #include "conn/conn.h"
 #include "event/event.h"
+#include "wire/fixsum.h"
 
 #define MON_CONTEXTS  64 /* contexts per process */
 #define MON_LISTENERS 64 /* listeners and raw sockets per context */
@@ -106,6 +107,7 @@ struct mon {
     uint64_t lost_below;
     /* the datagram's length before an OVERWRITE of its length field, 0: none (packet.c) */
     uint32_t ip_len_was;
+    struct fixsum fix; /* what its checksums are to be moved by, when that is asked for */
 
     /* application timers: a heap by (due, seq) */
     struct mon_timer *timer;
@@ -167,6 +169,8 @@ struct mon *mon_of(mctx_t mctx);
  * or finished).
  */
 struct mon *mon_enter(mctx_t mctx);
+/* mon_mine: the calling thread runs this context from now on, until it says NULL; then mon_enter is quick. */
+void mon_mine(struct mon *m);
 /* mon_register: make it known under its number; NULL takes it back. */
 void mon_register(int cpu, struct mon *m);
 

@@ -227,7 +227,9 @@ static int keep_change(struct mon *m, uint32_t off, uint32_t len, uint32_t n)
 
 static int overwrite(struct mon *m, const struct edit *e)
 {
+    const uint32_t lo = e->start + (uint32_t)e->off, hi = lo + e->len;
     struct seg *s = m->seg;
+    struct fixpart was;
 
     if (e->off < 0 || e->off > e->size || e->len > e->size - e->off)
         return err_set(EINVAL, "mtcp_setlastpkt: %u bytes at %lld are outside of the region's %u",
@@ -244,9 +246,11 @@ static int overwrite(struct mon *m, const struct edit *e)
     }
     keep_length(m, e);
     mon_write_guard(m);
-    memcpy(s->pb->data + e->start + e->off, e->data, e->len);
+    was = fixsum_begin(&m->fix, s, m->npackets, lo, hi);
+    memcpy(s->pb->data + lo, e->data, e->len);
     s->pb->flags = (uint8_t)((s->pb->flags & ~PB_CSUM_GOOD) | PB_CHANGED);
     decode(s, s->pb);
+    fixsum_end(&m->fix, s, was, lo, hi);
     return 0;
 }
 
@@ -373,8 +377,8 @@ int mtcp_setlastpkt(mctx_t mctx, int sock, int side, off_t offset, byte *data, u
     if (option & UPDATES)
         mon_write_guard(m);
     if (option & MOS_UPDATE_IP_CHKSUM)
-        csum_ip_set(m->seg);
+        fixsum_ip(&m->fix, m->seg, m->npackets);
     if (option & MOS_UPDATE_TCP_CHKSUM)
-        csum_tcp_set(m->seg);
+        fixsum_tcp(&m->fix, m->seg, m->npackets);
     return 0;
 }

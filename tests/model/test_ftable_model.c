@@ -98,10 +98,11 @@ static void compare(const struct ftable *t, const struct flow_key *k, int end)
     assert_int_equal(got.from, want.from);
     assert_int_equal(got.second, want.second);
     /* what is expected, if it is confirmed, is what is found */
-    uint32_t guess = ftable_expect(t, ftable_hash(t, k));
+    const struct bucket *line = ftable_prefetch(t, ftable_hash(t, k));
+    uint32_t guess = ftable_expect(t, line, ftable_hash(t, k));
 
     if (guess == 0)
-        guess = ftable_expect_behind(t, ftable_hash(t, k));
+        guess = ftable_expect_behind(t, line, ftable_hash(t, k));
     struct pktbuf pb = {.realm = k->realm};
     struct seg s = {.pb = &pb,
                     .flags = k->v6 ? SEG_IP6 : 0,
