@@ -24,7 +24,7 @@ BACKEND is afpacket, afxdp, or a driver of DPDK's (af_packet, af_xdp). What is m
              that has other work, too. Hosts and box share one processor then, but for who polls: a virtual one takes
              some 50 us to wake another, and which of them must is chance
     60, 1514 frames of this length (64 and 1518 with their FCS) one way, as many as come through, in thousands a second:
-             acknowledgements of 64 connections, and full segments of theirs
+             acknowledgements of 64 whole connections, and full segments of theirs
     cpu/60   CPU time of the box's process for each of the short ones that came through
     conn     connections opened, asked once and closed, in a second
 
@@ -288,7 +288,7 @@ def generated(net, args, *words, on=()):
 def one_way(net, args, size, seconds, pps=0, on=()):
     """=> frames a second that came through, the share that did not."""
     before = net.received()
-    sent = generated(net, args, 'blast', '--interface', 'c0', '--to', NOBODY, '--size', str(size), '--seconds', str(seconds),
+    sent = generated(net, args, 'blast', '--interface', 'c0', '--to', NOBODY, '--peer', 's0', '--peer-netns', net.server, '--size', str(size), '--seconds', str(seconds),
                      '--pps', str(pps), on=on)
     time.sleep(0.1)
     came = net.received() - before

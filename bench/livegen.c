@@ -2,9 +2,11 @@
 /*
  * livegen.c: what passes through a box that is measured (livebench.py), beside iperf3.
  *
- *      livegen blast --interface IF --to MAC [--seconds N] [--flows N] [--pps N] [--size N]
+ *      livegen blast --interface IF --to MAC --peer IF --peer-netns NAME [--seconds N] [--flows N]
+ *              [--pps N] [--size N]
  *              frames of 60 bytes (64 with their FCS) by a packet socket: bare acknowledgements of
- *              N connections, each begun by one byte; --size: data segments of that frame length
+ *              N connections, with changing windows. Handshakes come first, the server's part of them by the
+ *              peer's interface, in its namespace: a box between them is to see whole connections. --size: data segments of that frame length
  *      livegen serve --port N
  *              an echo for the other two
  *      livegen ask --address A --port N [--seconds N]
@@ -16,11 +18,13 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <netinet/ip.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -38,7 +42,7 @@ enum { BURST = 64, ETH = 14, HEADERS = ETH + 40, MOST_FLOWS = 65536, MOST_ASKS =
 enum { MESSAGE = 64, MOST_AT_ONCE = 512 };
 
 static struct {
-    const char *interface, *to, *address;
+    const char *interface, *to, *address, *peer, *peer_netns;
     int port, flows, size, at_once;
     double seconds, pps;
 } opt = {.port = 7000, .flows = 64, .size = 60, .at_once = 32, .seconds = 2};
@@ -60,10 +64,11 @@ static double now(void)
 /* ---- blast ---- */
 
 struct flow {
-    uint32_t seq, ack;
+    uint32_t seq, ack, turn;
 };
 
 static struct flow *flow;
+static int first; /* port: another one each time */
 static uint8_t frame[BURST][2048];
 static struct iovec piece[BURST];
 static struct mmsghdr message[BURST];
@@ -103,20 +108,19 @@ static void lay_out(uint8_t *f, const uint8_t to[6], const uint8_t from[6])
 static size_t fill(uint8_t *f, int n, int payload)
 {
     struct iphdr ip;
-    struct tcphdr tcp = {.doff = 5, .ack = 1, .window = htons(60000)};
+    struct tcphdr tcp = {.doff = 5, .ack = 1};
 
     memcpy(&ip, f + ETH, sizeof(ip));
     ip.tot_len = htons((uint16_t)(40 + payload));
     ip.check = 0;
     ip.check = folded(sum_up((const uint8_t *)&ip, sizeof(ip)));
     memcpy(f + ETH, &ip, sizeof(ip));
-    tcp.source = htons((uint16_t)(1024 + n % 60000));
+    tcp.source = htons((uint16_t)(1024 + (first + n) % 60000));
     tcp.dest = htons((uint16_t)(80 + n / 60000));
     tcp.seq = htonl(flow[n].seq);
     tcp.ack_seq = htonl(flow[n].ack);
     flow[n].seq += (uint32_t)payload;
-    if (payload == 0)
-        flow[n].ack += 1448;
+    tcp.window = htons((uint16_t)(50000 + flow[n].turn++ % 10000));
     memcpy(f + ETH + 20, &tcp, sizeof(tcp));
     tcp.check = folded(sum_up(f + ETH + 12, 8) + IPPROTO_TCP + 20 + (uint32_t)payload +
                        sum_up(f + ETH + 20, 20 + payload));
@@ -124,7 +128,42 @@ static size_t fill(uint8_t *f, int n, int payload)
     return HEADERS + payload < 60 ? 60 : (size_t)(HEADERS + payload);
 }
 
-static int open_interface(uint8_t from[6])
+enum { SYN = 1, SYN_ACK, LAST_ACK };
+
+/* One of a connection's first three. => its frame's length. */
+static size_t shake(uint8_t *f, int n, int which)
+{
+    static const uint8_t wscale[4] = {3, 3, 14, 1};
+    const int opts = which == LAST_ACK ? 0 : 4;
+    struct iphdr ip;
+    struct tcphdr tcp = {.doff = (uint16_t)(5 + opts / 4) & 15,
+                         .syn = which != LAST_ACK,
+                         .ack = which != SYN,
+                         .window = htons(60000)};
+    const uint16_t cli = htons((uint16_t)(1024 + (first + n) % 60000)),
+                   svr = htons((uint16_t)(80 + n / 60000));
+
+    memcpy(&ip, f + ETH, sizeof(ip));
+    ip.saddr = inet_addr(which == SYN_ACK ? "10.99.0.2" : "10.99.0.1");
+    ip.daddr = inet_addr(which == SYN_ACK ? "10.99.0.1" : "10.99.0.2");
+    ip.tot_len = htons((uint16_t)(40 + opts));
+    ip.check = 0;
+    ip.check = folded(sum_up((const uint8_t *)&ip, sizeof(ip)));
+    memcpy(f + ETH, &ip, sizeof(ip));
+    tcp.source = which == SYN_ACK ? svr : cli;
+    tcp.dest = which == SYN_ACK ? cli : svr;
+    tcp.seq = htonl(which == LAST_ACK);
+    tcp.ack_seq = htonl(which != SYN);
+    memcpy(f + ETH + 20, &tcp, sizeof(tcp));
+    memcpy(f + HEADERS, wscale, sizeof(wscale));
+    tcp.check = folded(sum_up(f + ETH + 12, 8) + IPPROTO_TCP + 20 + (uint32_t)opts +
+                       sum_up(f + ETH + 20, 20 + opts));
+    memcpy(f + ETH + 20 + 16, &tcp.check, 2);
+    flow[n] = (struct flow){.seq = 1, .ack = 1};
+    return 60;
+}
+
+static int open_interface(const char *name, uint8_t from[6])
 {
     struct sockaddr_ll at = {.sll_family = AF_PACKET};
     struct ifreq ifr = {0};
@@ -132,11 +171,13 @@ static int open_interface(uint8_t from[6])
 
     if (fd < 0)
         die("packet socket");
-    snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", opt.interface ? opt.interface : "");
+    snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name ? name : "");
     if (ioctl(fd, SIOCGIFHWADDR, &ifr) < 0)
-        die("--interface");
+        die(ifr.ifr_name);
     memcpy(from, ifr.ifr_hwaddr.sa_data, 6);
-    at.sll_ifindex = (int)if_nametoindex(opt.interface);
+    if (ioctl(fd, SIOCGIFINDEX, &ifr) < 0)
+        die(ifr.ifr_name);
+    at.sll_ifindex = ifr.ifr_ifindex;
     if (bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0)
         die("bind");
     setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof(on));
@@ -157,10 +198,48 @@ static uint64_t send_burst(int fd, int *next, int payload)
     return n > 0 ? (uint64_t)n : 0;
 }
 
+/* The same in another namespace. */
+static int open_there(const char *netns, const char *name, uint8_t from[6])
+{
+    char path[256];
+    int here = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), there, fd;
+
+    snprintf(path, sizeof(path), "/run/netns/%s", netns);
+    there = open(path, O_RDONLY | O_CLOEXEC);
+    if (here < 0 || there < 0 || setns(there, CLONE_NEWNET) < 0)
+        die(path);
+    fd = open_interface(name, from);
+    if (setns(here, CLONE_NEWNET) < 0)
+        die("back again");
+    close(here);
+    close(there);
+    return fd;
+}
+
+/* Both ends' part of all handshakes. The box gets time for each step. */
+static void shake_hands(int fd, const uint8_t to[6], const uint8_t from[6])
+{
+    uint8_t f[2048], peer[6];
+    const int far = open_there(opt.peer_netns, opt.peer, peer);
+
+    for (int which = SYN; which <= LAST_ACK; which++) {
+        lay_out(f, which == SYN_ACK ? from : to, which == SYN_ACK ? peer : from);
+        for (int n = 0; n < opt.flows; n++) {
+            if (send(which == SYN_ACK ? far : fd, f, shake(f, n, which), 0) < 0)
+                die("send");
+            if (n % BURST == BURST - 1)
+                usleep(1000);
+        }
+        usleep(10000);
+    }
+    close(far);
+}
+
 static void blast(void)
 {
     uint8_t from[6], to[6] = {0};
-    int fd = open_interface(from), next = 0, payload = opt.size > 60 ? opt.size - HEADERS : 0;
+    int fd = open_interface(opt.interface, from), next = 0,
+        payload = opt.size > 60 ? opt.size - HEADERS : 0;
     double start, end, t;
     uint64_t sent = 0;
 
@@ -169,6 +248,7 @@ static void blast(void)
         errno = EINVAL;
         die("--to");
     }
+    first = getpid() * BURST % 60000;
     flow = calloc((size_t)opt.flows, sizeof(*flow));
     if (!flow)
         die("memory");
@@ -178,10 +258,11 @@ static void blast(void)
         message[i].msg_hdr.msg_iov = &piece[i];
         message[i].msg_hdr.msg_iovlen = 1;
     }
-    for (int i = 0; i < opt.flows; i += BURST) {
-        send_burst(fd, &next, 1);
-        usleep(1000);
+    if (!opt.peer || !opt.peer_netns) {
+        errno = EINVAL;
+        die("--peer, --peer-netns");
     }
+    shake_hands(fd, to, from);
     start = now();
     end = start + opt.seconds;
     while ((t = now()) < end) {
@@ -330,6 +411,8 @@ int main(int argc, char **argv)
     const struct bench_opt options[] = {{"interface", BENCH_TEXT, &opt.interface, 0, 0},
                                         {"to", BENCH_TEXT, &opt.to, 0, 0},
                                         {"address", BENCH_TEXT, &opt.address, 0, 0},
+                                        {"peer", BENCH_TEXT, &opt.peer, 0, 0},
+                                        {"peer-netns", BENCH_TEXT, &opt.peer_netns, 0, 0},
                                         {"port", BENCH_INT, &opt.port, 1, 65535},
                                         {"flows", BENCH_INT, &opt.flows, 1, MOST_FLOWS},
                                         {"size", BENCH_INT, &opt.size, 60, 1514},
