@@ -138,14 +138,31 @@ static bool judge(struct io_dev *dev, struct pktbuf *pb, uint64_t ts)
     return true;
 }
 
+/*
+ * fetch: the first lines of the packet that is `ahead` behind the next one: another processor has written
+ * them, and they are looked at at once.
+ */
+enum { PACKETS_AHEAD = 8 };
+
+static inline void fetch(const struct afxdp *a, const struct xsk *x, uint32_t ahead)
+{
+    const struct xdp_desc *d = xsk_rx_peek(x, ahead);
+
+    if (d)
+        prefetch_r(a->umem->area + d->addr);
+}
+
 static void take_queue(struct io_dev *dev, struct xsk *x, int n, uint64_t ts)
 {
     struct afxdp *a = dev->priv;
 
+    for (uint32_t i = 0; i < PACKETS_AHEAD; i++)
+        fetch(a, x, i);
     while (a->held < n && a->nbig < BIG_BUFS && xsk_rx_avail(x, 1) > 0) {
         const struct xdp_desc *d = xsk_rx_next(x);
         struct pktbuf *pb = &a->pb[a->held];
 
+        fetch(a, x, PACKETS_AHEAD - 1);
         if (unlikely(d->options & XSK_PKT_CONTD)) {
             if (!a->big)
                 a->big = malloc((size_t)BIG_BUFS * BIG_ROOM);
@@ -154,7 +171,6 @@ static void take_queue(struct io_dev *dev, struct xsk *x, int n, uint64_t ts)
                 continue;
             }
         } else {
-            prefetch_r(a->umem->area + d->addr);
             describe(a, pb, d);
         }
         pb->slot |= (uint32_t)(x - a->q) << 16;

@@ -106,6 +106,14 @@ static inline struct xdp_desc *xsk_rx_next(struct xsk *x)
     return (struct xdp_desc *)x->rx.desc + (x->rx.at++ & x->rx.mask);
 }
 
+/* xsk_rx_peek: the packet that is `ahead` behind that one. => NULL: it was not there when we looked last. */
+static inline const struct xdp_desc *xsk_rx_peek(const struct xsk *x, uint32_t ahead)
+{
+    return ahead < x->rx.far - x->rx.at
+               ? (const struct xdp_desc *)x->rx.desc + ((x->rx.at + ahead) & x->rx.mask)
+               : NULL;
+}
+
 /* xsk_rx_release: what was taken from the ring is ours. */
 static inline void xsk_rx_release(struct xsk *x)
 {
