@@ -133,6 +133,8 @@ static uint32_t open_flow(struct worker *w, struct seg *s, int i, bool *gated)
             return 0;
         }
         o.match = mon_match(m, s, o.mode, o.client == w->end[i]); /* see below */
+        if (unlikely(o.match == 0))
+            return 0;
     }
     idx = try_open(w, s, i, &o);
     if (idx)
@@ -142,7 +144,7 @@ static uint32_t open_flow(struct worker *w, struct seg *s, int i, bool *gated)
         return 0;
     /* callbacks of the flow that made room may have closed listeners, and made others */
     o.match = mon_match(m, s, o.mode, o.client == w->end[i]);
-    return try_open(w, s, i, &o);
+    return o.match ? try_open(w, s, i, &o) : 0;
 }
 
 /* sender_side: which side of the flow is this endpoint of its key? */
