@@ -428,7 +428,11 @@ int mtcp_getlastpkt(mctx_t mctx, int sock, int side, struct pkt_info *pinfo);
  *    changes so far (RFC 1624): one that was wrong stays wrong. Without them it stays as it is.
  * => Done at SND, the receiver's stream gets the changed bytes; at RCV only the wire does.
  *    Sequence numbers after CHOMP and INSERT are translated for the rest of the connection, and
- *    what is sent again is changed to the same bytes (contract 6).
+ *    what is sent again is changed to the same bytes (contract 6): from the first CHOMP, INSERT or
+ *    HOLD of a direction on a repetition is shown without its payload, for its headers' sake. Bytes
+ *    in front of that first change are shown whenever they come, and can only be overwritten.
+ * => EAGAIN: that first change was asked for behind a hole: the segment waits, and is shown again
+ *    in its turn.
  * => sock: child (or raw socket). side is not looked at. data stays the program's.
  * => 0; -1 with EBADF, EAGAIN (not exactly one action), EINVAL (no region, outside of it, data
  *    NULL), EACCES (no packet at hand), ENODATA (no such header), EOPNOTSUPP (length change at

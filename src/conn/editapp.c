@@ -67,9 +67,15 @@ static uint32_t top_of(const struct conn_env *env, const struct conn_pkt *cp)
     return rcv->base + (uint32_t)strm_ooo_end(&env->se, rcv);
 }
 
+static int waits(void)
+{
+    return err_set(EAGAIN,
+                   "what lies in front of it is missing: it waits, and is shown again in its turn");
+}
+
 /*
  * open_dir: from this segment on. What it repeats passes again as it is (floor); where it is not the
- * next one and to be held it waits.
+ * next one it waits.
  */
 static int open_dir(struct conn_env *env, struct conn_pkt *cp, struct edit_dir *d, bool hold)
 {
@@ -79,8 +85,9 @@ static int open_dir(struct conn_env *env, struct conn_pkt *cp, struct edit_dir *
 
     if (seq_leq(s->seq + s->plen, top) && !((s->tflags & TH_FIN_) && s->seq + s->plen == top))
         return err_set(EOPNOTSUPP, "a repetition of what has left as it was");
-    d->on = true;
+    d->on = d->below = true;
     d->fin = false;
+    d->start = seq_lt(top, s->seq) ? top : s->seq;
     d->tsval = s->tsval;
     d->longest = s->pb->gso_size && s->plen > s->pb->gso_size
                      ? s->ip_len - s->plen + s->pb->gso_size
@@ -90,10 +97,10 @@ static int open_dir(struct conn_env *env, struct conn_pkt *cp, struct edit_dir *
     e->slen = e->pre = e->post = s->plen;
     e->fin = s->tflags & TH_FIN_;
     e->what = EDIT_FRESH;
-    if (hold && seq_lt(top, s->seq)) {
+    if (seq_lt(top, s->seq)) {
         e->what = EDIT_WAITS;
         seqmap_init(&d->map, top, top);
-        return 0;
+        return hold ? 0 : waits();
     }
     seqmap_init(&d->map, s->seq, s->seq);
     e->floor = seq_lt(s->seq, top) ? top - s->seq : 0;
@@ -113,7 +120,7 @@ int edit_begin(struct conn_env *env, struct conn_pkt *cp, bool hold)
     if (cp->edited && e->what == EDIT_FRESH)
         return 0;
     if (cp->edited && e->what == EDIT_WAITS)
-        return hold ? 0 : err_set(EOPNOTSUPP, "it waits, and is told again when its turn comes");
+        return hold ? 0 : waits();
     if (cp->edited && e->what != EDIT_BESIDE)
         return err_set(EOPNOTSUPP, "this segment brings nothing new");
     if (cp->s->plen == 0 && !(cp->s->tflags & TH_FIN_))
@@ -132,6 +139,64 @@ int edit_begin(struct conn_env *env, struct conn_pkt *cp, bool hold)
     }
     return open_dir(env, cp, &fe->dir[cp->from], hold);
 }
+
+/* ---- what it sees of a repetition ---- */
+
+bool edit_repeats(const struct conn_env *env, const struct conn_pkt *cp)
+{
+    return cp->edited && (env->edit.at.what == EDIT_OLD || env->edit.at.what == EDIT_PROBE);
+}
+
+bool edit_is_new(const struct conn_env *env, const struct conn_pkt *cp)
+{
+    return cp->edited && env->edit.at.what == EDIT_FRESH;
+}
+
+/* to_show: payload bytes in front of the first edit. */
+static uint32_t to_show(const struct conn_edit *e, const struct edit_dir *d, uint32_t len)
+{
+    if (e->what != EDIT_OLD || !d->below || !seq_lt(e->came, d->start))
+        return 0;
+    return len < d->start - e->came ? len : d->start - e->came;
+}
+
+bool edit_cover(struct conn_env *env, struct conn_pkt *cp)
+{
+    struct conn_edit *e = &env->edit.at;
+    struct seg *s = cp->s;
+    struct edit_numbers n = edit_numbers_of(s);
+
+    e->seen = to_show(e, &e->fe->dir[cp->from], s->pcap);
+    e->aside_len = s->pcap;
+    e->aside_fin = n.tflags & TH_FIN_;
+    if (e->seen == s->pcap && !e->aside_fin)
+        return true;
+    e->aside = edit_alloc(env, e->aside_len + 1);
+    if (e->aside == NULL)
+        return false;
+    memcpy(e->aside, seg_payload(s), e->aside_len);
+    n.tflags &= (uint8_t)~TH_FIN_;
+    return edit_chomp(s, e->seen, e->aside_len - e->seen) == 0 && (edit_renumber(s, &n), true);
+}
+
+bool edit_uncover(struct conn_env *env, struct conn_pkt *cp)
+{
+    struct conn_edit *e = &env->edit.at;
+    struct edit_numbers n = edit_numbers_of(cp->s);
+
+    if (e->aside == NULL)
+        return true;
+    memcpy(e->aside, seg_payload(cp->s), e->seen < cp->s->pcap ? e->seen : cp->s->pcap);
+    if (edit_set_payload(env, cp, e->aside, e->aside_len) < 0)
+        return false;
+    n.tflags |= e->aside_fin ? TH_FIN_ : 0;
+    edit_renumber(cp->s, &n);
+    edit_release(env, e->aside, e->aside_len + 1);
+    e->aside = NULL;
+    return true;
+}
+
+/* ---- what it changes ---- */
 
 int edit_reserve(struct conn_env *env, struct conn_pkt *cp, uint32_t n)
 {

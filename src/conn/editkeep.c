@@ -486,10 +486,13 @@ static bool get_dir(struct conn_env *env, struct edit_dir *d, struct image *im)
 
     if (!image_get_val(im, was))
         return false;
-    if (!is_bool(&was.on) || !is_bool(&was.fin) || was.ntold > ARRAY_SIZE(was.told))
+    if (!is_bool(&was.on) || !is_bool(&was.fin) || !is_bool(&was.below) ||
+        was.ntold > ARRAY_SIZE(was.told))
         return unsound(im);
     d->on = was.on;
     d->fin = was.fin;
+    d->start = was.start;
+    d->below = was.below;
     d->longest = was.longest;
     d->tsval = was.tsval;
     d->since = was.since;

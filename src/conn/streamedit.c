@@ -6,7 +6,7 @@
  *      S <-- sender's numbers --> nxt         top
  *      ---------- has passed ------|--- held ---|--- to come
  *
- *      ends at top or before      AGAIN   rebuilt from what is kept, nobody is asked
+ *      ends at top or before      OLD     rebuilt from what is kept; shown without payload
  *      ends behind top            FRESH   what lies before nxt is rebuilt, held bytes and the new ones are
  *                                         shown to the application
  *      begins behind top          WAIT
@@ -283,7 +283,9 @@ void edit_present(struct conn_env *env, struct conn_pkt *cp)
         e->what = EDIT_PROBE;
     if (e->what == EDIT_FRESH)
         present_fresh(env, cp, &e->fe->dir[cp->from]);
-    cp->quiet = e->what == EDIT_OLD || e->what == EDIT_PROBE || e->what == EDIT_LOST;
+    if (edit_repeats(env, cp) && !edit_cover(env, cp))
+        e->what = EDIT_LOST;
+    cp->quiet = e->what == EDIT_LOST;
 }
 
 uint32_t edit_rseq(const struct conn_env *env, const struct conn_pkt *cp)
@@ -491,6 +493,8 @@ bool edit_apply(struct conn_env *env, struct conn_pkt *cp)
         s->ack = snd->ack; /* newer than when it came */
         s->win = snd->wnd;
     }
+    if (!edit_uncover(env, cp))
+        e->what = EDIT_LOST;
     e->raw = n = edit_numbers_of(s);
     if (of_sender(env, cp, &n) < 0) {
         env->reasons[REASON_EDIT_MEM] += !(s->pb->flags & PB_DROP);
@@ -542,6 +546,7 @@ static void commit(struct conn_env *env, struct edit_dir *d)
         seqmap_pass(&d->map, e->slen - e->tail);
     }
     d->fin |= e->fin;
+    d->below = d->below && d->map.nxt_s - d->start < 1u << 30;
     commit_hold(env, d);
 }
 
@@ -584,6 +589,8 @@ static void fold(struct conn_env *env, const struct conn_pkt *cp, struct edit_di
 
     if (!o->on || !(snd->flags & SIDE_ACKED))
         return;
+    if (!seq_lt(snd->ack, o->start))
+        o->below = false;
     seqmap_acked(&o->map, snd->ack);
     env->acct.used -= kept - o->map.kept;
 }
@@ -629,6 +636,9 @@ void edit_finish(struct conn_env *env, struct conn_pkt *cp)
     if (e->hold)
         edit_drop_frame(env, e->hold);
     e->hold = NULL;
+    if (e->aside)
+        edit_release(env, e->aside, e->aside_len + 1);
+    e->aside = NULL;
     fold(env, cp, &e->fe->dir[cp->to]);
     edit_leave(env, cp);
     settle(env, cp);

@@ -18,7 +18,9 @@
  *
  * ORDER. The application at SND sees each byte once and in order from the first edit or MOS_HOLD on:
  * segments beyond a hole wait (and are told to their sender with an ACK of our own, SACK and all, as
- * their receiver would), what was seen before is repeated from what is kept.
+ * their receiver would), what was seen before is repeated from what is kept. A segment that only repeats is
+ * shown without its payload, so that its headers are changed as those of the first copy were. What lies in
+ * front of the first edit is shown whenever it comes, as before: it was not kept.
  *
  * MEMORY. Bytes changed, held and waiting count in the context's budget. Without memory an edit is
  * refused (ENOBUFS), and a segment that would wait is dropped: its sender has it. Nothing that was
@@ -47,8 +49,10 @@ struct kept_frame {
 
 struct edit_dir { /* by sender */
     bool on;
-    bool fin;         /* its FIN has passed: number nxt_s */
-    uint32_t tsval;   /* its newest timestamp */
+    bool fin;       /* its FIN has passed: number nxt_s */
+    uint32_t tsval; /* its newest timestamp */
+    uint32_t start; /* its first number in the map: bytes in front passed before the first edit, */
+    bool below;     /* and its receiver may lack some of them */
     uint32_t longest; /* datagram of its own: none that we make is longer */
     struct seqmap map;
     struct kept_frame *held; /* the bytes at nxt */
@@ -81,6 +85,16 @@ bool edit_enter(struct conn_env *env, struct conn_pkt *cp);
 void edit_present(struct conn_env *env, struct conn_pkt *cp);
 /* edit_apply: => false: it is done with. */
 bool edit_apply(struct conn_env *env, struct conn_pkt *cp);
+/*
+ * edit_cover: of a segment that repeats, the application at SND sees the headers, and no byte that it has seen
+ * since the first edit. edit_present has called it. edit_uncover: its payload is there again. => false: no memory.
+ * edit_repeats: is this such a segment? Nothing that is changed in its payload is kept.
+ */
+bool edit_cover(struct conn_env *env, struct conn_pkt *cp);
+bool edit_uncover(struct conn_env *env, struct conn_pkt *cp);
+bool edit_repeats(const struct conn_env *env, const struct conn_pkt *cp);
+/* edit_is_new: is there something in it that leaves for the first time, and now? */
+bool edit_is_new(const struct conn_env *env, const struct conn_pkt *cp);
 /* edit_show: `on`: the segment has the numbers that its receiver sees; else those of the record. */
 void edit_show(struct conn_env *env, struct conn_pkt *cp, bool on);
 void edit_finish(struct conn_env *env, struct conn_pkt *cp);
@@ -101,7 +115,7 @@ uint64_t edit_when(const struct conn_env *env);
 
 /*
  * edit_begin: the payload at hand may change its length now, or be held. => 0; -1 EOPNOTSUPP, ENOBUFS,
- * with text.
+ * with text; EAGAIN: what lies in front of it is missing: it waits, and is shown again in its turn.
  */
 int edit_begin(struct conn_env *env, struct conn_pkt *cp, bool hold);
 /* edit_room: room for a payload of n bytes. Moves the frame if need be. => 0; -1 ENOBUFS. */

@@ -212,13 +212,31 @@ static void keep_length(struct mon *m, const struct edit *e)
 /* of_stream: is this payload at SND that is kept, and is not asked for again? */
 static bool of_stream(const struct mon *m, const struct edit *e)
 {
-    return e->region == MOS_TCP_PAYLOAD && m->hook == HK_SND && m->cp && m->cp->edited;
+    return e->region == MOS_TCP_PAYLOAD && m->hook == HK_SND && m->cp && m->cp->edited &&
+           !edit_repeats(&m->env, m->cp);
+}
+
+/* changed_before: payload that was overwritten before the first edit is kept, too. */
+static int changed_before(struct mon *m)
+{
+    const uint32_t lo = m->fix.pay_lo, hi = m->fix.pay_hi, n = m->seg->pcap;
+
+    if (m->fix.pb != m->seg->pb || m->fix.number != m->npackets || hi == 0 ||
+        !edit_is_new(&m->env, m->cp))
+        return 0;
+    if (edit_reserve(&m->env, m->cp, n) < 0)
+        return -1;
+    edit_changed(&m->env, lo, hi - lo, n);
+    m->fix.pay_hi = 0;
+    return 0;
 }
 
 /* keep_change: see that a change of [off, off + len) of n bytes can be repeated. */
 static int keep_change(struct mon *m, uint32_t off, uint32_t len, uint32_t n)
 {
     if (edit_begin(&m->env, m->cp, false) < 0)
+        return -1;
+    if (changed_before(m) < 0)
         return -1;
     if (!edit_editable(&m->env, off, len, n))
         return err_set(EINVAL, "bytes that are held, or have left before, cannot be changed");
@@ -251,6 +269,8 @@ static int overwrite(struct mon *m, const struct edit *e)
     s->pb->flags = (uint8_t)((s->pb->flags & ~PB_CSUM_GOOD) | PB_CHANGED);
     decode(s, s->pb);
     fixsum_end(&m->fix, s, was, lo, hi);
+    if (e->region == MOS_TCP_PAYLOAD && m->hook == HK_SND && m->cp && !m->cp->edited)
+        fixsum_payload(&m->fix, (uint32_t)e->off, (uint32_t)e->off + e->len);
     return 0;
 }
 
@@ -258,14 +278,19 @@ static int overwrite(struct mon *m, const struct edit *e)
 static void put_length_back(struct mon *m)
 {
     struct seg *s = m->seg;
+    struct fixpart was;
+    uint32_t lo;
     uint16_t v;
 
     if (m->ip_len_was == 0 || s->level < SEG_IP)
         return;
+    lo = s->l3_off + (s->flags & SEG_IP6 ? IP6_LEN : IP4_LEN);
+    was = fixsum_begin(&m->fix, s, m->npackets, lo, lo + 2);
     v = htons((uint16_t)(s->flags & SEG_IP6 ? m->ip_len_was - IP6_FIXED : m->ip_len_was));
-    memcpy(s->pb->data + s->l3_off + (s->flags & SEG_IP6 ? IP6_LEN : IP4_LEN), &v, sizeof(v));
+    memcpy(s->pb->data + lo, &v, sizeof(v));
     m->ip_len_was = 0;
     decode(s, s->pb);
+    fixsum_end(&m->fix, s, was, lo, lo + 2);
 }
 
 static int check_resize(struct mon *m, struct edit *e)
@@ -326,7 +351,8 @@ static int hold(struct mon *m, const struct edit *e)
                        (long long)e->off, s->pcap);
     if (s->plen == 0 && !(s->tflags & TH_FIN_))
         return 0;
-    if (edit_begin(&m->env, m->cp, true) < 0 || edit_hold(&m->env, m->cp, (uint32_t)e->off) < 0)
+    if (edit_begin(&m->env, m->cp, true) < 0 || changed_before(m) < 0 ||
+        edit_hold(&m->env, m->cp, (uint32_t)e->off) < 0)
         return err_prefix("mtcp_setlastpkt: "), -1;
     return 0;
 }

@@ -69,10 +69,19 @@ void fixsum_end(struct fixsum *f, const struct seg *s, struct fixpart was, uint3
 {
     const struct fixpart is = part_of(s, lo, hi);
 
-    if (is.level != was.level || is.l4_off != was.l4_off || is.ip_len != was.ip_len)
+    if (is.level != was.level || is.l4_off != was.l4_off)
         f->other = true;
+    f->longer += is.ip_len - was.ip_len;
     differ(&f->ip, was.ip, is.ip);
     differ(&f->tcp, was.tcp, is.tcp);
+}
+
+void fixsum_payload(struct fixsum *f, uint32_t lo, uint32_t hi)
+{
+    if (f->pay_hi == 0 || lo < f->pay_lo)
+        f->pay_lo = lo;
+    if (hi > f->pay_hi)
+        f->pay_hi = hi;
 }
 
 /* move: the field at p, by what its sum differs. RFC 1624 eqn. 3, as csum_update. */
@@ -89,7 +98,7 @@ static void move(uint8_t *p, uint16_t *by)
 void fixsum_ip(struct fixsum *f, const struct seg *s, uint64_t number)
 {
     renew(f, s, number);
-    if (f->other)
+    if (f->other || f->longer)
         csum_ip_set(s);
     else if (s->level >= SEG_IP && !(s->flags & SEG_IP6))
         move(s->pb->data + s->l3_off + IP_SUM, &f->ip);
@@ -98,7 +107,7 @@ void fixsum_ip(struct fixsum *f, const struct seg *s, uint64_t number)
 void fixsum_tcp(struct fixsum *f, const struct seg *s, uint64_t number)
 {
     renew(f, s, number);
-    if (f->other || (s->pb->flags & PB_CSUM_PART))
+    if (f->other || f->longer || (s->pb->flags & PB_CSUM_PART))
         csum_tcp_set(s);
     else if (s->level == SEG_TCP && !(s->flags & (SEG_FRAG | SEG_HDR_CUT)))
         move(s->pb->data + s->l4_off + TCP_SUM, &f->tcp);

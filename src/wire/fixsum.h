@@ -17,7 +17,9 @@ struct fixsum {
     uint64_t number;         /* and how many there were before it */
     uint16_t ip,
         tcp;    /* how the sums over the IP header, and over TCP with its pseudo header, differ */
-    bool other; /* it has another length, or is no TCP any more: they are to be made anew */
+    bool other; /* it is no TCP any more, or begins elsewhere: they are to be made anew, */
+    uint32_t longer;         /* as for a length that differs by so much */
+    uint32_t pay_lo, pay_hi; /* payload bytes that were changed: from, up to */
 };
 
 /*
@@ -32,6 +34,8 @@ struct fixpart {
 };
 struct fixpart fixsum_begin(struct fixsum *f, const struct seg *s, uint64_t number, uint32_t lo,
                             uint32_t hi);
+/* fixsum_payload: that change was one of payload bytes [lo, hi), as seen from its beginning. */
+void fixsum_payload(struct fixsum *f, uint32_t lo, uint32_t hi);
 void fixsum_end(struct fixsum *f, const struct seg *s, struct fixpart was, uint32_t lo,
                 uint32_t hi);
 
