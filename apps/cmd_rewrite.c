@@ -142,7 +142,8 @@ static bool in_order(struct packet *k, size_t *skip)
             x->out[d] = off;
     }
     if (x->held[d] && off == x->out[d] + x->held[d]) {
-        rewrite_left(&x->rw, &k->t->counts, d, x->held[d]);
+        rewrite_left(&x->rw, k->rule, &k->t->counts, d, x->held[d], (const char *)k->p.payload,
+                     k->p.payloadlen);
         x->out[d] = off;
         x->held[d] = 0;
     }
@@ -171,6 +172,13 @@ static struct conn *conn_of(struct packet *k)
     return x;
 }
 
+static void release(struct conn *x)
+{
+    if (x)
+        rewrite_fini(&x->rw);
+    free(x);
+}
+
 /* let_go: nothing will ever be changed here: the library need not look at it any more. */
 static void let_go(struct packet *k)
 {
@@ -181,7 +189,7 @@ static void let_go(struct packet *k)
         return;
     mtcp_set_uctx(k->c->mctx, k->sock, NULL);
     mtcp_setsockopt(k->c->mctx, k->sock, SOL_MONSOCKET, MOS_STOP_MON, &both, sizeof(both));
-    free(x);
+    release(x);
 }
 
 static void on_packet(mctx_t mctx, int sock, int side, event_t ev, filter_arg_t *arg)
@@ -208,7 +216,7 @@ static void on_end(mctx_t mctx, int sock, int side, event_t ev, filter_arg_t *ar
     struct conn *x = mtcp_get_uctx(mctx, sock);
 
     mtcp_set_uctx(mctx, sock, NULL);
-    free(x);
+    release(x);
 }
 
 static int setup(struct app_ctx *c)
@@ -239,6 +247,7 @@ static struct tally sum(const struct rewrite *r)
         all.counts.partial += t->counts.partial;
         all.counts.unframed += t->counts.unframed;
         all.counts.late += t->counts.late;
+        all.counts.missed += t->counts.missed;
         all.changed += t->changed;
         all.failed += t->failed;
         all.reset += t->reset;
@@ -258,7 +267,8 @@ static void say(struct app *app, const struct tally *t)
         {"encoded", "responses left alone: encoded", t->counts.encoded},
         {"partial", "responses left alone: a part of something", t->counts.partial},
         {"unframed", "responses left alone: the client cannot read chunks", t->counts.unframed},
-        {"late", "connections left alone: a head that was too long, or slow", t->counts.late},
+        {"late", "heads left alone: too long, or too slow", t->counts.late},
+        {"missed", "strings that came too slowly to be replaced", t->counts.missed},
         {"failed", "connections given up", t->failed},
         {"reset", "of those, reset", t->reset},
     };

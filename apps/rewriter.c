@@ -5,11 +5,11 @@
  * first takes nothing: then the rest is held.
  */
 #include "rewriter.h"
+#include "rewritehead.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 /* What a request allows its response. */
 enum { ASKED_NO_BODY = 1, ASKED_CHUNKS = 2, ASKED_TUNNEL = 4 };
@@ -184,7 +184,11 @@ static void carried(struct piece *x, const char *p, size_t n, bool last)
         carried(x, p + take_, n - take_, last);
 }
 
-/* body: n bytes of it; `last`: it ends with them. => false: the rest is to be held. */
+/*
+ * body: n bytes of it; `last`: it ends with them. Where more is known to come the beginning of a match is
+ * kept here: bytes that are held leave after 50 ms, and what was lost comes later. => false: the rest is
+ * to be held.
+ */
 static bool body(struct piece *x, size_t n, bool last)
 {
     struct rewrite_dir *d = x->d;
@@ -192,7 +196,7 @@ static bool body(struct piece *x, size_t n, bool last)
 
     if (!d->change) {
         pass(x, n);
-    } else if (d->frames) {
+    } else if (d->state != REWRITE_CLOSE) {
         open_chunk(x);
         carried(x, x->p, n, last);
         take(x, n);
@@ -335,100 +339,6 @@ static void trailer(struct piece *x)
 
 /* ---- heads ---- */
 
-struct head {
-    const char *p;
-    size_t n;
-    bool chunked, encoded, partial, has_length, twice;
-    uint64_t length;
-    const char *at[2]; /* the line with the length, or that of Accept-Encoding: from, to */
-};
-
-/* head_end: bytes up to the empty line, it included. => 0: it has not come. */
-static size_t head_end(const char *p, size_t n)
-{
-    const char *nl = p;
-
-    while ((nl = memchr(nl, '\n', n - (size_t)(nl - p))) != NULL) {
-        size_t i = (size_t)(++nl - p);
-
-        if (i < n && p[i] == '\n')
-            return i + 1;
-        if (i + 1 < n && p[i] == '\r' && p[i + 1] == '\n')
-            return i + 2;
-    }
-    return 0;
-}
-
-/* value_of: of a header line with this name. => its length; *v: the value, without blanks. */
-static bool value_of(const char *line, size_t n, const char *name, const char **v, size_t *len)
-{
-    size_t k = strlen(name);
-
-    if (n <= k || line[k] != ':' || strncasecmp(line, name, k) != 0)
-        return false;
-    for (k++; k < n && (line[k] == ' ' || line[k] == '\t'); k++)
-        ;
-    while (n > k && (line[n - 1] == '\r' || line[n - 1] == '\n' || line[n - 1] == ' '))
-        n--;
-    *v = line + k;
-    *len = n - k;
-    return true;
-}
-
-static bool ends_with(const char *v, size_t n, const char *word)
-{
-    size_t k = strlen(word);
-
-    return n >= k && strncasecmp(v + n - k, word, k) == 0;
-}
-
-static void length_line(struct head *h, const char *line, size_t n, const char *v, size_t len)
-{
-    bool again = h->has_length;
-
-    h->length = 0;
-    for (size_t i = 0; i < len; i++) {
-        if (v[i] < '0' || v[i] > '9' || h->length > UINT64_MAX / 16)
-            h->twice = true; /* nobody knows */
-        h->length = h->length * 10 + (uint64_t)(v[i] - '0');
-    }
-    h->twice |= len == 0 || again;
-    h->has_length = true;
-    h->at[0] = line;
-    h->at[1] = line + n;
-}
-
-static void read_line(struct head *h, const char *line, size_t n, bool response)
-{
-    const char *v;
-    size_t len;
-
-    if (value_of(line, n, "Transfer-Encoding", &v, &len))
-        h->chunked = ends_with(v, len, "chunked");
-    else if (value_of(line, n, "Content-Length", &v, &len))
-        length_line(h, line, n, v, len);
-    else if (response && value_of(line, n, "Content-Encoding", &v, &len))
-        h->encoded = !ends_with(v, len, "identity");
-    else if (response && value_of(line, n, "Content-Range", &v, &len))
-        h->partial = true;
-}
-
-static struct head read_head(const char *p, size_t n, bool response)
-{
-    struct head h = {.p = p, .n = n};
-    size_t at = 0;
-
-    while (at < n) {
-        const char *nl = memchr(p + at, '\n', n - at);
-        size_t len = nl ? (size_t)(nl - (p + at)) + 1 : n - at;
-
-        if (at)
-            read_line(&h, p + at, len, response);
-        at += len;
-    }
-    return h;
-}
-
 /* how_it_ends: the state behind the head, of a message that has a body. */
 static void how_it_ends(struct rewrite_dir *d, const struct head *h, bool response)
 {
@@ -436,7 +346,7 @@ static void how_it_ends(struct rewrite_dir *d, const struct head *h, bool respon
     d->started = d->digits = false;
     if (h->chunked) {
         d->state = REWRITE_CHUNK_SIZE;
-    } else if (h->has_length) {
+    } else if (h->has_length && !h->coded) {
         d->left = h->length;
         d->state = h->length ? REWRITE_BODY : REWRITE_HEAD_;
     } else {
@@ -444,11 +354,45 @@ static void how_it_ends(struct rewrite_dir *d, const struct head *h, bool respon
     }
 }
 
-/* request: asks for no encoding. */
+/* te_becomes: RFC 9110 10.1.4: what a client says of trailers stays, an empty list allows chunks alone. */
+static const char *te_becomes(const char *v, size_t n)
+{
+    const char *word, *with = "";
+    size_t at = 0, len;
+
+    while (next_of(v, n, &at, &word, &len))
+        if (word_is(word, len, "trailers"))
+            with = "trailers";
+    return with;
+}
+
+/* ask_plainly: the request, asking for no encoding. Its first header line is at `at`. */
+static void ask_plainly(struct piece *x, const struct head *h, size_t at)
+{
+    const char *from = h->p;
+
+    while (at < h->n) {
+        const char *v, *line = h->p + at, *with = NULL;
+        size_t len = (size_t)((char *)memchr(line, '\n', h->n - at) - line) + 1, n;
+
+        if (value_of(line, len, "Accept-Encoding", &v, &n))
+            with = "identity";
+        else if (value_of(line, len, "TE", &v, &n))
+            with = te_becomes(v, n);
+        if (with) {
+            put(x->o, from, (size_t)(v - from));
+            put(x->o, with, strlen(with));
+            from = v + n;
+        }
+        at += len;
+    }
+    put(x->o, from, (size_t)(h->p + h->n - from));
+}
+
 static void request(struct piece *x, const struct head *h)
 {
     struct rewrite_conn *c = x->c;
-    const char *nl = memchr(h->p, '\n', h->n), *from = h->p;
+    const char *nl = memchr(h->p, '\n', h->n);
     size_t first = (size_t)(nl - h->p), at = first + 1;
     uint8_t kind = 0;
 
@@ -460,23 +404,15 @@ static void request(struct piece *x, const struct head *h)
     if (first >= 8 && memcmp(h->p + first - 8, "HTTP/1.1", 8) == 0)
         kind |= ASKED_CHUNKS;
     if (c->nasked == REWRITE_ASKED) {
+        put(x->o, h->p, h->n);
         off(c);
         return;
     }
     c->asked[(c->first + c->nasked++) % REWRITE_ASKED] = kind;
-    while (at < h->n) {
-        const char *v;
-        size_t len = (size_t)((char *)memchr(h->p + at, '\n', h->n - at) - (h->p + at)) + 1, n;
-
-        if (value_of(h->p + at, len, "Accept-Encoding", &v, &n)) {
-            put(x->o, from, (size_t)(v - from));
-            put(x->o, "identity", 8);
-            from = v + n;
-        }
-        at += len;
-    }
-    put(x->o, from, (size_t)(h->p + h->n - from));
+    ask_plainly(x, h, at);
     how_it_ends(x->d, h, false);
+    if (h->coded && !h->chunked)
+        off(c); /* nobody knows where it ends */
 }
 
 /* may_change: is this response one whose body can be changed? */
@@ -484,9 +420,11 @@ static bool may_change(struct piece *x, const struct head *h, int status)
 {
     struct rewrite_counts *k = x->counts;
 
-    if (h->encoded || status == 206 || h->partial) {
-        k->encoded += h->encoded;
-        k->partial += !h->encoded;
+    bool encoded = h->encoded || h->coded;
+
+    if (encoded || status == 206 || h->partial) {
+        k->encoded += encoded;
+        k->partial += !encoded;
         return false;
     }
     return true;
@@ -559,29 +497,101 @@ static bool looks_so(const char *p, size_t n, bool is_response)
     return n < 20;
 }
 
-/* head: => false: it has not come whole. */
-static bool head(struct piece *x)
+/* so_far: what has come of a head, with what has left of it in front. => its length; 0: no memory. */
+static size_t so_far(struct piece *x, const char **p)
 {
-    size_t n = head_end(x->p, x->n);
-    struct head h;
+    struct rewrite_dir *d = x->d;
+    size_t n = d->gone + x->n;
 
-    if (!looks_so(x->p, x->n, x->response)) {
-        off(x->c);
-        return true;
+    *p = x->p;
+    if (d->gone == 0)
+        return n;
+    *p = realloc(d->head, n);
+    if (*p == NULL)
+        return 0;
+    d->head = (char *)(uintptr_t)*p;
+    memcpy(d->head + d->gone, x->p, x->n);
+    return n;
+}
+
+/* forget: nothing of a head is remembered. */
+static void forget(struct rewrite_dir *d)
+{
+    free(d->head);
+    d->head = NULL;
+    d->gone = 0;
+}
+
+/* remember: this part of a head will be held, and may leave. Without memory for it so be it. */
+static void remember(struct piece *x)
+{
+    struct rewrite_dir *d = x->d;
+
+    if (d->gone)
+        return; /* so_far has done it */
+    free(d->head);
+    d->head = malloc(x->n);
+    if (d->head)
+        memcpy(d->head, x->p, x->n);
+}
+
+/*
+ * fit: the beginning of a head has left, and this is what the head has become, from `was` on in the output. What
+ * has left stays out of it; where that was to be changed the message passes as it is.
+ */
+static void fit(struct piece *x, const struct head *h, size_t was)
+{
+    struct rewrite_out *o = x->o;
+    size_t gone = x->d->gone, n = o->len - was;
+
+    if (o->failed || gone == 0)
+        return;
+    if (n >= gone && memcmp(o->buf + was, h->p, gone) == 0) {
+        memmove(o->buf + was, o->buf + was + gone, n - gone);
+        o->len -= gone;
+        return;
     }
-    if (n == 0 && (x->n >= REWRITE_HEAD || x->end)) {
-        x->counts->late++;
-        off(x->c);
-        return true;
-    }
-    if (n == 0)
-        return false;
-    h = read_head(x->p, n, x->response);
+    x->counts->late++;
+    x->d->change = x->d->frames = false;
+    o->len = was;
+    put(o, h->p + gone, h->n - gone);
+}
+
+/* whole_head: its n bytes at p, of which some may have left. */
+static void whole_head(struct piece *x, const char *p, size_t n)
+{
+    struct head h = read_head(p, n, x->response);
+    size_t was = x->o->len;
+
     if (x->response)
         response(x, &h);
     else
         request(x, &h);
-    take(x, n);
+    fit(x, &h, was);
+    take(x, n - x->d->gone);
+    forget(x->d);
+}
+
+/* head: => false: it has not come whole. */
+static bool head(struct piece *x)
+{
+    const char *p;
+    size_t all = so_far(x, &p), n = all ? head_end(p, all) : 0;
+
+    if (all && !looks_so(p, all, x->response)) {
+        off(x->c);
+        return true;
+    }
+    if (n == 0 && (all == 0 || all >= REWRITE_HEAD || x->end)) {
+        x->counts->late++;
+        off(x->c);
+        return true;
+    }
+    if (n == 0) {
+        remember(x);
+        return false;
+    }
+    whole_head(x, p, n);
     return true;
 }
 
@@ -652,14 +662,39 @@ bool rewrite_passes(const struct rewrite_conn *c, const struct rewrite_rule *rul
     return !d->change || (!memmem(p, n, rule->find, rule->nfind) && partial(rule, p, n) == 0);
 }
 
-void rewrite_left(struct rewrite_conn *c, struct rewrite_counts *counts, int dir, size_t n)
+/* goes_on: may a match go on with these bytes, whose first k bytes at most have left? */
+static bool goes_on(const struct rewrite_rule *r, size_t k, const char *p, size_t n)
+{
+    size_t all = k;
+
+    for (; k && n; k--) {
+        size_t rest = r->nfind - k < n ? r->nfind - k : n;
+
+        if (memcmp(r->find + all - k, r->find, k) == 0 && memcmp(r->find + k, p, rest) == 0)
+            return true;
+    }
+    return false;
+}
+
+void rewrite_left(struct rewrite_conn *c, const struct rewrite_rule *rule,
+                  struct rewrite_counts *counts, int dir, size_t n, const char *p, size_t np)
 {
     struct rewrite_dir *d = &c->dir[dir];
 
-    if (d->state == REWRITE_BODY || d->state == REWRITE_CHUNK)
-        d->left -= n < d->left ? n : d->left;
-    if (c->dir[dir].state != REWRITE_HEAD_)
+    if (d->state == REWRITE_CLOSE)
+        counts->missed += n < rule->nfind && goes_on(rule, n, p, np);
+    if (d->state != REWRITE_HEAD_)
         return;
+    if (d->head) {
+        d->gone += n;
+        return;
+    }
     counts->late++;
     off(c);
+}
+
+void rewrite_fini(struct rewrite_conn *c)
+{
+    forget(&c->dir[0]);
+    forget(&c->dir[1]);
 }

@@ -8,9 +8,9 @@
  * encoding. What is not HTTP, encoded, a part of something (206) or cannot be framed is left alone, and
  * counted.
  *
- * Bytes that may be the beginning of a match wait for those that follow: the caller holds them (`hold`:
- * they come again, in front of the next ones), or, where chunks must be kept right, they are kept
- * here, and more is known to come.
+ * Bytes that may be the beginning of a match wait for those that follow. Where more is known to come, in
+ * a body of known length or in chunks, they are kept here; else the caller holds them, and so he does
+ * with a head (`hold`: they come again, in front of the next ones, or rewrite_left tells that they left).
  */
 #ifndef WEIR_APPS_REWRITER_H
 #define WEIR_APPS_REWRITER_H
@@ -30,7 +30,8 @@ struct rewrite_counts {
     uint64_t responses; /* in which some were replaced */
     uint64_t encoded, partial,
         unframed;  /* responses that were left alone: compressed, 206, HTTP/1.0 */
-    uint64_t late; /* heads that left before they were whole, or were too long */
+    uint64_t late; /* heads that were too long, or could not be changed: their beginning had left */
+    uint64_t missed; /* possible matches whose beginning had left */
 };
 
 struct rewrite_rule {
@@ -60,6 +61,8 @@ struct rewrite_dir {
     uint8_t line; /* of a trailer: bytes of this line, up to 2 */
     uint16_t ncarry;
     char carry[REWRITE_TEXT]; /* the beginning of a match, kept here */
+    char *head;               /* what has come of a head; NULL: nothing, or no memory */
+    size_t gone;              /* so many bytes of it have left */
 };
 
 struct rewrite_conn {
@@ -88,8 +91,14 @@ void rewrite_feed(struct rewrite_conn *c, const struct rewrite_rule *rule,
  */
 bool rewrite_passes(const struct rewrite_conn *c, const struct rewrite_rule *rule, int dir,
                     const char *p, size_t n);
-/* rewrite_left: the n bytes that were to be held have left as they were. */
-void rewrite_left(struct rewrite_conn *c, struct rewrite_counts *counts, int dir, size_t n);
+/*
+ * rewrite_left: the n bytes that were to be held have left as they were, and these np bytes follow. A
+ * head that has left in part is read all the same: its message is changed if nothing of that part has
+ * to be, else it passes as it is, and those behind it are changed again.
+ */
+void rewrite_left(struct rewrite_conn *c, const struct rewrite_rule *rule,
+                  struct rewrite_counts *counts, int dir, size_t n, const char *p, size_t np);
+void rewrite_fini(struct rewrite_conn *c);
 /* rewrite_is_off: nothing more will be changed in either direction. */
 bool rewrite_is_off(const struct rewrite_conn *c);
 /* rewrite_owes: what leaves as it comes now would not be what its receiver expects. */

@@ -96,7 +96,9 @@ static size_t answer(const struct rewrite_rule *r, const char *request, const ch
 
     rewrite_init(&c, r);
     run(&c, r, REWRITE_REQUESTS, request, strlen(request), most, false, sink);
-    return run(&c, r, REWRITE_RESPONSES, response, n, most, end, out);
+    n = run(&c, r, REWRITE_RESPONSES, response, n, most, end, out);
+    rewrite_fini(&c);
+    return n;
 }
 
 static void expect_body(const char *find, const char *with, const char *response, bool end,
@@ -189,6 +191,7 @@ static void requests(void **state)
         assert_int_equal(n, strlen(want));
         assert_memory_equal(out, want, n);
         assert_int_equal(c.nasked, 2);
+        rewrite_fini(&c);
     }
 }
 
@@ -221,6 +224,7 @@ static void pipelined(void **state)
         assert_int_equal(hits, 3);
         assert_non_null(strstr(out, "0\r\nX: y\r\n\r\n"));
         assert_int_equal(c.dir[REWRITE_RESPONSES].state, REWRITE_HEAD_);
+        rewrite_fini(&c);
     }
 }
 
@@ -275,6 +279,260 @@ static void raw(void **state)
         n = run(&c, &r, REWRITE_REQUESTS, "cacat cat ca", 12, most, true, out);
         assert_int_equal(n, 20);
         assert_memory_equal(out, "cagiraffe giraffe ca", 20);
+        rewrite_fini(&c);
+    }
+}
+
+/* ---- transfer codings ---- */
+
+#define OTHER "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\ncat"
+
+/* two: responses on one connection, in pieces of any size. => their bytes. */
+static size_t two(const struct rewrite_rule *r, const char *first, const char *second, size_t most,
+                  char *out)
+{
+    struct rewrite_conn c;
+    char both[2000];
+    size_t n;
+
+    rewrite_init(&c, r);
+    for (int i = 0; i < 2; i++)
+        run(&c, r, REWRITE_REQUESTS, "GET / HTTP/1.1\r\n\r\n", 18, most, false, out);
+    snprintf(both, sizeof(both), "%s%s", first, second);
+    n = run(&c, r, REWRITE_RESPONSES, both, strlen(both), most, true, out);
+    rewrite_fini(&c);
+    out[n] = '\0';
+    return n;
+}
+
+/* Any coding but chunks passes as it was, framed by its last one. */
+static void coded(void **state)
+{
+    static const struct {
+        const char *lines;
+        bool framed; /* by chunks: the next response is found */
+    } all[] = {
+        {"Transfer-Encoding: gzip, chunked\r\n", true},
+        {"transfer-encoding: gzip\r\nTransfer-Encoding:\tCHUNKED \t\r\n", true},
+        {"Transfer-Encoding: xchunked\r\n", false},
+        {"Transfer-Encoding: gzip,chunked\r\nContent-Length: 3\r\n", true},
+        {"Transfer-Encoding: gzip\r\nContent-Length: 3\r\n", false},
+        {"Transfer-Encoding: chunked, gzip\r\n", false},
+        {"Transfer-Encoding: chunked\r\nContent-Encoding: gzip, identity\r\n", true},
+        {"Transfer-Encoding: chunked\r\nContent-Encoding: gzip\r\nContent-Encoding: identity\r\n",
+         true},
+    };
+    const struct rewrite_rule rules[] = {rule_of("cat", "giraffe"), rule_of("cat", "dog")};
+    char out[ROOM], response[1000];
+
+    for (size_t i = 0; i < 2 * sizeof(all) / sizeof(all[0]); i++)
+        for (size_t most = 1; most < 60; most++) {
+            uint64_t encoded = counts.encoded;
+            size_t n = (size_t)snprintf(response, sizeof(response),
+                                        "HTTP/1.1 200 OK\r\n%s\r\n3\r\ncat\r\n0\r\n\r\n",
+                                        all[i / 2].lines);
+
+            assert_true(two(&rules[i % 2], response, OTHER, most, out) > n);
+            assert_memory_equal(out, response, n);
+            assert_int_equal(counts.encoded, encoded + 1);
+            assert_true((strstr(out + n, "cat") == NULL) == all[i / 2].framed);
+        }
+}
+
+/* What is plain chunks, however it is said. */
+static void uncoded(void **state)
+{
+    static const char *const lines[] = {
+        "transfer-encoding:Chunked",
+        "Transfer-Encoding: \tchunked\t ",
+        "Transfer-Encoding: identity, chunked",
+        "Transfer-Encoding: , chunked,",
+        "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked",
+    };
+    char response[1000];
+
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        snprintf(response, sizeof(response),
+                 "HTTP/1.1 200 OK\r\n%s\r\nX: chunked\r\n\r\n3\r\nca \r\n3\r\ncat\r\n0\r\n\r\n",
+                 lines[i]);
+        expect_body("cat", "giraffe", response, false, "ca giraffe");
+    }
+}
+
+/* Requests ask for no coding either; what they say of trailers stays. */
+static void te(void **state)
+{
+    static const char *const all[][2] = {
+        {"TE: gzip", "TE: "},
+        {"te:deflate;q=0.5, gzip", "te:"},
+        {"TE: trailers", "TE: trailers"},
+        {"TE: gzip , Trailers", "TE: trailers"},
+        {"TE:", "TE:"},
+        {"ATE: gzip", "ATE: gzip"},
+    };
+    struct rewrite_rule r = rule_of("cat", "giraffe");
+    char p[200], want[200], out[ROOM];
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        for (size_t most = 1; most < 60; most++) {
+            struct rewrite_conn c;
+            size_t n;
+
+            snprintf(p, sizeof(p), "GET / HTTP/1.1\r\n%s\r\nHost: a\r\n\r\n", all[i][0]);
+            snprintf(want, sizeof(want), "GET / HTTP/1.1\r\n%s\r\nHost: a\r\n\r\n", all[i][1]);
+            rewrite_init(&c, &r);
+            n = run(&c, &r, REWRITE_REQUESTS, p, strlen(p), most, false, out);
+            rewrite_fini(&c);
+            assert_int_equal(n, strlen(want));
+            assert_memory_equal(out, want, n);
+        }
+}
+
+/* More requests than can be remembered pass. */
+static void many_requests(void **state)
+{
+    struct rewrite_rule r = rule_of("cat", "giraffe");
+    struct rewrite_conn c;
+    char out[ROOM];
+
+    rewrite_init(&c, &r);
+    for (int i = 0; i < REWRITE_ASKED + 2; i++)
+        assert_int_equal(
+            run(&c, &r, REWRITE_REQUESTS, "GET / HTTP/1.1\r\n\r\n", 18, 100, false, out), 18);
+    rewrite_fini(&c);
+}
+
+/* ---- what is held leaves before the rest comes ---- */
+
+/* slow: n bytes of a direction; behind the first `cut` there is a pause. => bytes in out. */
+static size_t slow(struct rewrite_conn *c, const struct rewrite_rule *r, int dir, const char *p,
+                   size_t n, size_t cut, char *out)
+{
+    size_t len, hold;
+
+    rewrite_feed(c, r, &counts, dir, p, cut, false, &o);
+    memcpy(out, o.buf ? o.buf : "", o.len);
+    len = o.len;
+    hold = o.hold;
+    memcpy(out + len, p + cut - hold, hold);
+    len += hold;
+    if (hold)
+        rewrite_left(c, r, &counts, dir, hold, p + cut, n - cut);
+    rewrite_feed(c, r, &counts, dir, p + cut, n - cut, true, &o);
+    assert_int_equal(o.hold, 0);
+    memcpy(out + len, o.buf, o.len);
+    return len + o.len;
+}
+
+/* A response cut behind `cut` bytes, then another one. => is the first one changed? The second one is. */
+static bool slowly(const struct rewrite_rule *r, const char *response, size_t cut,
+                   const char *changed)
+{
+    struct rewrite_conn c;
+    char out[ROOM], both[1000];
+    size_t n, len = strlen(response);
+
+    rewrite_init(&c, r);
+    for (int i = 0; i < 2; i++)
+        run(&c, r, REWRITE_REQUESTS, "GET / HTTP/1.1\r\n\r\n", 18, 100, false, out);
+    snprintf(both, sizeof(both), "%s%s", response, OTHER);
+    n = slow(&c, r, REWRITE_RESPONSES, both, strlen(both), cut, out);
+    rewrite_fini(&c);
+    out[n] = '\0';
+    assert_non_null(strstr(out, "\r\n\r\n"));
+    if (memcmp(out, response, len) == 0) {
+        assert_null(strstr(out + len, "cat"));
+        return false;
+    }
+    assert_memory_equal(out, changed, strlen(changed));
+    assert_null(strstr(out, "cat"));
+    return true;
+}
+
+/* Where a body's length is known, or it comes in chunks, no match is missed. */
+static void slow_bodies(void **state)
+{
+    static const char known[] = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\na cat cat",
+                      known_dog[] = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\na dog dog",
+                      in_chunks[] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                                    "5\r\na cat\r\n4\r\n cat\r\n0\r\n\r\n",
+                      chunks_dog[] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                                     "5\r\na dog\r\n4\r\n dog\r\n0\r\n\r\n";
+    struct rewrite_rule r = rule_of("cat", "dog");
+    uint64_t late = counts.late;
+
+    for (size_t cut = 1; cut < strlen(known); cut++)
+        assert_true(slowly(&r, known, cut, known_dog));
+    for (size_t cut = 1; cut < strlen(in_chunks); cut++)
+        assert_true(slowly(&r, in_chunks, cut, chunks_dog));
+    assert_int_equal(counts.late, late);
+}
+
+/* A head whose beginning has left: changed where nothing of that has to be; the next one is. */
+static void slow_heads(void **state)
+{
+    static const char p[] = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nX: y\r\n\r\ncat",
+                      start[] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX: y\r\n\r\n";
+    struct rewrite_rule r = rule_of("cat", "giraffe");
+
+    for (size_t cut = 1; cut < strlen(p); cut++) {
+        uint64_t late = counts.late;
+        bool can = cut <= 17 || cut >= strlen(p) - 3;
+
+        assert_int_equal(slowly(&r, p, cut, start), can);
+        assert_int_equal(counts.late, late + !can);
+    }
+}
+
+/* The same of requests; the answer is changed all the same. */
+static void slow_requests(void **state)
+{
+    static const char p[] = "GET / HTTP/1.1\r\nAccept-Encoding: gzip\r\n\r\n";
+    struct rewrite_rule r = rule_of("cat", "giraffe");
+    char out[ROOM];
+
+    for (size_t cut = 1; cut < strlen(p); cut++) {
+        struct rewrite_conn c;
+        size_t n;
+
+        rewrite_init(&c, &r);
+        n = slow(&c, &r, REWRITE_REQUESTS, p, strlen(p), cut, out);
+        out[n] = '\0';
+        assert_true((strstr(out, ": identity\r\n\r\n") != NULL) == (cut <= 33));
+        assert_true(cut <= 33 || strcmp(out, p) == 0);
+        n = run(&c, &r, REWRITE_RESPONSES, OTHER, strlen(OTHER), 1, false, out);
+        out[n] = '\0';
+        assert_non_null(strstr(out, "giraffe"));
+        rewrite_fini(&c);
+    }
+}
+
+/* Where nothing may follow for long, what was missed is counted. */
+static void missed(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t cut;
+        bool missed;
+    } all[] = {{"a cacatch", 5, true}, {"cat", 2, true},     {"cat", 3, false},
+               {"caxx", 2, false},     {"cacacat", 3, true}, {"cacatch", 4, true}};
+    struct rewrite_rule r = rule_of("cacat", "lion");
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        struct rewrite_conn c;
+        uint64_t was = counts.missed;
+        char out[ROOM];
+
+        if (i == 1)
+            r = rule_of("cat", "lion");
+        if (i == 4)
+            r = rule_of("cacat", "lion");
+        r.raw = true;
+        rewrite_init(&c, &r);
+        slow(&c, &r, REWRITE_RESPONSES, all[i].text, strlen(all[i].text), all[i].cut, out);
+        rewrite_fini(&c);
+        if (counts.missed - was != all[i].missed)
+            fail_msg("'%s' at %zu", all[i].text, all[i].cut);
     }
 }
 
@@ -288,9 +546,22 @@ static int down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(known_length), cmocka_unit_test(to_the_end), cmocka_unit_test(chunks),
-        cmocka_unit_test(left_alone),   cmocka_unit_test(requests),   cmocka_unit_test(pipelined),
-        cmocka_unit_test(at_random),    cmocka_unit_test(raw),
+        cmocka_unit_test(known_length),
+        cmocka_unit_test(to_the_end),
+        cmocka_unit_test(chunks),
+        cmocka_unit_test(left_alone),
+        cmocka_unit_test(requests),
+        cmocka_unit_test(pipelined),
+        cmocka_unit_test(at_random),
+        cmocka_unit_test(raw),
+        cmocka_unit_test(coded),
+        cmocka_unit_test(uncoded),
+        cmocka_unit_test(te),
+        cmocka_unit_test(many_requests),
+        cmocka_unit_test(slow_bodies),
+        cmocka_unit_test(slow_heads),
+        cmocka_unit_test(slow_requests),
+        cmocka_unit_test(missed),
     };
 
     rng_seed(&rng, 1);
