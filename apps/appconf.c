@@ -79,7 +79,7 @@ static void put_router(FILE *fp, const struct appopt *opt, const char *const *pr
     for (; proxies && *proxies; proxies++) {
         fputs("        ", fp);
         put_quoted(fp, "", opt->out_if);
-        fprintf(fp, " %s\n", *proxies);
+        fprintf(fp, " %s/%d\n", *proxies, strchr(*proxies, ':') ? 128 : 32);
     }
     fputs("    }\n    route_table {\n", fp);
     for (int i = 0; i < opt->nroute; i++) {

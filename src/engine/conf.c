@@ -286,6 +286,16 @@ static int read_mask(const struct reading *r, const struct conf_item *it, const 
     return 0;
 }
 
+/* prefixed: the error text is there, and is told where it comes from. => -1 */
+static int prefixed(const struct reading *r, const struct conf_item *it)
+{
+    const int code = errno;
+
+    err_prefix("%s:%d: netdev: ", r->f->path, it->line);
+    errno = code;
+    return -1;
+}
+
 static int read_netdev(struct reading *r, const struct conf_item *block)
 {
     for (const struct conf_item *it = block->child; it; it = it->next) {
@@ -296,6 +306,8 @@ static int read_netdev(struct reading *r, const struct conf_item *block)
             return bad(r, it, "netdev: expected a device name and a core mask");
         if (r->c->ndev == ENGINE_DEVS)
             return bad(r, it, "netdev: too many devices (512)");
+        if (!io_known(it->word[0]))
+            return prefixed(r, it);
         if (it->nwords == 2 && read_mask(r, it, "netdev", it->word[1], &mask) < 0)
             return -1;
         d->name = strdup(it->word[0]);

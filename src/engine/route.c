@@ -65,6 +65,14 @@ static void clear_behind(struct ipaddr *a, uint8_t len)
         a->b[i / 8] &= (uint8_t) ~(0x80 >> i % 8);
 }
 
+bool ipaddr_has_tail(const struct ipaddr *a, uint8_t len)
+{
+    struct ipaddr net = *a;
+
+    clear_behind(&net, len);
+    return !ipaddr_eq(&net, a);
+}
+
 int route_add(struct route_table *t, const struct route *r)
 {
     struct route new_ = *r, *v;

@@ -38,6 +38,8 @@ bool ipaddr_read(const char *text, struct ipaddr *a, uint8_t *len);
 bool ipaddr_eq(const struct ipaddr *a, const struct ipaddr *b);
 /* ipaddr_within: do the first len bits agree? */
 bool ipaddr_within(const struct ipaddr *a, const struct ipaddr *net, uint8_t len);
+/* ipaddr_has_tail: are there bits behind the first len? */
+bool ipaddr_has_tail(const struct ipaddr *a, uint8_t len);
 
 /* route_add: bits behind len are cleared. => 0; -1 ENOMEM, ENOSPC, EEXIST (another for the same prefix). */
 int route_add(struct route_table *t, const struct route *r);

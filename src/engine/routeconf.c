@@ -49,13 +49,33 @@ static bool read_mac(const char *text, uint8_t mac[6])
     return !(mac[0] & 1);
 }
 
+/* beside_others: is there room for the next address? Neither it nor its net may be elsewhere. */
+static int beside_others(const struct rows *r, const struct conf_item *it, int ifidx)
+{
+    const struct router_conf *c = r->c;
+    const struct router_addr *a = &c->addr[c->naddr];
+
+    for (int i = 0; i < c->naddr; i++) {
+        const struct router_addr *b = &c->addr[i];
+
+        if (ipaddr_eq(&b->addr, &a->addr))
+            return bad(r, it, "address_table: the address is there twice");
+        if (b->ifidx != ifidx && b->len == a->len && ipaddr_within(&a->addr, &b->addr, b->len))
+            return err_set(EINVAL,
+                           "%s:%d: address_table: %s: its net is that of an address of '%s' "
+                           "already, and can be on one link only",
+                           r->f->path, it->line, it->word[1], r->names[b->ifidx]);
+    }
+    return 0;
+}
+
 static int address_row(struct rows *r, const struct conf_item *it)
 {
     struct router_conf *c = r->c;
     struct router_addr *a = &c->addr[c->naddr];
     int ifidx;
 
-    if (it->kind != CONF_ROW || it->nwords < 2 || it->nwords > 3 ||
+    if (it->kind != CONF_ROW || it->nwords < 2 || it->nwords > 3 || !strchr(it->word[1], '/') ||
         !ipaddr_read(it->word[1], &a->addr, &a->len))
         return bad(r, it,
                    "address_table: expected a device, an address such as 10.0.0.1/24, and "
@@ -63,9 +83,8 @@ static int address_row(struct rows *r, const struct conf_item *it)
     ifidx = find_name(r, it, it->word[0]);
     if (ifidx < 0)
         return -1;
-    for (int i = 0; i < c->naddr; i++)
-        if (ipaddr_eq(&c->addr[i].addr, &a->addr))
-            return bad(r, it, "address_table: the address is there twice");
+    if (beside_others(r, it, ifidx) < 0)
+        return -1;
     a->ifidx = (uint8_t)ifidx;
     if (it->nwords == 3) {
         if (!read_mac(it->word[2], c->mac[ifidx]))
@@ -88,6 +107,8 @@ static int route_row(struct rows *r, const struct conf_item *it)
         !ipaddr_read(it->word[0], &one.net, &one.len))
         return bad(r, it,
                    "route_table: expected a prefix, a device or 'via', and perhaps a gateway");
+    if (ipaddr_has_tail(&one.net, one.len))
+        return bad(r, it, "route_table: there are bits behind the prefix length");
     if (strcmp(it->word[1], "via") != 0) {
         ifidx = find_name(r, it, it->word[1]);
         one.ifidx = (uint8_t)ifidx;

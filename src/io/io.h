@@ -158,6 +158,8 @@ void io_close(struct io_dev *dev);
 
 /* io_kinds: NULL-ended list of the kinds this build knows. */
 const char *const *io_kinds(void);
+/* io_known: is it a bare name, or of a kind that this build knows? => false with errno and text. */
+bool io_known(const char *name);
 /*
  * io_is_live: is this the name of an interface? Any kind but "pcap" and "mem", and a bare name that
  * is no kind: whoever opens it chooses one.

@@ -97,6 +97,16 @@ static void *no_such_kind(const char *name, size_t len)
                     name, list);
 }
 
+bool io_known(const char *name)
+{
+    const size_t len = strcspn(name, ":");
+
+    if (name[len] == '\0' || find(name, len))
+        return true;
+    no_such_kind(name, len);
+    return false;
+}
+
 struct io_dev *io_open(const char *name, const struct io_open_args *args)
 {
     size_t len = strcspn(name, ":");

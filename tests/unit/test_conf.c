@@ -426,6 +426,10 @@ static void routed(void **state)
 
 static void interfaces_wrong(void **state)
 {
+    assert_int_equal(read_text("mos {\nnetdev {\n bogus:a 1\n}\n}\n"), -1);
+    assert_int_equal(errno, ENODEV);
+    assert_non_null(strstr(err_text(), ":3: netdev: bogus:a: no kind of device is called 'bogus' "
+                                       "(known: mem, pcap, afpacket")); /* and others */
     refuses_("mos {\nnetdev {\na\n}\nnic_forward_table {\na pcap:o\n}\n}\n", ENODEV,
              ":6: nic_forward_table: 'pcap:o' is not in netdev", __LINE__);
     refuses("mos {\nnetdev {\na\n}\nnic_forward_table {\na a\n}\n}\n",

@@ -66,7 +66,7 @@ static struct router_conf *conf_of(const char *text)
 }
 
 #define ADDRS                                                                                      \
-    "address_table {\n b0 10.0.0.1/24\n b1 192.0.2.1/24\n b1 192.0.2.7\n"                          \
+    "address_table {\n b0 10.0.0.1/24\n b1 192.0.2.1/24\n b1 192.0.2.7/32\n"                       \
     " b0 fd00::1/64\n b1 2001:db8::1/64\n}\n"
 #define ROUTES "route_table {\n 0.0.0.0/0 via 192.0.2.254\n 10.9.0.0/16 b0 10.0.0.9\n}\n"
 
@@ -489,6 +489,15 @@ static void init_bad(const char *text, const char *words)
     free(r);
 }
 
+static void conf_good(const char *text)
+{
+    struct router_conf *c = conf_of(text);
+
+    if (c == NULL)
+        fail_msg("%s", err_text());
+    routeconf_free(c);
+}
+
 static void configuration(void **state)
 {
     assert_null(conf_of("route_table {\n 0.0.0.0/0 via 1.2.3.4\n}\n")); /* nothing is routed */
@@ -496,6 +505,14 @@ static void configuration(void **state)
     conf_bad("address_table {\n b0 10.0.0/24\n}\n", "x.conf:2: address_table: expected");
     conf_bad("address_table {\n b0 10.0.0.1/24 01:00:00:00:00:00\n}\n", "expected a MAC");
     conf_bad("address_table {\n b0 10.0.0.1/24\n b1 10.0.0.1/8\n}\n", "there twice");
+    conf_bad("address_table {\n b0 10.0.0.1\n}\n", "x.conf:2: address_table: expected");
+    conf_bad("address_table {\n b0 10.0.0.1/24\n b1 10.0.0.2/24\n}\n",
+             "x.conf:3: address_table: 10.0.0.2/24: its net is that of an address of 'b0'");
+    conf_bad("address_table {\n b0 fd00::1/64\n b1 fd00::2/64\n}\n", "its net is that of");
+    conf_good("address_table {\n b0 10.0.0.1/24\n b0 10.0.0.2/24\n b1 10.1.0.1/24\n"
+              " b1 10.0.0.7/32\n b1 10.0.1.1/16\n}\n");
+    conf_bad(ADDRS "route_table {\n 1.2.3.4/8 via 192.0.2.254\n}\n", "bits behind the prefix");
+    conf_bad(ADDRS "route_table {\n fc00::1/7 b0\n}\n", "bits behind the prefix");
     conf_bad(ADDRS "route_table {\n 10.0.0.0 via\n}\n", "via which gateway");
     conf_bad(ADDRS "route_table {\n 10.0.0.0/8 via ::1\n}\n", "the same IP version");
     conf_bad(ADDRS "route_table {\n 10.0.0.0/8 b9\n}\n", "'b9' is not in netdev");
