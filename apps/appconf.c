@@ -10,6 +10,7 @@
  * Of an interface a connection is told soon after it has ended: nobody waits two minutes to see it.
  */
 #include "appconf.h"
+#include "netaddr.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -187,15 +188,49 @@ bool appconf_is_address(const struct appopt *opt, const char *addr)
     return false;
 }
 
-const char *appconf_bad_route(const struct appopt *opt)
+static int check_address(const struct appopt *opt, const char *text)
+{
+    const char *equal = strchr(text, '=');
+    struct netaddr a;
+
+    if (!equal || !netaddr_read(&a, equal + 1, strlen(equal + 1)))
+        return complain(
+            -1, "--address: expected IF=ADDRESS/LENGTH, such as eth1=10.0.0.1/24, got '%s'", text);
+    if (!a.has_len)
+        return complain(
+            -1,
+            "--address: expected IF=ADDRESS/LENGTH, got '%s' without /LENGTH, which says "
+            "what is on that link",
+            text);
+    if (!interface_of(opt, text))
+        return complain(-1, "--address: expected the interface of -i or of -o, %s or %s, got '%s'",
+                        opt->in_if, opt->out_if, text);
+    return 0;
+}
+
+static int check_route(const char *text)
+{
+    const char *equal = strchr(text, '=');
+    struct netaddr net, gateway;
+
+    if (!equal || !netaddr_read(&net, text, (size_t)(equal - text)) ||
+        !netaddr_read(&gateway, equal + 1, strlen(equal + 1)) || gateway.has_len)
+        return complain(
+            -1, "--route: expected PREFIX=ADDRESS, such as 0.0.0.0/0=192.0.2.254, got '%s'", text);
+    if (netaddr_has_tail(&net))
+        return complain(-1, "--route: there are bits behind the prefix length, got '%s'", text);
+    return 0;
+}
+
+int appconf_check_routes(const struct appopt *opt)
 {
     for (int i = 0; i < opt->naddress; i++)
-        if (!strchr(opt->address[i], '=') || !interface_of(opt, opt->address[i]))
-            return opt->address[i];
+        if (check_address(opt, opt->address[i]) < 0)
+            return -1;
     for (int i = 0; i < opt->nroute; i++)
-        if (!strchr(opt->route[i], '=') || strpbrk(opt->route[i], " \"\\\n"))
-            return opt->route[i];
-    return NULL;
+        if (check_route(opt->route[i]) < 0)
+            return -1;
+    return 0;
 }
 
 const char *appconf_bad_name(const struct appopt *opt)

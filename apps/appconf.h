@@ -24,10 +24,8 @@ int appconf_file(const struct appopt *opt, uint64_t rmem, const char *more,
 
 /* appconf_is_address: is this one of --address? */
 bool appconf_is_address(const struct appopt *opt, const char *addr);
-/*
- * appconf_bad_route: an --address of neither interface, a --route without a gateway. => NULL: none.
- */
-const char *appconf_bad_route(const struct appopt *opt);
+/* appconf_check_routes: are --address and --route what they should be? => 0; -1, the complaint made. */
+int appconf_check_routes(const struct appopt *opt);
 
 /* appconf_bad_name: a file whose name has no place in the grammar: with a line end. => NULL: none. */
 const char *appconf_bad_name(const struct appopt *opt);

@@ -481,16 +481,23 @@ static int parse_rewrite(struct appopt *opt, int c, const char *arg)
     return 0;
 }
 
+/* set_once: what there can be one of only. */
+static int set_once(const char *name, const char **at, const char *arg)
+{
+    if (*at)
+        return complain(-1, "%s: expected once, got '%s' and '%s'", name, *at, arg);
+    *at = arg;
+    return 0;
+}
+
 /* What -i makes sense of. */
 static int parse_live(struct appopt *opt, int c, const char *arg)
 {
     switch (c) {
     case 'i':
-        opt->in_if = arg;
-        return 0;
+        return set_once("-i", &opt->in_if, arg);
     case OPT_OUT_IF:
-        opt->out_if = arg;
-        return 0;
+        return set_once("-o, --out", &opt->out_if, arg);
     case OPT_USER:
         opt->user = arg;
         return 0;
@@ -517,8 +524,8 @@ static int parse_one(struct appopt *opt, int c, const char *arg)
         opt->out = arg;
         return 0;
     case 'o':
-        *(opt->cmd->takes & TAKES_DIR ? &opt->dir : &opt->out_if) = arg;
-        return 0;
+        return opt->cmd->takes & TAKES_DIR ? set_once("-o", &opt->dir, arg)
+                                           : set_once("-o, --out", &opt->out_if, arg);
     case 'i':
     case OPT_OUT_IF:
     case OPT_USER:
@@ -651,6 +658,18 @@ static const char *needs_live(const struct appopt *opt)
     return opt->user ? "--user" : opt->duration_ms ? "--duration" : "--fail-open";
 }
 
+/* Where a bridge that goes on without weir would be wrong. */
+static int check_fail_open(const struct appopt *opt)
+{
+    if (opt->cmd->takes & TAKES_NAT)
+        return complain(-1, "--fail-open: not for weir nat: a bridge that goes on without it would "
+                            "let connections out untranslated");
+    if (opt->naddress)
+        return complain(-1, "--fail-open, --address: expected one of them only: when a router is "
+                            "gone, a bridge does not do its work");
+    return 0;
+}
+
 /* Interfaces or files, not both. */
 static int check_live(const struct appopt *opt)
 {
@@ -668,6 +687,8 @@ static int check_live(const struct appopt *opt)
                         opt->in_if, opt->cmd->name);
     if (opt->fail_open && !opt->out_if)
         return complain(-1, "--fail-open: needs two interfaces, -i and --out");
+    if (opt->fail_open && check_fail_open(opt) < 0)
+        return -1;
     if (!live && opt->interval_ms && !(opt->cmd->takes & (TAKES_BILL | TAKES_RULES | TAKES_NAT)))
         return complain(-1, "--every: needs an interface, -i IF");
     if (opt->naddress + opt->nroute > 0 && !opt->out_if)

@@ -74,12 +74,8 @@ static int init_library(struct app *app)
         return APP_MISUSE;
     if (bad)
         return complain(APP_MISUSE, "%s: a file name with a line end in it cannot be used", bad);
-    bad = appconf_bad_route(app->opt);
-    if (bad)
-        return complain(APP_MISUSE,
-                        "%s: expected --address IF=ADDRESS/LENGTH, IF being that of -i or -o, and "
-                        "--route PREFIX=ADDRESS",
-                        bad);
+    if (appconf_check_routes(app->opt) < 0)
+        return APP_MISUSE;
     fd = appconf_file(app->opt, app->hooks->rmem, app->hooks->conf, app->hooks->proxies);
     if (fd < 0)
         return complain(APP_MISUSE, "cannot write the configuration: %s", strerror(errno));
@@ -229,13 +225,12 @@ static int memory_status(const struct app *app)
 static int run_contexts(struct app *app)
 {
     int status = app->hooks->begin ? app->hooks->begin(app) : APP_OK;
-    bool ran;
 
     if (status != APP_OK)
         return status;
     status = open_contexts(app);
-    ran = status == APP_OK;
-    if (ran) {
+    app->ran = status == APP_OK;
+    if (app->ran) {
         if (app->opt->duration_ms)
             applive_end_after(app->opt->duration_ms);
         join_contexts(app);
@@ -243,7 +238,7 @@ static int run_contexts(struct app *app)
     }
     if (app->hooks->end)
         status = worse(status, app->hooks->end(app));
-    if (ran && app->opt->in_if)
+    if (app->ran && app->opt->in_if)
         applive_summary(app);
     return worse(worse(status, input_status(app)), app->status);
 }

@@ -54,7 +54,10 @@ struct app_hooks {
     int (*begin)(struct app *app);
     /* Register callbacks on c->listener. => 0; -1 with errno (mtcp_errstr has the words). */
     int (*setup)(struct app_ctx *c);
-    /* All contexts have ended: print what is left, free what `begin` and `setup` made. */
+    /*
+     * All contexts have ended: print what is left, free what `begin` and `setup` made. Also after a
+     * complaint at the start: then app->ran is false, and there is nothing to print.
+     */
     int (*end)(struct app *app);
 };
 
@@ -67,6 +70,7 @@ struct app {
     int broken;           /* errno of an input that broke; 0: it was read to its end */
     pthread_mutex_t lock; /* of status */
     int status;
+    bool ran; /* all contexts were opened, and their callbacks registered */
     int nctx;
     struct app_ctx ctx[APP_MAX_CORES];
 };

@@ -448,7 +448,7 @@ static int end(struct app *app)
 {
     struct abacus *a = app->data;
 
-    if (a->account[0].tcp.packets || !app->broken)
+    if (app->ran && (a->account[0].tcp.packets || !app->broken))
         report(app, true);
     for (int i = 0; i < APP_MAX_CORES; i++)
         subscribers_free(&a->account[i].subs);

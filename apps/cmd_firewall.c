@@ -332,7 +332,8 @@ static int setup(struct app_ctx *c)
 static int end(struct app *app)
 {
     mtcp_register_signal(SIGHUP, SIG_IGN);
-    report(app, true);
+    if (app->ran)
+        report(app, true);
     return APP_OK;
 }
 

@@ -324,7 +324,7 @@ static int end(struct app *app)
         json_free(&f->json[i]);
     for (int i = 0; i < APP_MAX_CORES; i++)
         over += f->over[i];
-    if (!app->opt->json && (over > 0 || !app->broken)) {
+    if (app->ran && !app->opt->json && (over > 0 || !app->broken)) {
         int n =
             snprintf(line, sizeof(line), "%" PRIu64 " connection%s\n", over, over == 1 ? "" : "s");
 

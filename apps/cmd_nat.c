@@ -374,7 +374,8 @@ static int end(struct app *app)
     for (int i = 0; i < app->nctx; i++)
         if (app->ctx[i].data)
             ask_library(&app->ctx[i]);
-    report(app, true);
+    if (app->ran)
+        report(app, true);
     if (!table_end(&nat->table))
         status = complain(APP_BROKEN, "out of memory");
     json_free(&nat->json);

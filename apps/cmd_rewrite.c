@@ -293,7 +293,8 @@ static int end(struct app *app)
     struct rewrite *r = app->data;
     struct tally all = sum(r);
 
-    say(app, &all);
+    if (app->ran)
+        say(app, &all);
     for (int i = 0; i < APP_MAX_CORES; i++)
         free(r->ctx[i].out.buf);
     free(r->with);

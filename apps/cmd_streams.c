@@ -453,7 +453,7 @@ static int end(struct app *app)
     }
     if (!table_end(&all->table))
         app_failed(app, "out of memory: not all streams are shown");
-    if (!app->opt->json && (all->records.count > 0 || !app->broken))
+    if (app->ran && !app->opt->json && (all->records.count > 0 || !app->broken))
         print_sum(app, all->records.count);
     return APP_OK;
 }

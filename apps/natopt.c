@@ -5,6 +5,7 @@
  */
 #include "natopt.h"
 #include "appconf.h"
+#include "netaddr.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -129,28 +130,16 @@ static bool has_family(const struct nat_pool *pool, int family)
     return false;
 }
 
-/* One --from: its family. => 0: it is no prefix. */
+/* One --from: its family. => 0: it is no prefix, the complaint made. */
 static int family_of(const char *text)
 {
-    const size_t n = strcspn(text, "/");
-    char addr[INET6_ADDRSTRLEN], *end;
-    uint8_t b[16];
-    int family;
-    long len;
+    struct netaddr a;
 
-    if (n >= sizeof(addr))
-        return 0;
-    memcpy(addr, text, n);
-    addr[n] = '\0';
-    family = strchr(addr, ':') ? AF_INET6 : AF_INET;
-    if (inet_pton(family, addr, b) != 1)
-        return 0;
-    if (!text[n])
-        return family;
-    len = strtol(text + n + 1, &end, 10);
-    if (end == text + n + 1 || *end || len < 0 || len > (family == AF_INET6 ? 128 : 32))
-        return 0;
-    return family;
+    if (!netaddr_read(&a, text, strlen(text)))
+        return complain(0, "--from: expected a prefix such as 10.0.0.0/8, got '%s'", text);
+    if (netaddr_has_tail(&a))
+        return complain(0, "--from: there are bits behind the prefix length, got '%s'", text);
+    return a.family;
 }
 
 /* The filter: SYNs from one of these, of a family that has a public address. => an exit status. */
@@ -165,8 +154,7 @@ static int make_filter(struct natopt *n, const char *const *from, int nfrom)
         int family = family_of(from[i]);
 
         if (family == 0)
-            return complain(APP_MISUSE, "--from: expected a prefix such as 10.0.0.0/8, got '%s'",
-                            from[i]);
+            return APP_MISUSE;
         if (has_family(&n->pool, family))
             len += (size_t)snprintf(n->filter + len, cap - len, "%ssrc net %s", len ? " or " : "",
                                     from[i]);

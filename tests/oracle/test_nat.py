@@ -237,6 +237,55 @@ def test_fragments_are_dropped(tmp_path):
     assert out == [] and last['failed'] == 1
 
 
+INSIDE_OUT = ('-i', 'eth1', '-o', 'eth2')
+ROUTED = (*INSIDE_OUT, '--address', 'eth1=10.0.0.1/24')
+
+
+@pytest.mark.parametrize('words,reason', [
+    ((*INSIDE_OUT, '--fail-open'), '--fail-open: not for weir nat: a bridge that goes on without it would let connections out '
+                                   'untranslated'),
+    ((*INSIDE_OUT, '--from', '10.0.0.1/8'), "--from: there are bits behind the prefix length, got '10.0.0.1/8'"),
+    ((*INSIDE_OUT, '--from', '10.0.0.0/33'), "--from: expected a prefix such as 10.0.0.0/8, got '10.0.0.0/33'"),
+    ((*INSIDE_OUT, '--from', 'fc00::1/7'), '--from: there are bits behind'),
+    ((*INSIDE_OUT, '--address', 'eth1=10.0.0.1'), "--address: expected IF=ADDRESS/LENGTH, got 'eth1=10.0.0.1' without /LENGTH"),
+    ((*INSIDE_OUT, '--address', 'eth1=10.0.0.1/33'), '--address: expected IF=ADDRESS/LENGTH, such as eth1=10.0.0.1/24, got'),
+    ((*INSIDE_OUT, '--address', '10.0.0.1/24'), '--address: expected IF=ADDRESS/LENGTH, such as'),
+    ((*INSIDE_OUT, '--address', 'eth9=10.0.0.1/24'), '--address: expected the interface of -i or of -o, eth1 or eth2, got'),
+    ((*ROUTED, '--address', 'eth2=10.0.0.2/24'), "10.0.0.2/24: its net is that of an address of 'eth1' already"),
+    ((*ROUTED, '--address', 'eth2=10.0.0.1/8'), 'address_table: the address is there twice'),
+    ((*ROUTED, '--route', '1.2.3.4/8=10.0.0.9'), "--route: there are bits behind the prefix length, got '1.2.3.4/8=10.0.0.9'"),
+    ((*ROUTED, '--route', '1.0.0.0/8'), '--route: expected PREFIX=ADDRESS, such as 0.0.0.0/0=192.0.2.254, got'),
+    ((*ROUTED, '--route', '1.0.0.0/8=10.0.0.9/24'), '--route: expected PREFIX=ADDRESS, such as'),
+    ((*INSIDE_OUT, '-i', 'eth3'), "-i: expected once, got 'eth1' and 'eth3'"),
+    ((*INSIDE_OUT, '--out', 'eth3'), "-o, --out: expected once, got 'eth2' and 'eth3'"),
+    (('-i', 'bogus:eth1', '-o', 'eth2'), "bogus:eth1: no kind of device is called 'bogus' (known: mem, pcap, afpacket"),
+    (('-i', 'bogus:eth1', '-o', 'bogus:eth2', '--address', 'eth1=10.0.0.1/24'), "no kind of device is called 'bogus' (known: "),
+], ids=lambda v: v if isinstance(v, str) else ' '.join(v))
+def test_says_what_is_wrong(words, reason):
+    """Before any interface is opened: there are none of these names. And the error is all that is said."""
+    res = weirtool.run('nat', '--to', PUBLIC, *words, code=2)
+    assert reason in res.err and res.err.count('\n') == 1 and res.out == ''
+
+
+def test_other_commands_say_it_too(tmp_path):
+    res = weirtool.run('flows', *ROUTED, '--fail-open', code=2)
+    assert res.err.startswith('weir: --fail-open, --address: expected one of them only') and res.out == ''
+    res = weirtool.run('streams', '-o', tmp_path / 'a', '-o', tmp_path / 'b', '-r', 'x.pcap', code=2)
+    assert res.err.startswith('weir: -o: expected once, got ') and not (tmp_path / 'b').exists()
+
+
+@pytest.mark.parametrize('words', [
+    ('flows',), ('http',), ('abacus',), ('nat', '--to', PUBLIC, '-o', 'afpacket:nope2'), ('events',),
+    ('rewrite', '--find', 'a', '--with', 'b', '-o', 'afpacket:nope2'), ('firewall', '-o', 'afpacket:nope2'), ('streams',)])
+@pytest.mark.parametrize('more', [(), ('--json',)])
+def test_no_result_after_an_error_at_the_start(tmp_path, words, more):
+    """What did not run has no result, not even an empty one."""
+    (tmp_path / 'rules').write_text('ACCEPT any any\n')
+    what = {'firewall': ('--rules', tmp_path / 'rules'), 'streams': ('-o', tmp_path / 'out')}.get(words[0], ())
+    res = weirtool.run(*words, *what, *more, '-i', 'afpacket:nope', code=2)
+    assert res.err.splitlines()[-1].startswith('weir: context 0: afpacket:nope: ') and res.out == ''
+
+
 def test_reports(tmp_path):
     net = Net()
     for i in range(5):
