@@ -29,6 +29,7 @@ struct counts {
     uint64_t packets[2];    /* translated, by sender */
     uint64_t taken, most;   /* ports taken now, and most at a time */
     uint64_t stray, other;  /* dropped: of no connection; no TCP, or damaged */
+    uint64_t astray;        /* dropped: came by the wrong interface, or was to begin with no SYN */
     uint64_t now_ns;        /* packet time */
 };
 
@@ -43,12 +44,15 @@ struct translator {
 
 struct nat {
     struct natopt opt;
+    bool two_ifs; /* of clients and of the world: it is looked at by which a packet came */
     struct translator core[APP_MAX_CORES];
     struct table table;
     struct json json;
 };
 
 #define REPORT_TIMER 1
+#define INSIDE       0 /* pkt_info.in_ifidx: -i is the first device of the configuration, */
+#define OUTSIDE      1 /* -o the second */
 
 /* The user context of a connection that was given no port, or whose port went back. */
 static char refused;
@@ -78,6 +82,12 @@ static void set(uint64_t *n, uint64_t v)
 static void drop(mctx_t mctx, int sock)
 {
     mtcp_setlastpkt(mctx, sock, 0, 0, NULL, 0, MOS_DROP);
+}
+
+/* May this side's packets come by this interface? A capture has one only, for both. */
+static bool right_way(const struct nat *nat, int side, const struct pkt_info *p)
+{
+    return !nat->two_ifs || p->in_ifidx == (side == MOS_SIDE_CLI ? INSIDE : OUTSIDE);
 }
 
 /* An address and a port of the packet at hand, those of its sender or of its receiver. => done? */
@@ -146,15 +156,38 @@ static struct nat_binding *choose(mctx_t mctx, const struct pkt_info *p)
     return b;
 }
 
-/* The first SYN. */
-static void open_connection(mctx_t mctx, int sock)
+/* A packet that is not from where it says it is. */
+static void drop_astray(mctx_t mctx, int sock)
+{
+    drop(mctx, sock);
+    count(&translator_of(mctx)->n.astray);
+}
+
+/*
+ * It is not for clients to receive connections. Nothing is kept of the one that this packet was to
+ * open (MOS_STOP_MON): else it would be in the way of a client's with the same addresses.
+ */
+static void turn_away(mctx_t mctx, int sock)
+{
+    const int both = MOS_SIDE_BOTH;
+
+    drop_astray(mctx, sock);
+    mtcp_setsockopt(mctx, sock, SOL_MONSOCKET, MOS_STOP_MON, &both, sizeof(both));
+}
+
+/* The first packet: a SYN from inside, or it opens nothing. */
+static void open_connection(mctx_t mctx, int sock, int side)
 {
     struct translator *t = translator_of(mctx);
-    struct nat_binding *b = NULL;
+    struct nat_binding *b;
     struct pkt_info p;
 
-    if (mtcp_getlastpkt(mctx, sock, MOS_SIDE_CLI, &p) == 0 && p.tcph)
-        b = choose(mctx, &p);
+    if (mtcp_getlastpkt(mctx, sock, side, &p) < 0 || !p.tcph || !p.tcph->syn || p.tcph->ack ||
+        side != MOS_SIDE_CLI || !right_way(nat_of(mctx), side, &p)) {
+        turn_away(mctx, sock);
+        return;
+    }
+    b = choose(mctx, &p);
     if (!b) { /* the client is told at once, and not left to try again and again */
         mtcp_set_uctx(mctx, sock, &refused);
         mtcp_reset_conn(mctx, sock);
@@ -173,12 +206,17 @@ static void open_connection(mctx_t mctx, int sock)
 
 static void on_packet(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
 {
+    const struct nat *nat = nat_of(mctx);
     void *uctx = mtcp_get_uctx(mctx, sock);
+    struct pkt_info p;
 
     if (uctx == NULL)
-        open_connection(mctx, sock);
+        open_connection(mctx, sock, side);
     else if (uctx == &refused)
         drop(mctx, sock);
+    else if (nat->two_ifs &&
+             (mtcp_getlastpkt(mctx, sock, side, &p) < 0 || !right_way(nat, side, &p)))
+        drop_astray(mctx, sock);
     else
         translate(mctx, sock, side, uctx);
 }
@@ -270,7 +308,7 @@ static void report_json(struct app *app, const struct counts *n, bool final)
     json_u64(j, "ports_most", n->most);
     json_u64(j, "packets_out", n->packets[0]);
     json_u64(j, "packets_in", n->packets[1]);
-    json_u64(j, "dropped_stray", n->stray);
+    json_u64(j, "dropped_stray", n->stray + n->astray);
     json_u64(j, "dropped_other", n->other);
     json_u64(j, "failed", n->failed);
     json_close(j, '}');
@@ -296,8 +334,8 @@ static void report(struct app *app, bool final)
                    "%s\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%s%" PRIu64 "\t%" PRIu64 "\t%" PRIu64
                    "\t%" PRIu64 "\t%" PRIu64 "\t%s%" PRIu64,
                    n.now_ns ? time_text(n.now_ns, time) : "-", n.opened, n.taken, n.most,
-                   n.refused ? TABLE_RED : "", n.refused, n.packets[0], n.packets[1], n.stray,
-                   n.other, n.failed ? TABLE_YELLOW : "", n.failed);
+                   n.refused ? TABLE_RED : "", n.refused, n.packets[0], n.packets[1],
+                   n.stray + n.astray, n.other, n.failed ? TABLE_YELLOW : "", n.failed);
     table_row(&nat->table, row, (size_t)len);
 }
 
@@ -390,6 +428,7 @@ static int run(const struct appopt *opt)
 
     if (!nat)
         return complain(APP_BROKEN, "out of memory");
+    nat->two_ifs = opt->out_if != NULL;
     status = natopt_make(&nat->opt, opt);
     if (status == APP_OK) {
         hooks.conf = nat->opt.conf;

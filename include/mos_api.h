@@ -368,7 +368,7 @@ int mtcp_getpeername4(mctx_t mctx, int sock, struct sockaddr *addr, socklen_t *a
  */
 struct pkt_info {
     uint32_t cur_ts;     /* ms, wraps; ts_ns has it whole */
-    int8_t in_ifidx;     /* device it came in by, in configuration order */
+    int8_t in_ifidx;     /* device it came in by: 0 is the first row of netdev */
     uint16_t eth_len;    /* bytes of the frame on the wire; 65535 if more */
     uint16_t ip_len;     /* bytes of the IP datagram; 65535 if more */
     uint64_t offset;     /* stream offset of payload[0] at its receiver */

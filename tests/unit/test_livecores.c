@@ -56,6 +56,41 @@ static void cross(void **state)
     tear_down();
 }
 
+static int rightly, wrongly; /* packets of a side that came by its interface, and others */
+
+static void by_which(mctx_t ctx, int sock, int side, event_t ev, filter_arg_t *arg)
+{
+    struct pkt_info p;
+
+    if (mtcp_getlastpkt(ctx, sock, side, &p) == 0 && p.in_ifidx == (side == MOS_SIDE_SVR))
+        __atomic_fetch_add(&rightly, 1, __ATOMIC_RELAXED);
+    else
+        __atomic_fetch_add(&wrongly, 1, __ATOMIC_RELAXED);
+}
+
+/* The interface that a frame came by is told, in configuration order, wherever it is worked off. */
+static void told_by_which(void **state)
+{
+    rightly = wrongly = 0;
+    set_up(INLINE_2, 2);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(
+            (mtcp_register_callback)(live.ctx[i], live.lst[i], MOS_ON_PKT_IN, MOS_HK_SND, by_which),
+            0);
+    go();
+    for (int step = 0; step < 4; step++) {
+        for (int i = 0; i < FLOWS; i++)
+            say(i, step);
+        assert_int_equal(count_out(step % 2 ? a : b, FLOWS), FLOWS);
+    }
+    fake_over();
+    wait_ends();
+    assert_int_equal(rightly, 4 * FLOWS);
+    assert_int_equal(wrongly, 0);
+    assert_int_equal(stat_of(0, "crossed"), 4 * FLOWS / 2);
+    tear_down();
+}
+
 /* One that does not run is passed nothing: the other works off all. */
 static void one_of_two(void **state)
 {
@@ -167,7 +202,8 @@ static void much(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {T(cross), T(one_of_two), T(one_goes), T(fragments), T(much)};
+    const struct CMUnitTest tests[] = {T(cross),    T(told_by_which), T(one_of_two),
+                                       T(one_goes), T(fragments),     T(much)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
