@@ -170,6 +170,7 @@ void applive_summary(struct app *app)
                                           "frag-dropped"};
     struct appstat stats = {0};
     uint64_t verdicts = 0;
+    char lost[80] = "";
 
     for (int i = 0; i < app->nctx; i++) {
         if (!appstat_read(&stats, app->ctx[i].mctx, app->ctx[i].listener))
@@ -177,14 +178,17 @@ void applive_summary(struct app *app)
         for (size_t k = 0; k < sizeof(dropped) / sizeof(dropped[0]); k++)
             verdicts += appstat_value(&stats, dropped[k]);
     }
+    if (app->out.lost)
+        snprintf(lost, sizeof(lost), ", %" PRIu64 " records not written: nobody read them",
+                 app->out.lost);
     complain(
         APP_OK,
         "%" PRIu64 " frames received, %" PRIu64 " sent, %" PRIu64 " dropped by verdict, %" PRIu64
         " refused by an interface (%" PRIu64 " beyond its MTU), %" PRIu64
-        " lost before they were read, links lost %" PRIu64 " times",
+        " lost before they were read, links lost %" PRIu64 " times%s",
         appstat_value(&stats, "input_frames"), appstat_value(&stats, "output_frames"), verdicts,
         appstat_value(&stats, "output_refused"), appstat_value(&stats, "output_too_big"),
         appstat_value(&stats, "input_lost") + appstat_value(&stats, "cross_lost"),
-        appstat_value(&stats, "link_lost"));
+        appstat_value(&stats, "link_lost"), lost);
     appstat_free(&stats);
 }

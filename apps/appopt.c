@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -167,19 +166,6 @@ static const struct {
      TAKES_BENCH},
     {"  --help               this text\n", 0},
 };
-
-int complain(int status, const char *fmt, ...)
-{
-    va_list ap;
-
-    fflush(stdout);
-    fputs("weir: ", stderr);
-    va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
-    va_end(ap);
-    fputc('\n', stderr);
-    return status;
-}
 
 static void print_help(const struct command *cmd)
 {

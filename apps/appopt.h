@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "complain.h"
+
 #define APP_MAX_CORES 64
 
 /* --memory: for each context at least this, for all together at first that. */
@@ -117,8 +119,5 @@ void appopt_free(struct appopt *opt);
 
 /* appopt_from_stdin: is one of the inputs standard input? */
 bool appopt_from_stdin(const struct appopt *opt);
-
-/* complain: "weir: ..." and a newline on standard error. => status, for `return complain(...)`. */
-int complain(int status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -27,7 +27,10 @@ void out_write(struct out *out, const char *text, size_t len)
     pthread_mutex_lock(&out->lock);
     if (out->tty && out->progress)
         progress_hide(out->progress);
-    fwrite(text, 1, len, out->file);
+    if (out->live)
+        outqueue_put(&out->queue, text, len);
+    else
+        fwrite(text, 1, len, out->file);
     out->used = true;
     pthread_mutex_unlock(&out->lock);
 }
@@ -120,8 +123,32 @@ static int open_context(struct app *app, int cpu)
     return app->hooks->setup(c);
 }
 
+/*
+ * output_gone: in the thread of the queue. What stands in line goes on, for the traffic's sake; who only
+ * watches has nothing left to do.
+ */
+static void output_gone(void *arg, int code)
+{
+    const struct app *app = arg;
+
+    complain(APP_OK, "standard output: %s%s", strerror(code),
+             app->opt->out_if ? "; the traffic goes on without it" : "");
+    if (!app->opt->out_if)
+        kill(getpid(), SIGTERM);
+}
+
+/* out_go: the queue is written from now on. => an exit status. */
+static int out_go(struct app *app)
+{
+    int code = outqueue_start(&app->out.queue, output_gone, app);
+
+    return code ? complain(APP_BROKEN, "cannot make a thread: %s", strerror(code)) : APP_OK;
+}
+
 static int open_contexts(struct app *app)
 {
+    int status = APP_OK;
+
     if (app->opt->user && !applive_knows_user(app->opt->user))
         return APP_MISUSE;
     for (int i = 0; i < app->opt->cores; i++)
@@ -131,7 +158,9 @@ static int open_contexts(struct app *app)
     if (app->opt->user && applive_be_user(app->opt->user) < 0)
         return APP_MISUSE;
     progress_start(&app->progress, app->opt, app->ctx[0].mctx, app->ctx[0].listener);
-    return APP_OK;
+    if (app->out.live)
+        status = out_go(app);
+    return status;
 }
 
 /*
@@ -221,10 +250,20 @@ static int memory_status(const struct app *app)
     return status;
 }
 
+/* out_drain: nothing more is put into the queue, and the library's handlers are still there. */
+static void out_drain(struct out *out)
+{
+    if (!out->live)
+        return;
+    out->lost = outqueue_finish(&out->queue, &out->error);
+    out->live = false;
+}
+
 /* All between mtcp_init and mtcp_destroy. */
 static int run_contexts(struct app *app)
 {
     int status = app->hooks->begin ? app->hooks->begin(app) : APP_OK;
+    const bool live = app->out.live;
 
     if (status != APP_OK)
         return status;
@@ -233,12 +272,19 @@ static int run_contexts(struct app *app)
     if (app->ran) {
         if (app->opt->duration_ms)
             applive_end_after(app->opt->duration_ms);
+        if (live)
+            complain_wait(0); /* packets come first */
         join_contexts(app);
+        if (live)
+            complain_wait(OUTQUEUE_IDLE_MS);
         status = memory_status(app);
     }
+    if (live)
+        outqueue_ending(&app->out.queue);
     if (app->hooks->end)
         status = worse(status, app->hooks->end(app));
-    if (app->ran && app->opt->in_if)
+    out_drain(&app->out);
+    if (app->ran && live)
         applive_summary(app);
     return worse(worse(status, input_status(app)), app->status);
 }
@@ -254,7 +300,10 @@ void out_open(struct out *out)
 
 int out_close(struct out *out, int status)
 {
+    out_drain(out);
     pthread_mutex_destroy(&out->lock);
+    if (out->lost || out->error) /* it was said */
+        status = worse(status, APP_BROKEN);
     if (fflush(stdout) != 0 || ferror(stdout))
         status = worse(status, complain(APP_BROKEN, "standard output: %s", strerror(errno)));
     return status;
@@ -266,8 +315,11 @@ int app_run(const struct appopt *opt, const struct app_hooks *hooks, void *data)
     int status;
 
     out_open(&app.out);
-    if (opt->in_if)
-        setvbuf(stdout, NULL, _IOLBF, 0);
+    app.out.live = opt->in_if != NULL;
+    if (app.out.live) {
+        outqueue_init(&app.out.queue, STDOUT_FILENO);
+        complain_wait(OUTQUEUE_IDLE_MS);
+    }
     app.out.progress = &app.progress;
     pthread_mutex_init(&app.lock, NULL);
     running = &app;

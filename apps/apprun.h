@@ -19,18 +19,26 @@
 #include <mos_api.h>
 
 #include "appopt.h"
+#include "outqueue.h"
 #include "progress.h"
 
-/* Standard output, shared by all contexts and with the progress bar. */
+/*
+ * Standard output, shared by all contexts and with the progress bar. With interfaces it is a queue: no packet
+ * waits for a reader, and what nobody has read is lost, and counted.
+ */
 struct out {
     FILE *file;
     bool tty, colour;
     bool used; /* something was written */
     pthread_mutex_t lock;
     struct progress *progress;
+    bool live;             /* it goes through `queue` */
+    struct outqueue queue; /* until out_drain */
+    int error;             /* errno of a write to it */
+    uint64_t lost;         /* records: calls of out_write */
 };
 
-/* out_write: whole lines, never mixed with those of another context. */
+/* out_write: whole lines, never mixed with those of another context; of a queue, all of them or none. */
 void out_write(struct out *out, const char *text, size_t len);
 
 /* out_open: standard output; nobody else is using it. out_close: => the worse exit status. */

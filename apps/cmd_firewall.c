@@ -80,6 +80,7 @@ static void reload(struct firewall *fw)
     char why[WHY_MAX];
     struct fwset *old = fw->set,
                  *set = fwset_read(fw->opt->rules, fw->opt->cores, why, sizeof(why));
+    bool inherited;
 
     if (!set) {
         complain(0, "%s", why);
@@ -90,9 +91,10 @@ static void reload(struct firewall *fw)
     pthread_mutex_lock(&fw->lock);
     __atomic_store_n(&fw->set, set, __ATOMIC_SEQ_CST);
     wait_for_all(fw, old);
-    if (!fwset_inherit(set, old))
-        complain(0, "out of memory: all counters begin anew");
+    inherited = fwset_inherit(set, old);
     pthread_mutex_unlock(&fw->lock);
+    if (!inherited)
+        complain(0, "out of memory: all counters begin anew");
     complain(0, "%s: %u rules in force (before: %u); connections accepted before stay",
              fw->opt->rules, set->rules->n, old->rules->n);
     fwset_free(old);

@@ -272,20 +272,19 @@ static void say(struct app *app, const struct tally *t)
         {"failed", "connections given up", t->failed},
         {"reset", "of those, reset", t->reset},
     };
-    char line[128];
+    char text[1024];
+    size_t n = 0;
 
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-        int n;
-
         if (app->opt->json)
-            n = snprintf(line, sizeof(line), "%s\"%s\":%" PRIu64 "%s", i ? "," : "{", all[i].key,
-                         all[i].n, i + 1 == sizeof(all) / sizeof(all[0]) ? "}\n" : "");
+            n += (size_t)snprintf(text + n, sizeof(text) - n, "%s\"%s\":%" PRIu64 "%s",
+                                  i ? "," : "{", all[i].key, all[i].n,
+                                  i + 1 == sizeof(all) / sizeof(all[0]) ? "}\n" : "");
         else if (i < 3 || all[i].n)
-            n = snprintf(line, sizeof(line), "%10" PRIu64 "  %s\n", all[i].n, all[i].words);
-        else
-            continue;
-        out_write(&app->out, line, (size_t)n);
+            n += (size_t)snprintf(text + n, sizeof(text) - n, "%10" PRIu64 "  %s\n", all[i].n,
+                                  all[i].words);
     }
+    out_write(&app->out, text, n);
 }
 
 static int end(struct app *app)
