@@ -177,11 +177,17 @@ static int start_alone(struct io_dev *dev, struct afxdp *a, unsigned bind)
     return open_sockets(dev, a, bind);
 }
 
+/* may_share: a UMEM's sockets are all as its first one, whatever this one was asked to be. */
+static bool may_share(const struct afxdp *mate, unsigned bind)
+{
+    return !(bind & (mate->q[0].zerocopy ? XDP_COPY : XDP_ZEROCOPY));
+}
+
 static int start_sockets(struct io_dev *dev, struct afxdp *a, unsigned bind)
 {
     struct io_dev *pair = dev->args.pair;
 
-    if (pair && pair->ops == &afxdp_ops) {
+    if (pair && pair->ops == &afxdp_ops && may_share(pair->priv, bind)) {
         a->mate = pair->priv;
         a->mate->mate = a;
         a->umem = a->mate->umem;
