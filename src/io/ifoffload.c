@@ -2,6 +2,9 @@
 /*
  * ifoffload.c: features of interfaces, by the names that ethtool(8) knows them by too.
  *
+ * An interface may be renamed while it is ours, or after we were killed: the state file goes by its
+ * index, and what is put back goes to whatever the interface is called by then.
+ *
  * The state file is text, a line "interface NAME INDEX NETNS MAC" (the namespace by its inode), then a
  * line "on FEATURE" for each that was on, and "channels RX TX COMBINED" if there were fewer queues
  * than asked for. It is locked (flock) as long as its process lives; after
@@ -193,8 +196,11 @@ static void hwaddr(const char *ifname, char text[18])
     snprintf(text, 18, "%02x:%02x:%02x:%02x:%02x:%02x", a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
-/* Read a state file of ours. ifname "" if it is not about a present interface of this namespace. */
-static struct before read_state(int fd, char ifname[16])
+/*
+ * Read a state file of ours. ifname: what its interface is called now; "" if it is not about a
+ * present interface of this namespace.
+ */
+static struct before read_state(int fd, char ifname[IF_NAMESIZE])
 {
     char text[MAX_STATE + 1], *line, *save = NULL, was[18] = "", is[18] = "";
     ssize_t n = pread(fd, text, MAX_STATE, 0);
@@ -205,9 +211,10 @@ static struct before read_state(int fd, char ifname[16])
     text[n > 0 ? n : 0] = '\0';
     ifname[0] = '\0';
     line = strtok_r(text, "\n", &save);
-    if (line && sscanf(line, "interface %15s %u %lu %17s", ifname, &index, &ns, was) == 4)
+    if (line && sscanf(line, "interface %*s %u %lu %17s", &index, &ns, was) == 3 && ns == netns() &&
+        if_indextoname(index, ifname))
         hwaddr(ifname, is);
-    if (!was[0] || ns != netns() || if_nametoindex(ifname) != index || strcmp(was, is) != 0) {
+    if (!is[0] || strcmp(was, is) != 0) {
         ifname[0] = '\0';
         return b;
     }
@@ -283,7 +290,7 @@ static int fewer_channels(const char *ifname, const struct before *b)
 /* Put back what an open, locked state file says. => 0; -1 with errno: the file stays */
 static int put_back(int fd, const char *path)
 {
-    char ifname[16];
+    char ifname[IF_NAMESIZE];
     struct before b = read_state(fd, ifname);
     struct features f;
 
@@ -337,8 +344,8 @@ static int take_file(struct ifoffload *o, const char *name)
 {
     if (mkdir(run_dir(), 0755) < 0 && errno != EEXIST)
         return err_set(errno, "%s: %s: %s", name, run_dir(), strerror(errno));
-    if ((size_t)snprintf(o->path, sizeof(o->path), "%s/%s.%lu" SUFFIX, run_dir(), o->ifname,
-                         netns()) >= sizeof(o->path))
+    if ((size_t)snprintf(o->path, sizeof(o->path), "%s/%u.%lu" SUFFIX, run_dir(),
+                         if_nametoindex(o->ifname), netns()) >= sizeof(o->path))
         return err_set(ENAMETOOLONG, "%s: the path $WEIR_RUN is too long", name);
     do {
         if (o->fd >= 0)
@@ -389,7 +396,7 @@ int ifoffload_off(struct ifoffload *o, const char *name, const char *ifname, int
     struct ethtool_channels c;
     struct features f;
     struct before b;
-    char left[16];
+    char left[IF_NAMESIZE];
     unsigned on = 0;
     bool more;
 
