@@ -34,6 +34,7 @@ int egress_add(struct egress *e, int after, const struct pktbuf *like, uint64_t 
     f->linktype = like ? like->linktype : 0;
     f->ts_ns = like ? like->ts_ns : now;
     f->ready = false;
+    f->goes_on = like && !(like->flags & PB_MADE);
     f->flags = PB_MADE;
     f->csum_start = f->csum_off = f->gso_size = f->gso_type = 0;
     memcpy(f->data, frame, len);
@@ -168,7 +169,7 @@ static int send_routed(struct ways_out *w, struct egress *e)
     struct made *f = e->first;
     struct pktbuf pb = frame_of(f), *v = &pb;
     struct io_dev *out;
-    int by = router_out(w->router, &pb, true), refused = 0;
+    int by = router_out(w->router, &pb, !f->goes_on), refused = 0;
 
     if (by != ROUTER_NOT) {
         out = way_of(w, (uint8_t)by);

@@ -226,8 +226,9 @@ int steer_core(const struct seg *s, int cores);
 struct made {
     struct made *next;
     int after;
-    uint8_t dev; /* live: the interface by which it leaves */
-    bool ready;  /* routed: it leaves as it is */
+    uint8_t dev;  /* live: the interface by which it leaves */
+    bool ready;   /* routed: it leaves as it is */
+    bool goes_on; /* routed: it stands for a frame that came, and takes a hop as that would have */
     uint8_t flags;
     uint16_t csum_start, csum_off, gso_size, gso_type; /* as in struct pktbuf */
     uint32_t len;
@@ -242,7 +243,10 @@ struct egress {
 };
 
 void egress_init(struct egress *e);
-/* egress_add: keep a made frame. like->in_if: as of made.dev. => 0; -1 ENOBUFS. */
+/*
+ * egress_add: keep a made frame. like->in_if: as of made.dev; like without PB_MADE: made.goes_on.
+ * => 0; -1 ENOBUFS.
+ */
 int egress_add(struct egress *e, int after, const struct pktbuf *like, uint64_t now,
                const uint8_t *frame, uint32_t len);
 /*

@@ -144,7 +144,7 @@ struct mon {
     struct mon_heads *heads; /* link headers of the flows' ends; NULL: not in line */
     /*
      * output: the engine's; => 0, or -1 ENOBUFS. The frame is complete, link header included.
-     * like->in_if: live: the interface by which it leaves.
+     * like->in_if: live: the interface by which it leaves; PB_MADE: not in a frame's place.
      */
     int (*send)(struct mon *m, const struct pktbuf *like, const uint8_t *frame, uint32_t len);
     /*

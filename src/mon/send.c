@@ -176,6 +176,7 @@ int mon_send_edited(void *arg, const struct pktbuf *like, bool back, const uint8
 
     if (!back)
         by.in_if = way_on(m, like->in_if);
+    by.flags = back ? PB_MADE : 0;
     return m->send ? m->send(m, &by, frame, len) : -1;
 }
 
