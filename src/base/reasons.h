@@ -85,6 +85,7 @@
     R(NO_ROUTE, "no-route", "no route leads to the destination")                                   \
     R(NO_NEIGHBOUR, "no-neighbour", "next hop does not answer, or too much waits for answers")     \
     R(HOPS, "hops", "no hops left")                                                                \
+    R(TOO_BIG, "too-big", "longer than the MTU of the way it would take; its sender is told")      \
     R(KEY_TAKEN, "key-taken", "translated tuple belongs to another live flow")                     \
     R(EDIT_WAIT, "edit-wait", "waited: bytes in front of it were missing, and the flow is edited") \
     R(EDIT_AGAIN, "edit-again", "repeated, and rebuilt from the changed bytes that are kept")      \

@@ -428,6 +428,13 @@ static void old_fragments(struct live *lv, struct lane *l)
     pthread_mutex_unlock(&lv->frag_lock);
 }
 
+/* note_mtus: for the router. */
+static void note_mtus(const struct live *lv, struct lane *l)
+{
+    for (int i = 0; l->router && i < lv->nif && i < ROUTER_IFS; i++)
+        l->router->mtu[i] = io_mtu(l->out.dev[i]);
+}
+
 /* now_and_then: what does not have to be done with each burst. */
 static void now_and_then(struct live *lv, struct lane *l)
 {
@@ -435,6 +442,7 @@ static void now_and_then(struct live *lv, struct lane *l)
         return;
     l->told = l->clock;
     live_publish(lv, l);
+    note_mtus(lv, l);
     if (lv->cores > 1)
         old_fragments(lv, l);
 }

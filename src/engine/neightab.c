@@ -142,6 +142,18 @@ enum neigh_answer neigh_find(struct neigh_table *t, uint8_t ifidx, const struct 
     return answer;
 }
 
+bool neigh_is_dead(struct neigh_table *t, uint8_t ifidx, const struct ipaddr *addr, uint64_t now)
+{
+    const struct neigh *e;
+    bool dead;
+
+    pthread_mutex_lock(&t->lock);
+    e = look_up(t, ifidx, addr);
+    dead = e && e->state == NEIGH_DEAD && now < e->due;
+    pthread_mutex_unlock(&t->lock);
+    return dead;
+}
+
 void neigh_learn(struct neigh_table *t, uint8_t ifidx, const struct ipaddr *addr,
                  const uint8_t mac[6], uint64_t now, bool create)
 {

@@ -68,6 +68,8 @@ static inline uint64_t neigh_version(const struct neigh_table *t)
 /* neigh_find: somebody wants to send to it. mac: of NEIGH_YES. */
 enum neigh_answer neigh_find(struct neigh_table *t, uint8_t ifidx, const struct ipaddr *addr,
                              uint64_t now, uint8_t mac[6]);
+/* neigh_is_dead: would neigh_find say NEIGH_NO since it does not answer? Nobody is asked. */
+bool neigh_is_dead(struct neigh_table *t, uint8_t ifidx, const struct ipaddr *addr, uint64_t now);
 /*
  * neigh_learn: somebody says that it has this MAC. create: he has asked us, so that we will soon answer;
  * else only what is wanted, or known, is learned.

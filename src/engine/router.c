@@ -181,11 +181,12 @@ static void ask(struct router_lane *l, uint8_t ifidx, const struct ipaddr *addr,
         say(l, ifidx, frame, neigh_ask(frame, addr->v6, l->r->mac[ifidx], own->b, addr->b, to));
 }
 
-/* say_why: an ICMP error to whom this frame came from, if there were not too many. */
-static void say_why(struct router_lane *l, struct pktbuf *pb, enum icmp_why why,
+/* say_why: an ICMP error to whom this frame came from, if there were not too many. mtu: of ICMP_TOO_BIG */
+static void say_why(struct router_lane *l, struct pktbuf *pb, enum icmp_why why, uint32_t mtu,
                     const struct ipaddr *src)
 {
     const struct ipaddr *own = own_addr(l->r, pb->in_if, src);
+    const uint8_t *mac = l->r->mac[pb->in_if];
     uint8_t frame[ICMP_FRAME];
     struct seg s;
 
@@ -193,8 +194,21 @@ static void say_why(struct router_lane *l, struct pktbuf *pb, enum icmp_why why,
         return;
     l->errors--;
     decode(&s, pb);
-    if (!(s.flags & SEG_IPCSUM_BAD))
-        say(l, pb->in_if, frame, icmp_error(frame, &s, why, l->r->mac[pb->in_if], own->b));
+    if (s.flags & SEG_IPCSUM_BAD)
+        return;
+    say(l, pb->in_if, frame,
+        why == ICMP_TOO_BIG ? icmp_too_big(frame, &s, mtu, mac, own->b)
+                            : icmp_error(frame, &s, why, mac, own->b));
+}
+
+/* no_neighbour: a frame on its way out is lost. Whoever sent it would not know it when translated. */
+static void no_neighbour(struct router_lane *l, struct pktbuf *pb)
+{
+    struct ipaddr src, dst;
+
+    l->reasons[REASON_NO_NEIGHBOUR]++;
+    if (!(pb->flags & (PB_MADE | PB_CHANGED)) && pb->in_if < l->r->nif && ends_of(pb, &src, &dst))
+        say_why(l, pb, ICMP_NO_HOST, 0, &src);
 }
 
 /* ---- the way to an address ---- */
@@ -322,12 +336,54 @@ static bool in_local(struct router_lane *l, struct pktbuf *pb, bool v6)
     return refuse(l, REASON_ROUTE_LOCAL);
 }
 
+/* ip_len: bytes of the datagram; of the longest that a frame stands for. */
+static uint32_t ip_len(const struct pktbuf *pb, bool v6)
+{
+    const uint8_t *ip = pb->data + ETHER;
+    const uint32_t hdr = v6 ? IP6_LEN : (ip[0] & 15u) * 4, len = pb->len - ETHER;
+    uint32_t cut = hdr + 8;
+
+    if (pb->gso_size == 0)
+        return len;
+    if (proto_of(pb, v6) == PROTO_TCP && len >= hdr + 20)
+        cut = hdr + (ip[hdr + 12] >> 4) * 4u;
+    cut += pb->gso_size;
+    return cut < len ? cut : len;
+}
+
+/* fits: into the interface by which it would leave, or it may be cut (which the interface counts). */
+static bool fits(const struct router_lane *l, const struct pktbuf *pb, bool v6, uint8_t ifidx)
+{
+    const uint32_t mtu = l->mtu[ifidx];
+
+    if (mtu == 0 || pb->len - ETHER <= mtu || ip_len(pb, v6) <= mtu)
+        return true;
+    return !v6 && !(pb->data[ETHER + 6] & 0x40);
+}
+
+/* in_no_way: it is known that a packet will not get to where this route leads. => true: said so */
+static bool in_no_way(struct router_lane *l, struct pktbuf *pb, const struct route *rt,
+                      const struct ipaddr *src, const struct ipaddr *dst)
+{
+    if (rt == NULL) {
+        say_why(l, pb, ICMP_NO_ROUTE, 0, src);
+        refuse(l, REASON_NO_ROUTE);
+        return true;
+    }
+    if (!neigh_is_dead(&l->r->neigh, rt->ifidx, next_hop(rt, dst), l->now))
+        return false;
+    say_why(l, pb, ICMP_NO_HOST, 0, src);
+    refuse(l, REASON_NO_NEIGHBOUR);
+    return true;
+}
+
 /* in_ip: a packet for our MAC. */
 static bool in_ip(struct router_lane *l, struct pktbuf *pb)
 {
     struct ipaddr src, dst;
-    const struct route *rt;
+    const struct route *rt = NULL;
     struct way *slot;
+    uint8_t by;
 
     if (!ends_of(pb, &src, &dst) || !is_host(&src))
         return refuse(l, REASON_NOT_ROUTED);
@@ -336,18 +392,23 @@ static bool in_ip(struct router_lane *l, struct pktbuf *pb)
     if (!is_host(&dst))
         return refuse(l, REASON_NOT_ROUTED);
     slot = slot_of(l, &dst);
-    rt = known(l, slot, &dst) ? NULL : route_find(&l->r->routes, &dst);
-    if (known(l, slot, &dst) ? slot->kind == WAY_LOCAL : rt && rt->local)
+    if (!known(l, slot, &dst) || slot->kind == WAY_NO_ROUTE) {
+        slot = NULL;
+        rt = route_find(&l->r->routes, &dst);
+    }
+    if (slot ? slot->kind == WAY_LOCAL : rt && rt->local)
         return in_local(l, pb, dst.v6);
     if (*hops_of(pb, dst.v6) <= 1) {
-        say_why(l, pb, ICMP_TTL, &src);
+        say_why(l, pb, ICMP_TTL, 0, &src);
         return refuse(l, REASON_HOPS);
     }
-    if (known(l, slot, &dst) ? slot->kind == WAY_NO_ROUTE : rt == NULL) {
-        say_why(l, pb, ICMP_NO_ROUTE, &src);
-        return refuse(l, REASON_NO_ROUTE);
-    }
-    return true;
+    if (slot == NULL && in_no_way(l, pb, rt, &src, &dst))
+        return false;
+    by = slot ? slot->ifidx : rt->ifidx;
+    if (likely(fits(l, pb, dst.v6, by)))
+        return true;
+    say_why(l, pb, ICMP_TOO_BIG, l->mtu[by], &src);
+    return refuse(l, REASON_TOO_BIG);
 }
 
 /* in_neighbour: ARP, or perhaps neighbour discovery. => was it? */
@@ -419,10 +480,12 @@ int router_out(struct router_lane *l, struct pktbuf *pb, bool made)
         return ROUTER_NOT;
     }
     w = way_to(l, &dst, &hop);
-    if (w.kind == WAY_LOCAL || w.kind == WAY_NO_ROUTE || w.kind == WAY_DEAD) {
-        l->reasons[w.kind == WAY_LOCAL  ? REASON_ROUTE_LOCAL
-                   : w.kind == WAY_DEAD ? REASON_NO_NEIGHBOUR
-                                        : REASON_NO_ROUTE]++;
+    if (w.kind == WAY_DEAD) {
+        no_neighbour(l, pb);
+        return ROUTER_NOT;
+    }
+    if (w.kind == WAY_LOCAL || w.kind == WAY_NO_ROUTE) {
+        l->reasons[w.kind == WAY_LOCAL ? REASON_ROUTE_LOCAL : REASON_NO_ROUTE]++;
         return ROUTER_NOT;
     }
     if (!made) {
@@ -463,7 +526,8 @@ static bool let_go(struct router_lane *l, struct held *h)
     default:
         break;
     }
-    l->reasons[REASON_NO_NEIGHBOUR]++;
+    h->meta.data = h->data;
+    no_neighbour(l, &h->meta);
     return true;
 }
 

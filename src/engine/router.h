@@ -10,10 +10,15 @@
  * translated ends there.
  *
  * HELD  What waits for a MAC is copied and kept, ROUTER_HELD frames in a context; those beyond are
- * dropped, as are those whose receiver does not answer.
+ * dropped, as are those whose receiver does not answer. Who sent them is told (ICMP host unreachable),
+ * unless they were translated on their way: what he would read is not what he has sent.
+ *
+ * MTU  What is longer than the interface takes by which it would leave, and may not be cut, is not
+ * sent on, and its sender told (RFC 1191, RFC 8201). That is seen on the way in: not for what is sent
+ * to an address of ours, and translated.
  *
  * Untagged Ethernet only. Routes and addresses are configured: no IPv6 router advertisements, no
- * routing protocol, no path MTU messages.
+ * routing protocol. Nothing is cut into fragments.
  *
  * THREADS  struct router is shared: addresses and routes do not change, neighbours have their lock.
  * struct router_lane belongs to a context.
@@ -82,7 +87,8 @@ struct router_lane {
     bool first; /* the context that asks when it is due */
     struct held *held, **last;
     int nheld;
-    unsigned errors; /* ICMP errors that may still be sent in this tick */
+    unsigned errors;          /* ICMP errors that may still be sent in this tick */
+    uint32_t mtu[ROUTER_IFS]; /* of the interfaces, its owner keeps it; 0: not known */
     struct way way[ROUTER_WAYS];
 };
 

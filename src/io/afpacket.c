@@ -511,6 +511,11 @@ static void afp_stats(struct io_dev *dev, struct io_stats *st)
     st->link_lost = a->link.downs;
 }
 
+static uint32_t afp_mtu(struct io_dev *dev)
+{
+    return ((struct afp *)dev->priv)->link.mtu;
+}
+
 const struct io_ops afpacket_ops = {
     .kind = "afpacket",
     .open = afp_open,
@@ -519,5 +524,6 @@ const struct io_ops afpacket_ops = {
     .tx = afp_tx,
     .fd = afp_fd,
     .stats = afp_stats,
+    .mtu = afp_mtu,
     .close = afp_close,
 };

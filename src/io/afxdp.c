@@ -328,6 +328,11 @@ static const char *afxdp_note(struct io_dev *dev)
     return ((struct afxdp *)dev->priv)->note;
 }
 
+static uint32_t afxdp_mtu(struct io_dev *dev)
+{
+    return ((struct afxdp *)dev->priv)->link.mtu;
+}
+
 const struct io_ops afxdp_ops = {
     .kind = "afxdp",
     .open = afxdp_open,
@@ -338,5 +343,6 @@ const struct io_ops afxdp_ops = {
     .flush = afxdp_flush,
     .stats = afxdp_stats,
     .note = afxdp_note,
+    .mtu = afxdp_mtu,
     .close = afxdp_close,
 };

@@ -440,6 +440,11 @@ static void dpdk_close(struct io_dev *dev)
     free(h);
 }
 
+static uint32_t dpdk_mtu(struct io_dev *dev)
+{
+    return ((struct dpdk *)dev->priv)->port->mtu;
+}
+
 const struct io_ops dpdk_ops = {
     .kind = "dpdk",
     .open = dpdk_open,
@@ -448,5 +453,6 @@ const struct io_ops dpdk_ops = {
     .tx = dpdk_tx,
     .flush = dpdk_flush,
     .stats = dpdk_stats,
+    .mtu = dpdk_mtu,
     .close = dpdk_close,
 };

@@ -103,6 +103,7 @@ struct io_ops {
     /* stats: *st is a copy of dev->st; add what that does not say. May be NULL. */
     void (*stats)(struct io_dev *dev, struct io_stats *st);
     const char *(*note)(struct io_dev *dev); /* see io_note; may be NULL */
+    uint32_t (*mtu)(struct io_dev *dev);     /* see io_mtu; may be NULL */
     void (*close)(struct io_dev *dev);
 };
 
@@ -197,6 +198,12 @@ void io_get_stats(struct io_dev *dev, struct io_stats *st);
 static inline const char *io_note(struct io_dev *d)
 {
     return d->ops->note ? d->ops->note(d) : "";
+}
+
+/* io_mtu: bytes of an IP datagram that it can send now. => 0: it does not say. */
+static inline uint32_t io_mtu(struct io_dev *d)
+{
+    return d->ops->mtu ? d->ops->mtu(d) : 0;
 }
 
 /*

@@ -124,14 +124,17 @@ static bool is_answered(const struct seg *s)
     return v6 ? p[0] >= ECHO6 && p[0] != 137 : p[0] == ECHO4 || p[0] == ECHO4_REPLY || p[0] > 12;
 }
 
-static void put_type(uint8_t *p, bool v6, enum icmp_why why)
+static void put_type(uint8_t *p, bool v6, enum icmp_why why, uint32_t mtu)
 {
-    static const uint8_t types[2][3][2] = {
-        {{11, 0}, {3, 0}, {3, 1}}, /* RFC 792: time exceeded, net and host unreachable */
-        {{3, 0}, {1, 0}, {1, 3}},  /* RFC 4443: time exceeded, no route, address unreachable */
+    static const uint8_t types[2][4][2] = {
+        /* RFC 792: time exceeded, net and host unreachable, fragmentation needed */
+        {{11, 0}, {3, 0}, {3, 1}, {3, 4}},
+        /* RFC 4443: time exceeded, no route, address unreachable, packet too big */
+        {{3, 0}, {1, 0}, {1, 3}, {2, 0}},
     };
 
     memset(p, 0, ICMP_HDR);
+    store32(p + 4, v6 || mtu < UINT16_MAX ? mtu : UINT16_MAX);
     p[0] = types[v6][why][0];
     p[1] = types[v6][why][1];
 }
@@ -159,8 +162,8 @@ static uint32_t put_ip(uint8_t *ip, const struct seg *s, uint32_t payload, const
     return IP4_HDR;
 }
 
-uint32_t icmp_error(uint8_t *out, const struct seg *s, enum icmp_why why, const uint8_t *mac,
-                    const uint8_t *own)
+static uint32_t make_error(uint8_t *out, const struct seg *s, enum icmp_why why, uint32_t mtu,
+                           const uint8_t *mac, const uint8_t *own)
 {
     const bool v6 = is_v6(s);
     const uint32_t hdr = v6 ? IP6_HDR : IP4_HDR;
@@ -177,8 +180,20 @@ uint32_t icmp_error(uint8_t *out, const struct seg *s, enum icmp_why why, const 
     memcpy(out + 6, mac, 6);
     store16(out + 12, v6 ? ETHER_IP6 : ETHER_IP4);
     p = ip + put_ip(ip, s, ICMP_HDR + quoted, own);
-    put_type(p, v6, why);
+    put_type(p, v6, why, mtu);
     memcpy(p + ICMP_HDR, s->pb->data + s->l3_off, quoted);
     set_icmp_csum(ip, v6, p, ICMP_HDR + quoted);
     return ETHER_HDR + hdr + ICMP_HDR + quoted;
+}
+
+uint32_t icmp_error(uint8_t *out, const struct seg *s, enum icmp_why why, const uint8_t *mac,
+                    const uint8_t *own)
+{
+    return make_error(out, s, why, 0, mac, own);
+}
+
+uint32_t icmp_too_big(uint8_t *out, const struct seg *s, uint32_t mtu, const uint8_t *mac,
+                      const uint8_t *own)
+{
+    return make_error(out, s, ICMP_TOO_BIG, mtu, mac, own);
 }

@@ -11,6 +11,7 @@ enum icmp_why {
     ICMP_TTL,      /* the hop limit is used up */
     ICMP_NO_ROUTE, /* there is no way to this address */
     ICMP_NO_HOST,  /* the address does not answer on its link */
+    ICMP_TOO_BIG,  /* and may not be cut: icmp_too_big says it */
 };
 
 /* icmp_is_echo: is this a whole and undamaged echo request? => a decoded frame. */
@@ -30,5 +31,8 @@ uint32_t icmp_echo_reply(uint8_t *out, uint32_t cap, const struct seg *s);
  */
 uint32_t icmp_error(uint8_t *out, const struct seg *s, enum icmp_why why, const uint8_t *mac,
                     const uint8_t *own);
+/* icmp_too_big: the same: the next link takes datagrams of `mtu` bytes (RFC 1191, RFC 4443 3.2). */
+uint32_t icmp_too_big(uint8_t *out, const struct seg *s, uint32_t mtu, const uint8_t *mac,
+                      const uint8_t *own);
 
 #endif

@@ -259,6 +259,26 @@ static void gateways(void **state)
     leaves(OUT, (const uint8_t[]){2, 0, 0, 0, 9, 9}, 63);
 }
 
+/* told: the sender of what came by `by` is told this. */
+static void told(int by, uint8_t type, uint8_t code, uint32_t mtu)
+{
+    uint8_t f[2048];
+    const uint8_t *p;
+    uint32_t len;
+    bool v6;
+
+    assert_int_equal(said(f, &len), by);
+    assert_memory_equal(f, client_mac, 6);
+    v6 = f[12] == 0x86;
+    p = f + 14 + (v6 ? 40 : 20);
+    assert_int_equal(f[14 + (v6 ? 6 : 9)], v6 ? 58 : 1);
+    assert_int_equal(p[0], type);
+    assert_int_equal(p[1], code);
+    assert_int_equal(p[6] << 8 | p[7], mtu);
+    if (!v6)
+        assert_int_equal(csum_fold(csum_add(0, p, len - 34)), 0);
+}
+
 static void nobody_answers(void **state)
 {
     const uint64_t t0 = m.l->now;
@@ -272,9 +292,76 @@ static void nobody_answers(void **state)
     }
     assert_false(router_tick(m.l, t0 + 3 * NSEC_PER_SEC));
     assert_int_equal(m.reasons[REASON_NO_NEIGHBOUR], 1);
+    told(IN, 3, 1, 0);
     router_out(m.l, &m.pb, false); /* known to be dead: not held */
     assert_int_equal(m.reasons[REASON_NO_NEIGHBOUR], 2);
+    told(IN, 3, 1, 0);
+    m.pb.flags = PB_CHANGED; /* translated: that is not what its sender knows */
+    router_out(m.l, &m.pb, false);
+    assert_null(m.eg.first);
+    m.pb.flags = 0;
+    assert_false(router_in(m.l, &m.pb)); /* nor does the next one get in */
+    assert_int_equal(m.reasons[REASON_NO_NEIGHBOUR], 4);
+    told(IN, 3, 1, 0);
     assert_int_equal(m.l->nheld, 0);
+}
+
+static void nobody_answers6(void **state)
+{
+    const uint64_t t0 = m.l->now;
+
+    packet(IN, "fd00::2", "2001:db8::2", 6, 64);
+    router_out(m.l, &m.pb, false);
+    for (int i = 1; i <= 3; i++) {
+        asked(OUT, "2001:db8::2");
+        assert_int_equal(router_tick(m.l, t0 + (uint64_t)i * NSEC_PER_SEC), i < 3);
+    }
+    told(IN, 1, 3, 0);
+}
+
+static bool of_size(const char *src, const char *dst, uint32_t len)
+{
+    packet(IN, src, dst, 6, 64);
+    m.frame[20] = src[0] == '1' ? 0x40 : m.frame[20];
+    if (src[0] == '1') {
+        m.frame[16] = (uint8_t)(len >> 8);
+        m.frame[17] = (uint8_t)len;
+        memset(m.frame + 24, 0, 2);
+        {
+            uint16_t csum = csum_fold(csum_add(0, m.frame + 14, 20));
+
+            memcpy(m.frame + 24, &csum, 2);
+        }
+    } else {
+        m.frame[18] = (uint8_t)((len - 40) >> 8);
+        m.frame[19] = (uint8_t)(len - 40);
+    }
+    m.pb.len = m.pb.wire_len = 14 + len;
+    return router_in(m.l, &m.pb);
+}
+
+static void longer_than_the_way(void **state)
+{
+    assert_true(of_size("10.0.0.2", "192.0.2.2", 1500)); /* not known: as before */
+    m.l->mtu[IN] = 1500;
+    m.l->mtu[OUT] = 1400;
+    assert_true(of_size("10.0.0.2", "192.0.2.2", 1400));
+    assert_false(of_size("10.0.0.2", "192.0.2.2", 1401));
+    told(IN, 3, 4, 1400);
+    assert_false(of_size("fd00::2", "2001:db8::2", 1401));
+    told(IN, 2, 0, 1400);
+    assert_int_equal(m.reasons[REASON_TOO_BIG], 2);
+    m.frame[20] = 0;
+    packet(IN, "10.0.0.2", "192.0.2.2", 6, 64); /* it may be cut: the interface counts it */
+    m.pb.len = m.pb.wire_len = 1500;
+    assert_true(router_in(m.l, &m.pb));
+    of_size("10.0.0.2", "192.0.2.2", 1900); /* stands for several that fit */
+    told(IN, 3, 4, 1400);
+    m.pb.gso_size = 1360;
+    assert_true(router_in(m.l, &m.pb));
+    m.pb.gso_size = 1361;
+    assert_false(router_in(m.l, &m.pb));
+    told(IN, 3, 4, 1400);
 }
 
 static void held_is_bounded(void **state)
@@ -532,6 +619,8 @@ int main(void)
         CASE(v6_too),
         CASE(gateways),
         CASE(nobody_answers),
+        CASE(nobody_answers6),
+        CASE(longer_than_the_way),
         CASE(held_is_bounded),
         CASE(what_is_held_keeps_its_marks),
         CASE(what_is_refused),
