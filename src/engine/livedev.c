@@ -342,7 +342,7 @@ static void to_poll(struct live *lv, struct lane *l)
     l->fd[l->nfd++] = (struct pollfd){.fd = l->bell, .events = POLLIN};
 }
 
-/* say_kinds: how bare names were taken, in the error text. */
+/* say_kinds: how the interfaces were taken, in the error text. */
 static void say_kinds(struct engine *e, const struct lane *l)
 {
     char text[400] = "";
@@ -351,9 +351,9 @@ static void say_kinds(struct engine *e, const struct lane *l)
     for (int i = 0; i < e->live->nif; i++) {
         const char *note = io_note(l->out.dev[i]);
 
-        if (e->live->name[i] && n < sizeof(text))
+        if (n < sizeof(text))
             n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s%s%s%s", n ? ", " : "",
-                                  e->live->name[i], *note ? " (" : "", note, *note ? ")" : "");
+                                  l->out.dev[i]->name, *note ? " (" : "", note, *note ? ")" : "");
     }
     if (n)
         err_set(0, "interfaces: %s%s%s", text, *e->live->why ? "; no faster way: " : "",
