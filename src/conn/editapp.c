@@ -147,6 +147,16 @@ bool edit_repeats(const struct conn_env *env, const struct conn_pkt *cp)
     return cp->edited && (env->edit.at.what == EDIT_OLD || env->edit.at.what == EDIT_PROBE);
 }
 
+bool edit_waits(const struct conn_env *env, const struct conn_pkt *cp)
+{
+    return cp->edited && env->edit.at.what == EDIT_WAITS;
+}
+
+bool edit_would_wait(const struct conn_env *env, const struct conn_pkt *cp)
+{
+    return !cp->edited && seq_lt(top_of(env, cp), cp->s->seq);
+}
+
 bool edit_is_new(const struct conn_env *env, const struct conn_pkt *cp)
 {
     return cp->edited && env->edit.at.what == EDIT_FRESH;

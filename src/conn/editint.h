@@ -34,8 +34,6 @@ static inline uint32_t edit_top(const struct edit_dir *d)
     return d->map.nxt_s + edit_held(d);
 }
 
-/* edit_mix: room to put payload together. => NULL: no memory. */
-uint8_t *edit_mix(struct conn_env *env);
 /* edit_wait_rest: the payload from `off` on waits, FIN and all. => false: no memory. */
 bool edit_wait_rest(struct conn_env *env, struct conn_pkt *cp, struct edit_dir *d, uint32_t off);
 

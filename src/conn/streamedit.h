@@ -93,6 +93,9 @@ bool edit_apply(struct conn_env *env, struct conn_pkt *cp);
 bool edit_cover(struct conn_env *env, struct conn_pkt *cp);
 bool edit_uncover(struct conn_env *env, struct conn_pkt *cp);
 bool edit_repeats(const struct conn_env *env, const struct conn_pkt *cp);
+/* edit_waits: is it one that waits? edit_would_wait: would it, if its direction were edited from here on? */
+bool edit_waits(const struct conn_env *env, const struct conn_pkt *cp);
+bool edit_would_wait(const struct conn_env *env, const struct conn_pkt *cp);
 /* edit_is_new: is there something in it that leaves for the first time, and now? */
 bool edit_is_new(const struct conn_env *env, const struct conn_pkt *cp);
 /* edit_show: `on`: the segment has the numbers that its receiver sees; else those of the record. */
@@ -143,6 +146,7 @@ bool edit_import(struct conn_env *env, uint32_t idx, struct image *im);
 
 /* ---- what the parts share ---- */
 
+uint8_t *edit_mix(struct conn_env *env); /* room to put payload together; NULL: no memory */
 void *edit_alloc(struct conn_env *env, size_t n); /* counts; NULL is counted as a reason */
 void edit_release(struct conn_env *env, void *p, size_t n);
 /* edit_copy: a frame like this one, with payload [off, off + len) of it and room for more. */

@@ -107,6 +107,8 @@ struct mon {
     uint64_t lost_below;
     /* the datagram's length before an OVERWRITE of its length field, 0: none (packet.c) */
     uint32_t ip_len_was;
+    uint32_t
+        payload_was; /* so much of it is in edit_mix as it came, of the packet that `fix` speaks of */
     struct fixsum fix; /* what its checksums are to be moved by, when that is asked for */
 
     /* application timers: a heap by (due, seq) */

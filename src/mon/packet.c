@@ -216,13 +216,49 @@ static bool of_stream(const struct mon *m, const struct edit *e)
            !edit_repeats(&m->env, m->cp);
 }
 
+static bool of_this_packet(const struct mon *m)
+{
+    return m->fix.pb == m->seg->pb && m->fix.number == m->npackets;
+}
+
+/* keep_payload: before it is changed for the first time: if it must wait, it waits as it came. */
+static void keep_payload(struct mon *m)
+{
+    uint8_t *mix;
+
+    if (!of_this_packet(m))
+        m->payload_was = 0;
+    if (m->payload_was || !edit_would_wait(&m->env, m->cp))
+        return;
+    mix = edit_mix(&m->env);
+    if (mix == NULL)
+        return;
+    m->payload_was = m->seg->pcap;
+    memcpy(mix, seg_payload(m->seg), m->payload_was);
+}
+
+/* payload_back: it waits, and is shown again in its turn. */
+static void payload_back(struct mon *m)
+{
+    struct seg *s = m->seg;
+    const uint32_t lo = s->pay_off, hi = lo + s->pcap;
+    struct fixpart was;
+
+    if (!of_this_packet(m) || m->payload_was != s->pcap || !edit_waits(&m->env, m->cp))
+        return;
+    was = fixsum_begin(&m->fix, s, m->npackets, lo, hi);
+    memcpy(s->pb->data + lo, edit_mix(&m->env), s->pcap);
+    fixsum_end(&m->fix, s, was, lo, hi);
+    fixsum_tcp(&m->fix, s, m->npackets);
+    m->payload_was = m->fix.pay_hi = 0;
+}
+
 /* changed_before: payload that was overwritten before the first edit is kept, too. */
 static int changed_before(struct mon *m)
 {
     const uint32_t lo = m->fix.pay_lo, hi = m->fix.pay_hi, n = m->seg->pcap;
 
-    if (m->fix.pb != m->seg->pb || m->fix.number != m->npackets || hi == 0 ||
-        !edit_is_new(&m->env, m->cp))
+    if (!of_this_packet(m) || hi == 0 || !edit_is_new(&m->env, m->cp))
         return 0;
     if (edit_reserve(&m->env, m->cp, n) < 0)
         return -1;
@@ -234,8 +270,10 @@ static int changed_before(struct mon *m)
 /* keep_change: see that a change of [off, off + len) of n bytes can be repeated. */
 static int keep_change(struct mon *m, uint32_t off, uint32_t len, uint32_t n)
 {
-    if (edit_begin(&m->env, m->cp, false) < 0)
+    if (edit_begin(&m->env, m->cp, false) < 0) {
+        payload_back(m);
         return -1;
+    }
     if (changed_before(m) < 0)
         return -1;
     if (!edit_editable(&m->env, off, len, n))
@@ -264,6 +302,8 @@ static int overwrite(struct mon *m, const struct edit *e)
     }
     keep_length(m, e);
     mon_write_guard(m);
+    if (e->region == MOS_TCP_PAYLOAD && m->hook == HK_SND && m->cp && !m->cp->edited)
+        keep_payload(m);
     was = fixsum_begin(&m->fix, s, m->npackets, lo, hi);
     memcpy(s->pb->data + lo, e->data, e->len);
     s->pb->flags = (uint8_t)((s->pb->flags & ~PB_CSUM_GOOD) | PB_CHANGED);
@@ -354,6 +394,7 @@ static int hold(struct mon *m, const struct edit *e)
     if (edit_begin(&m->env, m->cp, true) < 0 || changed_before(m) < 0 ||
         edit_hold(&m->env, m->cp, (uint32_t)e->off) < 0)
         return err_prefix("mtcp_setlastpkt: "), -1;
+    payload_back(m);
     return 0;
 }
 

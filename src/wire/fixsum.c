@@ -98,10 +98,13 @@ static void move(uint8_t *p, uint16_t *by)
 void fixsum_ip(struct fixsum *f, const struct seg *s, uint64_t number)
 {
     renew(f, s, number);
-    if (f->other || f->longer)
+    if (s->level < SEG_IP || (s->flags & SEG_IP6))
+        return;
+    if (f->other)
         csum_ip_set(s);
-    else if (s->level >= SEG_IP && !(s->flags & SEG_IP6))
+    else
         move(s->pb->data + s->l3_off + IP_SUM, &f->ip);
+    f->ip = 0;
 }
 
 void fixsum_tcp(struct fixsum *f, const struct seg *s, uint64_t number)
@@ -111,4 +114,5 @@ void fixsum_tcp(struct fixsum *f, const struct seg *s, uint64_t number)
         csum_tcp_set(s);
     else if (s->level == SEG_TCP && !(s->flags & (SEG_FRAG | SEG_HDR_CUT)))
         move(s->pb->data + s->l4_off + TCP_SUM, &f->tcp);
+    f->tcp = 0;
 }
