@@ -434,8 +434,8 @@ int mtcp_getlastpkt(mctx_t mctx, int sock, int side, struct pkt_info *pinfo);
  * => EAGAIN: that first change was asked for behind a hole: the segment waits, and is shown again
  *    in its turn.
  * => sock: child (or raw socket). side is not looked at. data stays the program's.
- * => 0; -1 with EBADF, EAGAIN (not exactly one action), EINVAL (no region, outside of it, data
- *    NULL, HOLD of bytes that were changed), EACCES (no packet at hand), ENODATA (no such header),
+ * => 0; -1 with EBADF, EAGAIN (not exactly one action; or it waits, as above), EINVAL (no region, outside
+ *    of it, data NULL, HOLD of bytes that were changed), EACCES (no packet at hand), ENODATA (no such header),
  *    EOPNOTSUPP (length change at RCV, or not offered for this packet: one that came as fragments
  *    can only be dropped), EPERM (wrong thread; or the connection forbids edits: TCP-AO, TCP-MD5),
  *    ENOBUFS (more than 32,768 bytes would be held, or no memory for what was changed).

@@ -91,9 +91,8 @@ struct conn_edit {
         old_r;    /* bytes in front that are a repetition (in edit_env.mix); where they begin */
     uint32_t out; /* payload bytes that leave, without those */
     struct kept_frame *hold; /* what will be held */
-    uint8_t *
-        aside; /* the payload that came, while the application sees less (edit_cover); NULL: none */
-    uint32_t aside_len, seen; /* of it; of those the first were shown */
+    uint8_t *aside;          /* the payload, while less of it is shown (edit_cover); NULL: all is */
+    uint32_t aside_len, seen; /* its bytes; so many are shown */
     bool aside_fin;           /* it had a FIN */
     uint8_t *piece;           /* the changed bytes, for the map */
     uint32_t piece_len, piece_cap;

@@ -185,8 +185,11 @@ bool edit_cover(struct conn_env *env, struct conn_pkt *cp)
     if (e->aside == NULL)
         return false;
     memcpy(e->aside, seg_payload(s), e->aside_len);
+    if (edit_chomp(s, e->seen, e->aside_len - e->seen) < 0)
+        return false;
     n.tflags &= (uint8_t)~TH_FIN_;
-    return edit_chomp(s, e->seen, e->aside_len - e->seen) == 0 && (edit_renumber(s, &n), true);
+    edit_renumber(s, &n);
+    return true;
 }
 
 bool edit_uncover(struct conn_env *env, struct conn_pkt *cp)

@@ -320,8 +320,8 @@ static inline bool read_common(const struct pktbuf *pb, uint64_t secret, struct 
     if (!is_common(pb))
         return false;
     hash = hash_v4(p + ETHER, 0, secret, &end);
-    *what = note_of(pb, tcp, hash, end, NOTE_HAS_WSCALE | NOTE_SACKOK | NOTE_TS | p[73],
-                    be32toh(get32(p + 62)));
+    *what = note_of(pb, tcp, hash, end, NOTE_HAS_WSCALE | NOTE_SACKOK | NOTE_TS | p[COMMON - 1],
+                    be32toh(get32(p + COMMON - 12)));
     return true;
 }
 

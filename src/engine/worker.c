@@ -362,7 +362,7 @@ static void track_kept(struct worker *w, uint32_t idx, int from, struct kept_fra
     struct conn_pkt cp;
     struct seg s;
 
-    w->m->fix.pb = NULL;
+    w->m->fix.pb = NULL; /* of another frame, perhaps, that was kept in the same place */
     k->pb.ts_ns = k->pb.clock_ns = env->now;
     env->edit.again = true;
     if (decode(&s, &k->pb) == REASON_NONE) {

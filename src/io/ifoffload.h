@@ -6,8 +6,7 @@
  *
  * Such a setting stays when the process dies, so it is written down before it is changed: one file
  * for each interface (by its index: names change) below $WEIR_RUN (/run/weir), which its writer holds
- * locked. A file that nobody
- * holds was left behind by a process that was killed; the next one to come by puts things right.
+ * locked. A file that nobody holds was left behind by a process that was killed; the next one to come by puts things right.
  */
 #ifndef WEIR_IO_IFOFFLOAD_H
 #define WEIR_IO_IFOFFLOAD_H

@@ -107,9 +107,7 @@ struct mon {
     uint64_t lost_below;
     /* the datagram's length before an OVERWRITE of its length field, 0: none (packet.c) */
     uint32_t ip_len_was;
-    uint32_t
-        payload_was; /* so much of it is in edit_mix as it came, of the packet that `fix` speaks of */
-    struct fixsum fix; /* what its checksums are to be moved by, when that is asked for */
+    struct fixsum fix; /* what was changed of the packet at hand, checksums first of all */
 
     /* application timers: a heap by (due, seq) */
     struct mon_timer *timer;

@@ -209,32 +209,29 @@ static void keep_length(struct mon *m, const struct edit *e)
         m->ip_len_was = s->ip_len;
 }
 
-/* of_stream: is this payload at SND that is kept, and is not asked for again? */
+/* of_stream: is this payload that will become the stream's? */
 static bool of_stream(const struct mon *m, const struct edit *e)
 {
-    return e->region == MOS_TCP_PAYLOAD && m->hook == HK_SND && m->cp && m->cp->edited &&
-           !edit_repeats(&m->env, m->cp);
+    return e->region == MOS_TCP_PAYLOAD && m->hook == HK_SND && m->cp;
 }
 
 static bool of_this_packet(const struct mon *m)
 {
-    return m->fix.pb == m->seg->pb && m->fix.number == m->npackets;
+    return fixsum_is_of(&m->fix, m->seg, m->npackets);
 }
 
-/* keep_payload: before it is changed for the first time: if it must wait, it waits as it came. */
-static void keep_payload(struct mon *m)
+/*
+ * note_payload: of a stream that is not edited, bytes of the payload are about to be changed, behind
+ * fixsum_begin. Should it be edited in this packet, they are to be repeated; and should the packet have to
+ * wait for that, it waits as it came.
+ */
+static void note_payload(struct mon *m, const struct edit *e)
 {
-    uint8_t *mix;
-
-    if (!of_this_packet(m))
-        m->payload_was = 0;
-    if (m->payload_was || !edit_would_wait(&m->env, m->cp))
+    fixsum_payload(&m->fix, (uint32_t)e->off, (uint32_t)e->off + e->len);
+    if (m->fix.pay_kept || !edit_would_wait(&m->env, m->cp) || edit_mix(&m->env) == NULL)
         return;
-    mix = edit_mix(&m->env);
-    if (mix == NULL)
-        return;
-    m->payload_was = m->seg->pcap;
-    memcpy(mix, seg_payload(m->seg), m->payload_was);
+    m->fix.pay_kept = m->seg->pcap;
+    memcpy(edit_mix(&m->env), seg_payload(m->seg), m->seg->pcap);
 }
 
 /* payload_back: it waits, and is shown again in its turn. */
@@ -244,13 +241,13 @@ static void payload_back(struct mon *m)
     const uint32_t lo = s->pay_off, hi = lo + s->pcap;
     struct fixpart was;
 
-    if (!of_this_packet(m) || m->payload_was != s->pcap || !edit_waits(&m->env, m->cp))
+    if (!of_this_packet(m) || m->fix.pay_kept != s->pcap || !edit_waits(&m->env, m->cp))
         return;
     was = fixsum_begin(&m->fix, s, m->npackets, lo, hi);
     memcpy(s->pb->data + lo, edit_mix(&m->env), s->pcap);
     fixsum_end(&m->fix, s, was, lo, hi);
     fixsum_tcp(&m->fix, s, m->npackets);
-    m->payload_was = m->fix.pay_hi = 0;
+    m->fix.pay_kept = m->fix.pay_hi = 0;
 }
 
 /* changed_before: payload that was overwritten before the first edit is kept, too. */
@@ -294,7 +291,7 @@ static int overwrite(struct mon *m, const struct edit *e)
         return 0;
     if (e->data == NULL)
         return err_set(EINVAL, "mtcp_setlastpkt: data is NULL");
-    if (of_stream(m, e)) {
+    if (of_stream(m, e) && m->cp->edited && !edit_repeats(&m->env, m->cp)) {
         if (keep_change(m, (uint32_t)e->off, e->len, e->size) < 0 ||
             edit_reserve(&m->env, m->cp, e->size) < 0)
             return err_prefix("mtcp_setlastpkt: "), -1;
@@ -302,15 +299,13 @@ static int overwrite(struct mon *m, const struct edit *e)
     }
     keep_length(m, e);
     mon_write_guard(m);
-    if (e->region == MOS_TCP_PAYLOAD && m->hook == HK_SND && m->cp && !m->cp->edited)
-        keep_payload(m);
     was = fixsum_begin(&m->fix, s, m->npackets, lo, hi);
+    if (of_stream(m, e) && !m->cp->edited)
+        note_payload(m, e);
     memcpy(s->pb->data + lo, e->data, e->len);
     s->pb->flags = (uint8_t)((s->pb->flags & ~PB_CSUM_GOOD) | PB_CHANGED);
     decode(s, s->pb);
     fixsum_end(&m->fix, s, was, lo, hi);
-    if (e->region == MOS_TCP_PAYLOAD && m->hook == HK_SND && m->cp && !m->cp->edited)
-        fixsum_payload(&m->fix, (uint32_t)e->off, (uint32_t)e->off + e->len);
     return 0;
 }
 

@@ -47,9 +47,14 @@ static struct fixpart part_of(const struct seg *s, uint32_t lo, uint32_t hi)
     return v;
 }
 
+bool fixsum_is_of(const struct fixsum *f, const struct seg *s, uint64_t number)
+{
+    return f->pb == s->pb && f->number == number;
+}
+
 static void renew(struct fixsum *f, const struct seg *s, uint64_t number)
 {
-    if (f->pb != s->pb || f->number != number)
+    if (!fixsum_is_of(f, s, number))
         *f = (struct fixsum){.pb = s->pb, .number = number};
 }
 

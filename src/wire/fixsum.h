@@ -15,11 +15,12 @@
 struct fixsum {
     const struct pktbuf *pb; /* of which packet: its frame, */
     uint64_t number;         /* and how many there were before it */
-    uint16_t ip,
-        tcp;    /* how the sums over the IP header, and over TCP with its pseudo header, differ */
-    bool other; /* it is no TCP any more, or begins elsewhere: they are to be made anew, */
-    uint32_t longer;         /* as for a length that differs by so much */
+    uint16_t ip;             /* how the sum over the IP header differs, */
+    uint16_t tcp;            /* and that over TCP with its pseudo header */
+    bool other;      /* it is no TCP any more, or begins elsewhere: they are to be made anew, */
+    uint32_t longer; /* as for a length that differs by so much */
     uint32_t pay_lo, pay_hi; /* payload bytes that were changed: from, up to */
+    uint32_t pay_kept;       /* so much of the payload was put by, as it came (mon/packet.c) */
 };
 
 /*
@@ -38,6 +39,9 @@ struct fixpart fixsum_begin(struct fixsum *f, const struct seg *s, uint64_t numb
 void fixsum_payload(struct fixsum *f, uint32_t lo, uint32_t hi);
 void fixsum_end(struct fixsum *f, const struct seg *s, struct fixpart was, uint32_t lo,
                 uint32_t hi);
+
+/* fixsum_is_of: does it speak of this packet? If not, nothing of it was changed yet. */
+bool fixsum_is_of(const struct fixsum *f, const struct seg *s, uint64_t number);
 
 /*
  * fixsum_ip, fixsum_tcp: put the checksum right as far as these changes are concerned. A partial one
