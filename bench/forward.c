@@ -97,11 +97,11 @@ static int pass(struct lane *l, int from)
 
 static void wait_for_frames(struct lane *l)
 {
-    struct pollfd p[2] = {{.fd = io_fd(l->dev[0]), .events = POLLIN},
-                          {.fd = io_fd(l->dev[1]), .events = POLLIN}};
+    struct pollfd p[2 * IO_FDS];
+    int n = io_fds(l->dev[0], p), m = io_fds(l->dev[1], p + n);
 
-    if (!spin && p[0].fd >= 0 && p[1].fd >= 0)
-        poll(p, 2, PATIENCE_MS);
+    if (!spin && n > 0 && m > 0)
+        poll(p, (nfds_t)(n + m), PATIENCE_MS);
 }
 
 static void forward(struct lane *l)

@@ -31,6 +31,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -41,10 +42,13 @@
 #define SLEEP_LEAST (200 * NSEC_PER_USEC) /* timers that are always due do not keep us awake */
 #define SLEEP_HELD  (2 * NSEC_PER_MSEC)   /* frames wait for a MAC */
 #define SLEEP_HOLD  (5 * NSEC_PER_MSEC)   /* bytes are held (MOS_HOLD), each flow's for 50 ms */
+#define TIMER_SLACK NSEC_PER_USEC         /* of what the kernel may be late, on its own account */
 #define SLACK       NSEC_PER_SEC          /* frames' times may run ahead of ours by so much */
 #define BEHIND      (100 * NSEC_PER_MSEC) /* and fall behind by so much */
 #define TELL_EVERY  (100 * NSEC_PER_MSEC) /* counters are published so often */
 #define BLIND_NAP   (50 * NSEC_PER_USEC) /* between questions to an interface that cannot be polled */
+#define BUSY_NAP    (30 * NSEC_PER_USEC) /* when so many frames came since the last sleep: */
+#define BUSY_FRAMES 8
 
 /* ---- the clock ---- */
 
@@ -480,6 +484,17 @@ static bool should_stop(const struct live *lv, const struct lane *l)
            !has_mail(lv, l);
 }
 
+/*
+ * nap: more frames are on their way. To be woken by the next one costs its sender more than the frame does, so
+ * they gather for a moment.
+ */
+static void nap(void)
+{
+    struct timespec ts = {0, BUSY_NAP};
+
+    nanosleep(&ts, NULL);
+}
+
 /* rest: sleep until a frame comes or a timer is due. */
 static void rest(struct live *lv, struct lane *l)
 {
@@ -505,19 +520,27 @@ static void *run_live(void *arg)
 {
     struct lane *l = arg;
     struct live *lv = engine.live;
+    uint64_t since = 0; /* frames since it slept */
 
     ctx_begin(l->c);
+    prctl(PR_SET_TIMERSLACK, TIMER_SLACK);
     start_clock(l);
     mon_clock(l->c->m, l->clock);
     while (!should_stop(lv, l)) {
         int n = receive(lv, l) + collect(lv, l);
 
+        since += (uint64_t)n;
         if (n == 0)
             idle(lv, l);
         route_on(l);
         now_and_then(lv, l);
-        if (n == 0)
+        if (n > 0)
+            continue;
+        if (since < BUSY_FRAMES)
             rest(lv, l);
+        else
+            nap();
+        since = 0;
     }
     __atomic_store_n(&l->takes, 0, __ATOMIC_RELEASE);
     if (l->reads > 0)

@@ -22,7 +22,7 @@ struct lane {
     struct ways_out out; /* the interfaces; NULL behind its last one */
     bool over[MON_IFS];  /* it has no more frames (tests) */
     int reads;           /* interfaces that have more */
-    struct pollfd fd[MON_IFS + 1];
+    struct pollfd fd[MON_IFS * IO_FDS + 1];
     int nfd;                  /* the bell is the last */
     bool blind;               /* an interface has nothing to poll: it is asked again and again */
     int bell;                 /* eventfd: something was put into a ring, or it is to stop */

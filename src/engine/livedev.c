@@ -332,12 +332,10 @@ static void to_poll(struct live *lv, struct lane *l)
     l->nfd = 0;
     l->blind = false;
     for (int i = 0; i < lv->nif; i++) {
-        int fd = io_fd(l->out.dev[i]);
+        int n = io_fds(l->out.dev[i], l->fd + l->nfd);
 
-        if (fd >= 0)
-            l->fd[l->nfd++] = (struct pollfd){.fd = fd, .events = POLLIN};
-        else
-            l->blind = true;
+        l->nfd += n;
+        l->blind |= n == 0;
     }
     l->fd[l->nfd++] = (struct pollfd){.fd = l->bell, .events = POLLIN};
 }

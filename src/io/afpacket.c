@@ -31,7 +31,7 @@
 #include <net/if_arp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -56,7 +56,6 @@
 struct afp {
     struct afpsock *sock;
     struct linkwatch link;
-    int epfd;
     bool outgoing; /* what this machine sends is taken, too */
     uint8_t *big;  /* BIG_BUFS of BIG_ROOM bytes */
     int nbig;      /* of them in use */
@@ -121,13 +120,6 @@ static int check(struct io_dev *dev, const struct afp *a)
     return 0;
 }
 
-static int watch(struct afp *a, int fd)
-{
-    struct epoll_event ev = {.events = EPOLLIN, .data.fd = fd};
-
-    return epoll_ctl(a->epfd, EPOLL_CTL_ADD, fd, &ev);
-}
-
 /*
  * kernel_filter: the filter, as the kernel can apply it. It sees a tagged frame without its tag, and
  * so takes them all; rx looks again.
@@ -175,10 +167,6 @@ static int start(struct io_dev *dev, struct afp *a, const struct words *w)
     free(prog.filter);
     if (!a->sock)
         return -1;
-    a->epfd = epoll_create1(EPOLL_CLOEXEC);
-    if (a->epfd < 0 || watch(a, a->sock->fd) < 0 || watch(a, a->link.fd) < 0)
-        return err_set(errno, "%s: no descriptor to wait for frames: %s", dev->name,
-                       strerror(errno));
     a->big = malloc((size_t)BIG_BUFS * BIG_ROOM);
     if (!a->big)
         return err_set(ENOMEM, "%s: out of memory", dev->name);
@@ -187,8 +175,6 @@ static int start(struct io_dev *dev, struct afp *a, const struct words *w)
 
 static void discard(struct afp *a)
 {
-    if (a->epfd >= 0)
-        close(a->epfd);
     if (a->sock)
         afpsock_give(a->sock);
     linkwatch_close(&a->link);
@@ -207,7 +193,6 @@ static int afp_open(struct io_dev *dev, const char *rest)
     a = calloc(1, sizeof(*a));
     if (!a)
         return err_set(ENOMEM, "%s: out of memory", dev->name);
-    a->epfd = -1;
     if (linkwatch_open(&a->link, dev->name, w.ifname) < 0) {
         free(a);
         return -1;
@@ -338,19 +323,27 @@ static bool take(struct io_dev *dev, struct pktbuf *pb, const struct afpframe *f
     return true;
 }
 
+static int afp_fds(struct io_dev *dev, struct pollfd *fd)
+{
+    struct afp *a = dev->priv;
+
+    fd[0] = (struct pollfd){.fd = a->link.fd, .events = POLLIN};
+    fd[1] = (struct pollfd){.fd = a->sock->fd, .events = POLLIN};
+    return 2;
+}
+
 /* news: nothing is in the ring: has the link changed? */
 static int news(struct io_dev *dev)
 {
     struct afp *a = dev->priv;
-    struct epoll_event ev[2];
-    int n = epoll_wait(a->epfd, ev, 2, 0), code;
+    struct pollfd fd[IO_FDS];
+    int n = poll(fd, (nfds_t)afp_fds(dev, fd), 0), code;
     socklen_t len = sizeof(code);
 
-    for (int i = 0; i < n; i++)
-        if (ev[i].data.fd == a->link.fd)
-            linkwatch_read(&a->link);
-        else if (ev[i].events & EPOLLERR) /* read, and so it is gone */
-            getsockopt(a->sock->fd, SOL_SOCKET, SO_ERROR, &code, &len);
+    if (n > 0 && fd[0].revents)
+        linkwatch_read(&a->link);
+    if (n > 0 && fd[1].revents & POLLERR) /* read, and so it is gone */
+        getsockopt(a->sock->fd, SOL_SOCKET, SO_ERROR, &code, &len);
     if (!a->link.gone)
         return 0;
     return err_set(ENODEV, "%s: the interface is gone: deleted, or moved elsewhere", dev->name);
@@ -494,11 +487,6 @@ static int afp_tx(struct io_dev *dev, struct pktbuf *const *pb, int n)
 
 /* ---- the rest ---- */
 
-static int afp_fd(struct io_dev *dev)
-{
-    return ((struct afp *)dev->priv)->epfd;
-}
-
 static void afp_stats(struct io_dev *dev, struct io_stats *st)
 {
     struct afp *a = dev->priv;
@@ -522,7 +510,7 @@ const struct io_ops afpacket_ops = {
     .rx = afp_rx,
     .rx_done = afp_rx_done,
     .tx = afp_tx,
-    .fd = afp_fd,
+    .fds = afp_fds,
     .stats = afp_stats,
     .mtu = afp_mtu,
     .close = afp_close,

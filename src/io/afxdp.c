@@ -23,7 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -199,27 +199,6 @@ static int start_sockets(struct io_dev *dev, struct afxdp *a, unsigned bind)
     return start_alone(dev, a, bind);
 }
 
-static int watch(struct afxdp *a, int fd)
-{
-    struct epoll_event ev = {.events = EPOLLIN, .data.fd = fd};
-
-    return epoll_ctl(a->epfd, EPOLL_CTL_ADD, fd, &ev);
-}
-
-static int watch_all(struct io_dev *dev, struct afxdp *a)
-{
-    bool ok;
-
-    a->epfd = epoll_create1(EPOLL_CLOEXEC);
-    ok = a->epfd >= 0 && watch(a, a->link.fd) == 0;
-    for (int i = 0; i < a->nq; i++)
-        ok = ok && watch(a, a->q[i].fd) == 0;
-    if (!ok)
-        return err_set(errno, "%s: no descriptor to wait for frames: %s", dev->name,
-                       strerror(errno));
-    return 0;
-}
-
 static void write_note(struct afxdp *a)
 {
     snprintf(a->note, sizeof(a->note), "%s XDP, %s, %d queue%s%s%s",
@@ -237,8 +216,7 @@ static int start(struct io_dev *dev, struct afxdp *a, const struct request *r)
     if (dev->args.filter && bpffilter_compile(&a->filter, dev->name, dev->args.filter, NULL, 1) < 0)
         return -1;
     a->xif = xdpif_get(dev->name, r->ifname, &want);
-    if (!a->xif || choose_queues(dev, a, r) < 0 || start_sockets(dev, a, r->bind) < 0 ||
-        watch_all(dev, a) < 0)
+    if (!a->xif || choose_queues(dev, a, r) < 0 || start_sockets(dev, a, r->bind) < 0)
         return -1;
     for (int i = 0; i < a->nq; i++) {
         xsk_fill(&a->q[i], a->umem, afxdp_level(a->umem));
@@ -258,8 +236,6 @@ static void discard(struct io_dev *dev, struct afxdp *a)
     leave_umem(a);
     if (a->xif)
         xdpif_put(a->xif, dev->name);
-    if (a->epfd >= 0)
-        close(a->epfd);
     linkwatch_close(&a->link);
     bpffilter_fini(&a->filter);
     free(a->q);
@@ -277,7 +253,6 @@ static int afxdp_open(struct io_dev *dev, const char *rest)
     a = calloc(1, sizeof(*a));
     if (!a)
         return err_set(ENOMEM, "%s: out of memory", dev->name);
-    a->epfd = -1;
     if (linkwatch_open(&a->link, dev->name, r.ifname) < 0) {
         free(a);
         return -1;
@@ -300,9 +275,15 @@ static void afxdp_close(struct io_dev *dev)
     discard(dev, dev->priv);
 }
 
-static int afxdp_fd(struct io_dev *dev)
+static int afxdp_fds(struct io_dev *dev, struct pollfd *fd)
 {
-    return ((struct afxdp *)dev->priv)->epfd;
+    struct afxdp *a = dev->priv;
+
+    _Static_assert(XSK_MAX < IO_FDS, "a socket for each queue, and the link");
+    fd[0] = (struct pollfd){.fd = a->link.fd, .events = POLLIN};
+    for (int i = 0; i < a->nq; i++)
+        fd[i + 1] = (struct pollfd){.fd = a->q[i].fd, .events = POLLIN};
+    return a->nq + 1;
 }
 
 static void afxdp_stats(struct io_dev *dev, struct io_stats *st)
@@ -339,7 +320,7 @@ const struct io_ops afxdp_ops = {
     .rx = afxdp_rx,
     .rx_done = afxdp_rx_done,
     .tx = afxdp_tx,
-    .fd = afxdp_fd,
+    .fds = afxdp_fds,
     .flush = afxdp_flush,
     .stats = afxdp_stats,
     .note = afxdp_note,

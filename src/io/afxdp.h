@@ -17,7 +17,6 @@ struct afxdp {
     struct xumem *umem;
     struct afxdp *mate; /* the other one of the pair, if it shares the UMEM */
     struct linkwatch link;
-    int epfd;
     int nq, turn; /* sockets; which one rx begins with */
     int ntx;      /* of them those, the first ones, that can send */
     struct xsk *q;

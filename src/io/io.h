@@ -13,7 +13,7 @@
  *     if (errno != ENODATA)
  *         ... the input broke: err_text() says how ...
  *
- * A live device has no end: rx answers 0 when nothing is there, and io_fd says what to poll. Frames
+ * A live device has no end: rx answers 0 when nothing is there, and io_fds says what to poll. Frames
  * leave by the tx of any device, between rx and rx_done of the one they came from, each at most
  * once; what moves from one device of a pair to the other (io_open_args.pair) need not be copied:
  *
@@ -28,9 +28,12 @@
 #ifndef WEIR_IO_IO_H
 #define WEIR_IO_IO_H
 
+#include <poll.h>
+
 #include "base/pktbuf.h"
 
 #define IO_BURST 64
+#define IO_FDS   65 /* descriptors of a device, at most: see io_fds */
 #define IO_HEADROOM                                                                                \
     128                 /* bytes before each frame that mem and pcap hand out: tags can be pushed  \
                          */
@@ -93,11 +96,8 @@ struct io_ops {
      * => number taken; the rest failed (counted, text of the last failure set).
      */
     int (*tx)(struct io_dev *dev, struct pktbuf *const *pb, int n);
-    /*
-     * fd: live: a descriptor that polls readable when rx would have frames (or the link has
-     * changed). => -1: there is none, rx must be asked again and again (dpdk). NULL: as -1.
-     */
-    int (*fd)(struct io_dev *dev);
+    /* fds: see io_fds; may be NULL, as 0. They are the same ones from open to close. */
+    int (*fds)(struct io_dev *dev, struct pollfd *fd);
     /* flush: see io_flush; may be NULL. Live: called once a burst, what was sent is kicked out. */
     int (*flush)(struct io_dev *dev);
     /* stats: *st is a copy of dev->st; add what that does not say. May be NULL. */
@@ -179,10 +179,15 @@ static inline void io_rx_done(struct io_dev *d)
     d->ops->rx_done(d);
 }
 
-/* io_fd: what to poll for frames. => -1: nothing, ask again and again. */
-static inline int io_fd(struct io_dev *d)
+/*
+ * io_fds: live: what to poll: one of them is readable when rx would have frames, or the link has changed.
+ * Not one descriptor for all, by epoll: a socket would then wake somebody for each frame that it has sent
+ * (a tenth of what a frame costs by AF_XDP), and so only while somebody does wait.
+ * => how many of fd[IO_FDS] are filled; 0: there is nothing to poll, rx must be asked again and again.
+ */
+static inline int io_fds(struct io_dev *d, struct pollfd *fd)
 {
-    return d->ops->fd ? d->ops->fd(d) : -1;
+    return d->ops->fds ? d->ops->fds(d, fd) : 0;
 }
 
 /* io_tx: send frames. => number taken; the others are counted as tx_errors, err_text() says why. */

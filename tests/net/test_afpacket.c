@@ -102,14 +102,14 @@ static struct pktbuf *await(struct io_dev *d)
     struct pktbuf *pb = NULL;
 
     for (int i = 0; i < 100; i++) {
-        struct pollfd p = {.fd = io_fd(d), .events = POLLIN};
+        struct pollfd p[IO_FDS];
         int n = io_rx(d, &pb, 1);
 
         if (n == 1)
             return pb;
         assert_int_equal(n, 0);
         io_rx_done(d);
-        poll(&p, 1, 20);
+        poll(p, (nfds_t)io_fds(d, p), 20);
     }
     struct io_stats st;
     io_get_stats(d, &st);
@@ -121,9 +121,9 @@ static struct pktbuf *await(struct io_dev *d)
 static void no_more(struct io_dev *d)
 {
     struct pktbuf *pb;
-    struct pollfd p = {.fd = io_fd(d), .events = POLLIN};
+    struct pollfd p[IO_FDS];
 
-    poll(&p, 1, 20);
+    poll(p, (nfds_t)io_fds(d, p), 20);
     assert_int_equal(io_rx(d, &pb, 1), 0);
     io_rx_done(d);
 }

@@ -252,9 +252,10 @@ static inline int fake_tx(struct io_dev *dev, struct pktbuf *const *pb, int n)
     return n;
 }
 
-static inline int fake_fd(struct io_dev *dev)
+static inline int fake_fds(struct io_dev *dev, struct pollfd *fd)
 {
-    return ((struct fake_dev *)dev->priv)->q->bell;
+    *fd = (struct pollfd){.fd = ((struct fake_dev *)dev->priv)->q->bell, .events = POLLIN};
+    return 1;
 }
 
 static inline void fake_close(struct io_dev *dev)
@@ -274,7 +275,7 @@ static const struct io_ops fake_ops = {
     .rx = fake_rx,
     .rx_done = fake_rx_done,
     .tx = fake_tx,
-    .fd = fake_fd,
+    .fds = fake_fds,
     .close = fake_close,
 };
 
