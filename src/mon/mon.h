@@ -113,9 +113,10 @@ struct mon {
     struct mon_timer *timer;
     uint32_t ntimer, cap_timer;
     uint64_t timer_seq;
-    uint64_t clock; /* what mon_clock said last */
+    uint64_t first_due; /* atomic: when the first of them is due */
+    uint64_t clock; /* atomic: what mon_clock said last */
     bool clock_started;
-    pthread_mutex_t timer_lock; /* around these: timers may be armed from any thread */
+    pthread_mutex_t timer_lock; /* around the heap: timers may be armed from any thread */
 
     /* flows that nobody watches any more: buried at the end of the batch */
     uint32_t *stopped;

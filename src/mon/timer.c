@@ -9,7 +9,9 @@
  * that arms itself again does not hang the batch. Timers still wait in the heap until their turn,
  * so a callback may cancel others that are due as well.
  *
- * Any thread may arm and cancel (the lock); callbacks run in the context's own, without the lock.
+ * Any thread may arm and cancel (the lock); callbacks run in the context's own, without the lock. What
+ * that one asks at each batch - is anything due? - and tells - the clock - goes without it: mon.first_due
+ * and mon.clock are atomics.
  */
 #define MOS_NO_OLDER_FORMS
 #include "mon/mon.h"
@@ -69,37 +71,43 @@ static uint64_t later(uint64_t now, uint64_t ns)
     return ns > UINT64_MAX - now ? UINT64_MAX : now + ns;
 }
 
+/* note_first: when the first is due, for the context's thread. Under the lock, after each change. */
+static void note_first(struct mon *m)
+{
+    __atomic_store_n(&m->first_due, m->ntimer ? m->timer[0].due : UINT64_MAX, __ATOMIC_RELAXED);
+}
+
 /* ---- the clock ---- */
 
 /* start_clock: waiting times become times. Under the lock. */
 static void start_clock(struct mon *m, uint64_t ns)
 {
     m->clock_started = true;
-    m->clock = ns;
+    __atomic_store_n(&m->clock, ns, __ATOMIC_RELAXED);
     for (uint32_t i = 0; i < m->ntimer; i++)
         m->timer[i].due = later(ns, m->timer[i].due);
     heapify(m); /* where times were cut to the last one there is, order has changed */
+    note_first(m);
 }
 
 void mon_clock(struct mon *m, uint64_t ns)
 {
     if (ns > m->env.now)
         m->env.now = ns;
+    if (likely(m->clock_started)) { /* only this thread starts it */
+        __atomic_store_n(&m->clock, m->env.now, __ATOMIC_RELAXED);
+        return;
+    }
     pthread_mutex_lock(&m->timer_lock);
-    if (!m->clock_started)
-        start_clock(m, m->env.now);
-    m->clock = m->env.now;
+    start_clock(m, m->env.now);
     pthread_mutex_unlock(&m->timer_lock);
 }
 
 uint64_t mon_next_timer(const struct mon *m)
 {
-    pthread_mutex_t *lock = (pthread_mutex_t *)(uintptr_t)&m->timer_lock;
-    uint64_t due;
+    const uint64_t due =
+        m->clock_started ? __atomic_load_n(&m->first_due, __ATOMIC_RELAXED) : UINT64_MAX;
 
-    pthread_mutex_lock(lock);
-    due = m->clock_started && m->ntimer ? m->timer[0].due : UINT64_MAX;
-    pthread_mutex_unlock(lock);
     return due < edit_when(&m->env) ? due : edit_when(&m->env);
 }
 
@@ -116,6 +124,7 @@ static bool pop_due(struct mon *m, uint64_t upto, struct mon_timer *t)
         *t = m->timer[0];
         m->timer[0] = m->timer[--m->ntimer];
         sift_down(m, 0);
+        note_first(m);
     }
     pthread_mutex_unlock(&m->timer_lock);
     return due;
@@ -137,8 +146,11 @@ void mon_timers(struct mon *m)
     struct mon_timer t;
     uint64_t upto;
 
+    if (likely(!m->clock_started ||
+               __atomic_load_n(&m->first_due, __ATOMIC_RELAXED) > m->env.now))
+        return;
     pthread_mutex_lock(&m->timer_lock);
-    upto = m->clock_started ? m->timer_seq : 0;
+    upto = m->timer_seq;
     pthread_mutex_unlock(&m->timer_lock);
     while (pop_due(m, upto, &t))
         run(m, &t);
@@ -197,12 +209,13 @@ static int arm(struct mon *m, int id, uint64_t wait, const struct ev_cb *cb, boo
     if (own && !m->clock_started && m->env.now) /* in the very first batch */
         start_clock(m, m->env.now);
     if (m->clock_started)
-        now = own ? m->env.now : m->clock;
+        now = own ? m->env.now : __atomic_load_n(&m->clock, __ATOMIC_RELAXED);
     if (grow(m) < 0)
         return -1;
     m->timer[m->ntimer] =
         (struct mon_timer){.due = later(now, wait), .seq = m->timer_seq++, .id = id, .cb = *cb};
     sift_up(m, m->ntimer++);
+    note_first(m);
     return 0;
 }
 
@@ -256,6 +269,7 @@ int mtcp_canceltimer(mctx_t mctx, int id)
     m->ntimer = kept;
     if (gone)
         heapify(m);
+    note_first(m);
     pthread_mutex_unlock(&m->timer_lock);
     return (int)gone;
 }
