@@ -124,12 +124,29 @@ static void close_chunk(struct piece *x)
 
 /* ---- bodies ---- */
 
+/*
+ * find: the first match. memchr is several times as fast as memmem; where the first byte is so frequent that it is
+ * not, memmem takes over.
+ */
+static const char *find(const struct rewrite_rule *r, const char *p, size_t n)
+{
+    for (int i = 0; i < 8; i++) {
+        const char *hit = n < r->nfind ? NULL : memchr(p, r->find[0], n - r->nfind + 1);
+
+        if (hit == NULL || memcmp(hit, r->find, r->nfind) == 0)
+            return hit;
+        n -= (size_t)(hit + 1 - p);
+        p = hit + 1;
+    }
+    return memmem(p, n, r->find, r->nfind);
+}
+
 /* partial: how many bytes at the end may be the beginning of a match. */
 static size_t partial(const struct rewrite_rule *r, const char *p, size_t n)
 {
     size_t k = r->nfind - 1 < n ? r->nfind - 1 : n;
 
-    while (k && memcmp(p + n - k, r->find, k) != 0)
+    while (k && (p[n - k] != r->find[0] || memcmp(p + n - k, r->find, k) != 0))
         k--;
     return k;
 }
@@ -141,7 +158,7 @@ static size_t replace(struct piece *x, const char *p, size_t n, bool last)
     const char *hit;
     size_t k;
 
-    while ((hit = memmem(p, n, r->find, r->nfind)) != NULL) {
+    while ((hit = find(r, p, n)) != NULL) {
         put(x->o, p, (size_t)(hit - p));
         put(x->o, r->with, r->nwith);
         n -= (size_t)(hit - p) + r->nfind;
@@ -659,7 +676,7 @@ bool rewrite_passes(const struct rewrite_conn *c, const struct rewrite_rule *rul
 
     if (d->state != REWRITE_CLOSE)
         return d->state == REWRITE_OFF;
-    return !d->change || (!memmem(p, n, rule->find, rule->nfind) && partial(rule, p, n) == 0);
+    return !d->change || (!find(rule, p, n) && partial(rule, p, n) == 0);
 }
 
 /* goes_on: may a match go on with these bytes, whose first k bytes at most have left? */
