@@ -46,8 +46,8 @@ static enum edit_what classify(const struct conn_pkt *cp, const struct edit_dir 
 
     if (s->tflags & (TH_SYN_ | TH_RST_))
         return EDIT_NUMBERS;
-    if (s->pcap != s->plen)
-        return EDIT_CUT;
+    if (s->pcap != s->plen || ((s->flags & SEG_HDR_CUT) && fin))
+        return EDIT_CUT; /* nobody could keep it */
     if (!fresh)
         return s->plen || fin ? EDIT_OLD : EDIT_BARE;
     if (d->fin)
@@ -551,7 +551,7 @@ static void commit(struct conn_env *env, struct edit_dir *d)
 }
 
 /* skip: a frame of which the capture has only a part has passed as it was; what was held is lost. */
-static void skip(struct conn_env *env, struct edit_dir *d)
+static void skip(struct conn_env *env, const struct conn_pkt *cp, struct edit_dir *d)
 {
     const struct conn_edit *e = &env->edit.at;
     uint32_t end = e->came + e->plen;
@@ -563,6 +563,7 @@ static void skip(struct conn_env *env, struct edit_dir *d)
     d->held = NULL;
     edit_list(env, e->fe);
     seqmap_pass(&d->map, end - d->map.nxt_s);
+    d->fin |= (cp->s->tflags & TH_FIN_) != 0;
 }
 
 /*
@@ -623,7 +624,7 @@ void edit_finish(struct conn_env *env, struct conn_pkt *cp)
         if (e->what == EDIT_FRESH)
             commit(env, d);
         else if (e->what == EDIT_CUT)
-            skip(env, d);
+            skip(env, cp, d);
         acknowledge(env, cp, d);
     } else if (e->what == EDIT_FRESH && e->entered)
         cp->f->side[cp->from].snd_max =
