@@ -55,14 +55,14 @@ void conf_drop(struct engine_conf *c);
 struct buckets;
 struct bucket;
 
-/* What the gate (gate.c) has found out since a callback ran last. */
+/* What the gate (gate.c) knows of the listeners and of a burst. */
 struct gate {
-    uint64_t calls; /* mon.calls then */
-    bool open;      /* nothing is noted now */
-    bool drops;     /* a SYN that is noted is dropped */
-    bool recalls;   /* and is known when it comes again (conn/syndrop.h) */
-    bool filtered;  /* which listeners want a SYN depends on the SYN */
-    bool asks;      /* for one of these reasons, or to verify checksums, each SYN is asked about */
+    uint64_t changes; /* mon.lst_changes then */
+    bool open;        /* nothing is noted now */
+    bool drops;       /* a SYN that is noted is dropped */
+    bool recalls;     /* and is known when it comes again (conn/syndrop.h) */
+    bool filtered;    /* which listeners want a SYN depends on the SYN */
+    bool asks; /* for one of these reasons, or to verify checksums, each SYN is asked about */
     uint64_t match[2]; /* the listeners that want a SYN, of IPv4 and IPv6, unless `filtered` */
     bool lost;         /* of one of them, the last went since the burst was looked at */
     uint64_t until;    /* then a half-open flow makes way for a SYN */

@@ -70,7 +70,7 @@ static uint8_t csum_mode(const struct mon *m, uint64_t match)
     return l->csum >= 0 ? (uint8_t)l->csum : m->env.cfg.csum;
 }
 
-/* look_again: at what a packet may have changed, though no callback ran. */
+/* look_again: at what a packet may have changed. */
 static inline void look_again(struct worker *w)
 {
     struct gate *g = &w->gate;
@@ -78,7 +78,7 @@ static inline void look_again(struct worker *w)
     g->until = g->open || !mon_half_full(w->m) ? 0 : mon_half_due(w->m);
 }
 
-/* refresh: a callback may have changed anything. */
+/* refresh: listeners have changed. */
 static void refresh(struct worker *w)
 {
     struct mon *m = w->m;
@@ -98,7 +98,7 @@ static void refresh(struct worker *w)
     g->drops = app_in_the_way(m);
     g->recalls = g->drops && mon_half_full(m) && syndrops_made(&m->env.drops, &m->env.acct);
     g->asks = g->filtered || g->drops || verified;
-    g->calls = m->calls;
+    g->changes = m->lst_changes;
     look_again(w);
 }
 
@@ -509,7 +509,7 @@ int gate_run(struct worker *w, struct pktbuf *const *pb, int i)
     const int first = i;
     int end;
 
-    if (unlikely(g->calls != m->calls))
+    if (unlikely(g->changes != m->lst_changes))
         refresh(w);
     else
         look_again(w);

@@ -138,7 +138,7 @@ struct mon {
     enum mon_state state; /* changes only in its own thread or before it runs */
     pthread_t owner;      /* valid while MON_RUNNING */
     int in_callback;      /* depth */
-    uint64_t calls;       /* callbacks entered, ever: each may have changed anything */
+    uint64_t lst_changes; /* to the listeners, ever: what gate.c knows of them was before */
 
     /* live interfaces, by number: the one by which its frames leave; MON_IF_NONE */
     uint8_t peer[MON_IFS];

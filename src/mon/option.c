@@ -184,6 +184,7 @@ static int set_csum(const struct set *s)
                    "values agree");
     if (s->v < MOS_CSUM_OFF || s->v > MOS_CSUM_AUTO)
         return bad_value(s, "MOS_CSUM", "MOS_CSUM_OFF, ON or AUTO");
+    s->m->lst_changes++;
     s->l->csum = (int8_t)s->v;
     return 0;
 }

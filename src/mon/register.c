@@ -56,6 +56,7 @@ int mtcp_socket(mctx_t mctx, int domain, int type, int protocol)
     l->strict = l->midstream = l->csum = -1;
     l->policy[CLI] = l->policy[SVR] = -1;
     m->nlst = i + 1;
+    m->lst_changes++;
     m->raw_sockets += l->raw;
     return id;
 }
@@ -65,6 +66,7 @@ static int close_listener(struct mon *m, struct listener *l)
     if (l->closed)
         return err_set(EBADF, "socket %d was closed before", l->sock);
     l->closed = true;
+    m->lst_changes++;
     m->raw_sockets -= l->raw;
     /* its own callbacks (orphans, raw packets) end at once: the set a dispatch walks is replaced */
     for (int h = 0; h < 3; h++) {
@@ -129,6 +131,7 @@ int mtcp_bind_monitor_filter(mctx_t mctx, int sock, monitor_filter_t ft)
     }
     mon_filter_free(&l->syn);
     mon_filter_free(&l->orphan);
+    m->lst_changes++;
     l->syn = syn;
     l->orphan = orphan;
     return 0;
@@ -211,6 +214,7 @@ static int register_own(struct mon *m, struct listener *l, event_t event, int ho
                        "mtcp_register_callback: socket %d is raw: it has MOS_ON_PKT_IN, "
                        "MOS_ON_ORPHAN and MOS_ON_EVICT at MOS_NULL, nothing else",
                        l->sock);
+    m->lst_changes++;
     return change_set(m, &l->set[hook_index(hook)], event, cb);
 }
 

@@ -39,7 +39,6 @@ static void tell_one(struct mon *m, const uint32_t *setp, const uint16_t *flags,
 
     m->call = &call;
     m->in_callback++;
-    m->calls++;
     while ((left &= evset_mask(m->sets, *setp)) != 0 && !(flags && (*flags & call.stop))) {
         int rank = __builtin_ctz(left);
 
@@ -70,7 +69,6 @@ static inline void tell_rank(struct mon *m, struct child *c, enum mon_hook hook,
     call.outer = m->call;
     m->call = &call;
     m->in_callback++;
-    m->calls++;
     ev_dispatch(&call, rank);
     m->in_callback--;
     m->call = call.outer;

@@ -133,7 +133,6 @@ static bool pop_due(struct mon *m, uint64_t upto, struct mon_timer *t)
 static void run(struct mon *m, const struct mon_timer *t)
 {
     m->in_callback++;
-    m->calls++;
     if (t->cb.arity == EV_ARGS4)
         t->cb.f4(m->mctx, t->id, 0, MOS_NULL_EVENT);
     else
