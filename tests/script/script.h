@@ -94,6 +94,7 @@ struct run {
     int nrules;
 
     uint64_t now;
+    int timers; /* armed by callbacks, ever: those that arm two each time are stopped */
     struct frame_buf bufs[SCRIPT_BATCH];
     struct mtcp_frame batch[SCRIPT_BATCH];
     int nbatch;

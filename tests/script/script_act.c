@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define TIMERS_MOST 10000 /* of one script: callbacks that arm two each time would never end */
+
 struct action {
     struct here *h;
     char **v; /* [0] is the action's name */
@@ -534,8 +536,11 @@ static void act_timer(struct action *a)
     int ms = (int)number_at(a, 2, 0);
     struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
 
-    if (mtcp_settimer(a->h->mctx, (int)number_at(a, 1, 0), &tv, tell_timer) < 0)
-        tell_error("timer");
+    if (script_run->timers++ >= TIMERS_MOST)
+        errno = ENOSPC;
+    else if (mtcp_settimer(a->h->mctx, (int)number_at(a, 1, 0), &tv, tell_timer) == 0)
+        return;
+    tell_error("timer");
 }
 
 static void act_canceltimer(struct action *a)
