@@ -261,7 +261,7 @@ static uint8_t segment[SEG];
 
 static void setup_streams(void)
 {
-    strm_env_init(&streams, &acct, 1 << 20, 1 << 20);
+    strm_env_init(&streams, &acct, 1 << 20, 2 << 20);
 }
 
 static void end_streams(void)
@@ -323,6 +323,117 @@ static uint64_t run_swapped(bool *good)
 static uint64_t run_backwards(bool *good)
 {
     return segments(16, good);
+}
+
+/* again: a segment as conn/ takes it: what of it came before, and does that differ? Then in. */
+static uint64_t again(struct flow_side *sd, uint64_t nth, bool store)
+{
+    struct strm_in in = {nth * SEG, segment, SEG, SEG, store};
+    struct strm_overlap o = strm_overlap(&streams, sd, in.off, SEG);
+    uint32_t cut;
+
+    if (o.dup)
+        return strm_diff(&streams, sd, in.off, segment, SEG).compared;
+    strm_insert(&streams, sd, &in, &cut);
+    return 0;
+}
+
+/* batch_ends: after each burst, as segments() does. */
+static void batch_ends(struct flow_side *sd, uint32_t n, uint64_t *got)
+{
+    if (n % BURST)
+        return;
+    *got += read_all(sd, *got);
+    strm_own(&streams, sd);
+}
+
+/* lossy: every second segment is late, by as many as `holes`: one fills the oldest hole, one leaves another. */
+static uint64_t lossy(uint32_t holes, bool store, bool *good)
+{
+    struct flow_side sd = {0};
+    uint32_t n = n_of(SEGMENTS) / BURST * BURST / 2;
+    uint64_t got = 0;
+
+    for (uint32_t i = 0; i < holes; i++)
+        again(&sd, 2 * i + 1, store);
+    for (uint32_t i = 0; i < n; i++) {
+        again(&sd, 2 * i, store);
+        again(&sd, 2 * ((uint64_t)i + holes) + 1, store);
+        batch_ends(&sd, 2 * (i + 1), &got);
+    }
+    *good = sd.next == 2 * (uint64_t)n * SEG && (!store || got == sd.next);
+    strm_drop(&streams, &sd);
+    return 2 * (uint64_t)n;
+}
+
+static uint64_t run_holes10(bool *good)
+{
+    return lossy(10, true, good);
+}
+
+static uint64_t run_holes100(bool *good)
+{
+    return lossy(100, true, good);
+}
+
+static uint64_t run_holes500(bool *good)
+{
+    return lossy(500, true, good);
+}
+
+static uint64_t run_seen500(bool *good)
+{
+    return lossy(500, false, good);
+}
+
+enum { HOLES = 500 };
+
+/* one_by_one: 500 holes, filled in random order; `ask`: what fills one comes again and is compared. */
+static uint64_t one_by_one(struct rng *rng, bool ask, bool *good)
+{
+    struct flow_side sd = {0};
+    uint16_t turn[HOLES] = {0};
+    uint64_t got = 0, same = 0;
+
+    for (uint32_t i = 0; i < HOLES; i++) {
+        uint32_t k = (uint32_t)rng_below(rng, i + 1);
+
+        turn[i] = turn[k];
+        turn[k] = (uint16_t)i;
+        again(&sd, 2 * i + 1, true);
+        batch_ends(&sd, i + 1, &got);
+    }
+    for (uint32_t i = 0; i < HOLES; i++) {
+        if (ask)
+            same += again(&sd, 2 * (uint64_t)turn[i] + 1, true);
+        again(&sd, 2 * (uint64_t)turn[i], true);
+        batch_ends(&sd, i + 1, &got);
+    }
+    got += read_all(&sd, got);
+    *good = *good && sd.next == 2 * HOLES * SEG && same <= HOLES * SEG && sd.strm;
+    strm_drop(&streams, &sd);
+    return ask ? 3 * HOLES : 2 * HOLES;
+}
+
+static uint64_t shuffled(bool ask, bool *good)
+{
+    struct rng rng;
+    uint64_t n = 0;
+
+    rng_seed(&rng, 1);
+    for (*good = true; n < n_of(SEGMENTS) && *good;)
+        n += one_by_one(&rng, ask, good);
+    return n;
+}
+
+static uint64_t run_shuffled(bool *good)
+{
+    return shuffled(false, good);
+}
+
+static uint64_t run_compared(bool *good)
+{
+    return shuffled(true, good);
 }
 
 /* ---- dispatch ---- */
@@ -424,6 +535,12 @@ static const struct step steps[] = {
     {"in-order", "a segment of 1,460 in order", setup_streams, end_streams, run_in_order, NULL},
     {"swapped", "pairs the wrong way round", setup_streams, end_streams, run_swapped, NULL},
     {"backwards", "sixteen the wrong way round", setup_streams, end_streams, run_backwards, NULL},
+    {"holes-10", "every second lost, 10 holes wait", setup_streams, end_streams, run_holes10, NULL},
+    {"holes-100", "100 holes wait", setup_streams, end_streams, run_holes100, NULL},
+    {"holes-500", "500 holes wait", setup_streams, end_streams, run_holes500, NULL},
+    {"seen-500", "the same, no bytes held", setup_streams, end_streams, run_seen500, NULL},
+    {"shuffled", "500 holes, filled at random", setup_streams, end_streams, run_shuffled, NULL},
+    {"compared", "and some come twice", setup_streams, end_streams, run_compared, NULL},
     {"callback", "an event with one callback", setup_one, end_events, run_callback, NULL},
     {"filters", "and 16 filters that say no", setup_filters, end_events, run_filters, NULL},
 };
