@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/blkpool.h"
 
-#define IDX_BITS   28
-#define IDX_MASK   ((1u << IDX_BITS) - 1)
+#define IDX_MASK   ((1u << BLK_IDX_BITS) - 1)
 #define SLAB_BYTES (64u << 10)
 
-/* Slabs of 64 KiB, but of four objects at least. */
+/* Slabs of 64 KiB, but of four objects at least and 256 at most. */
 void blkpool_init(struct blkpool *b, struct memacct *acct)
 {
-    static const char *const name[BLK_CLASSES] = {"blk64",  "blk128", "blk256", "blk512",
-                                                  "blk1k",  "blk2k",  "blk4k",  "blk8k",
-                                                  "blk16k", "blk32k", "blk64k"};
+    static const char *const name[BLK_CLASSES] = {"blk32",  "blk64",  "blk128", "blk256",
+                                                  "blk512", "blk1k",  "blk2k",  "blk4k",
+                                                  "blk8k",  "blk16k", "blk32k", "blk64k"};
 
     for (uint32_t c = 0; c < BLK_CLASSES; c++) {
         uint32_t size = 1u << (BLK_MIN_SHIFT + c);
         uint32_t objs = SLAB_BYTES / size;
 
-        pool_init(&b->cls[c], name[c], size, CACHELINE, objs > 4 ? objs : 4, IDX_MASK, acct);
+        objs = objs > 256 ? 256 : objs > 4 ? objs : 4;
+        pool_init(&b->cls[c], name[c], size, size < CACHELINE ? size : CACHELINE, objs, IDX_MASK,
+                  acct);
     }
 }
 
@@ -37,7 +38,7 @@ static blk_t alloc_of(struct blkpool *b, uint32_t c)
 {
     uint32_t idx = pool_alloc(&b->cls[c]);
 
-    return idx ? c << IDX_BITS | idx : 0;
+    return idx ? c << BLK_IDX_BITS | idx : 0;
 }
 
 blk_t blk_alloc(struct blkpool *b, uint32_t len)
@@ -54,7 +55,7 @@ blk_t blk_alloc_any(struct blkpool *b, uint32_t len)
     for (uint32_t k = c + 1; unlikely(!blk) && k < BLK_CLASSES; k++)
         if (pool_spare(&b->cls[k]))
             return alloc_of(b, k);
-    for (uint32_t k = c; unlikely(!blk) && k-- > 0;)
+    for (uint32_t k = c; unlikely(!blk) && k-- > class_of(BLK_SOME);)
         if (pool_spare(&b->cls[k]))
             return alloc_of(b, k);
     return blk;
@@ -62,26 +63,24 @@ blk_t blk_alloc_any(struct blkpool *b, uint32_t len)
 
 void blk_free(struct blkpool *b, blk_t blk)
 {
-    pool_free(&b->cls[blk >> IDX_BITS], blk & IDX_MASK);
-}
-
-uint8_t *blk_ptr(const struct blkpool *b, blk_t blk)
-{
-    return pool_at(&b->cls[blk >> IDX_BITS], blk & IDX_MASK);
-}
-
-uint32_t blk_size(blk_t blk)
-{
-    return 1u << (BLK_MIN_SHIFT + (blk >> IDX_BITS));
+    pool_free(&b->cls[blk >> BLK_IDX_BITS], blk & IDX_MASK);
 }
 
 uint64_t blkpool_spare(const struct blkpool *b)
 {
     uint64_t n = 0;
 
-    for (uint32_t c = 0; c < BLK_CLASSES; c++)
+    for (uint32_t c = class_of(BLK_SOME); c < BLK_CLASSES; c++)
         n += (uint64_t)pool_spare(&b->cls[c]) << (BLK_MIN_SHIFT + c);
     return n;
+}
+
+bool blkpool_some(const struct blkpool *b)
+{
+    for (uint32_t c = class_of(BLK_SOME); c < BLK_CLASSES; c++)
+        if (b->cls[c].used)
+            return true;
+    return false;
 }
 
 uint32_t blkpool_used(const struct blkpool *b)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * blkpool.h: byte blocks in size classes (powers of two, 64 .. 65536), for stream bytes that must
+ * blkpool.h: byte blocks in size classes (powers of two, 32 .. 65536), for stream bytes that must
  * outlive their frame. A thin layer over one pool per class; same rules: per context, no locks,
  * grows on demand, counted in the same account.
  */
@@ -9,9 +9,11 @@
 
 #include "base/pool.h"
 
-#define BLK_MIN_SHIFT 6
-#define BLK_CLASSES   11 /* 64 << 0 .. 64 << 10 */
-#define BLK_MAX       (64u << (BLK_CLASSES - 1))
+#define BLK_MIN_SHIFT 5
+#define BLK_CLASSES   12 /* 32 << 0 .. 32 << 11 */
+#define BLK_MAX       (32u << (BLK_CLASSES - 1))
+#define BLK_IDX_BITS  28
+#define BLK_SOME      256
 
 struct blkpool {
     struct pool cls[BLK_CLASSES];
@@ -27,15 +29,27 @@ void blkpool_fini(struct blkpool *b);
 blk_t blk_alloc(struct blkpool *b, uint32_t len);
 /*
  * blk_alloc_any: the same; when the account is exhausted a free block of a larger class, else of the
- * largest smaller one: slabs stay in the class they were taken for. => may be smaller than len.
+ * largest smaller one, of BLK_SOME at least: slabs stay in the class they were taken for. => may be
+ * smaller than len.
  */
 blk_t blk_alloc_any(struct blkpool *b, uint32_t len);
 void blk_free(struct blkpool *b, blk_t blk);
-uint8_t *blk_ptr(const struct blkpool *b, blk_t blk);
+
+static inline uint8_t *blk_ptr(const struct blkpool *b, blk_t blk)
+{
+    return (uint8_t *)pool_at(&b->cls[blk >> BLK_IDX_BITS], blk & ((1u << BLK_IDX_BITS) - 1));
+}
+
 /* blk_size: usable bytes of the block. */
-uint32_t blk_size(blk_t blk);
-/* blkpool_spare: bytes in blocks that can be handed out without more memory. */
+static inline uint32_t blk_size(blk_t blk)
+{
+    return 1u << (BLK_MIN_SHIFT + (blk >> BLK_IDX_BITS));
+}
+
+/* blkpool_spare: bytes in blocks, of BLK_SOME at least, that can be handed out without more memory. */
 uint64_t blkpool_spare(const struct blkpool *b);
+/* blkpool_some: are blocks of BLK_SOME at least handed out? */
+bool blkpool_some(const struct blkpool *b);
 /* blkpool_used: blocks handed out, over all classes (tests want 0 at the end). */
 uint32_t blkpool_used(const struct blkpool *b);
 

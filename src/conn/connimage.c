@@ -88,7 +88,7 @@ static bool get_rest(struct conn_env *env, uint32_t idx, const struct flow *from
         ok = strm_import(&env->se, &f->side[s], im);
         if (ok && f->side[s].strm) {
             strm_at(&env->se, f->side[s].strm)->flow = idx;
-            strm_at(&env->se, f->side[s].strm)->side = (uint32_t)s;
+            strm_at(&env->se, f->side[s].strm)->side = (uint8_t)s;
         }
     }
     return ok && edit_import(env, idx, im);

@@ -123,7 +123,7 @@ static enum rst_verdict rst_verdict(const struct conn_env *env, const struct con
         .held_end = held_end(env, f, cp->to),
         .edge = rcv->flags & SIDE_EDGE ? f->ctr[cp->to].edge : nxt + (1u << 30),
         .holes = (snd->flags & rcv->flags & SIDE_SACK_OK) && rcv->strm &&
-                 strm_at(&env->se, rcv->strm)->ooo,
+                 strm_at(&env->se, rcv->strm)->ooo.n,
         .ts_known = (s->flags & SEG_TS) && (rcv->flags & SIDE_TS_OK),
         .tsecr = s->tsecr,
         .rcv_tsval = f->ctr[cp->to].tsval,

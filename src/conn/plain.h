@@ -61,7 +61,7 @@ static inline bool plain_calm(const struct conn_env *env, const struct flow_side
     if (likely(sd->strm == 0))
         return true;
     s = strm_at(&env->se, sd->strm);
-    return s->ooo == 0 && s->syn_len == 0;
+    return s->ooo.n == 0 && s->syn_len == 0;
 }
 
 static inline bool plain_streams_calm(const struct conn_env *env, const struct flow *f)

@@ -183,7 +183,7 @@ static bool all_read(const struct mon *m, const struct flow *f, int side)
 
     return f->c0.next == 0 && (f->c0.flags & (side == CLI ? CHILD_WANT_CLI : CHILD_WANT_SVR)) &&
            (sd->flags & (SIDE_WANTED | SIDE_RETAIN)) == SIDE_WANTED &&
-           f->cursor[side] == sd->next && s->ooo == 0 && s->syn_len == 0;
+           f->cursor[side] == sd->next && s->ooo.n == 0 && s->syn_len == 0;
 }
 
 /*

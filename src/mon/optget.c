@@ -72,43 +72,19 @@ static uint64_t read_off(const struct get *g)
 
 /* ---- streams ---- */
 
-/*
- * seen_above: the pieces seen above `next`, in order: pass 0, then what it returned. => 0 at the
- * end.
- */
-static uint32_t seen_above(const struct get *g, uint32_t i, uint64_t *start, uint64_t *end)
-{
-    const struct strm_env *e = &g->m->env.se;
-    const struct ival *v;
-
-    if (i == 0)
-        i = side_of(g)->strm ? strm_at(e, side_of(g)->strm)->ooo : 0;
-    else
-        i = ((const struct ival *)pool_at(&e->ivals, i))->next;
-    if (i == 0)
-        return 0;
-    v = pool_at(&e->ivals, i);
-    *start = v->start;
-    *end = v->end;
-    return i;
-}
-
 static int get_buf_info(const struct get *g)
 {
     const struct flow_side *sd = side_of(g);
-    uint64_t start, end = sd->next;
     struct tcp_buf_info v;
 
     if (has_flag(g, CHILD_NOBUF_CLI, CHILD_NOBUF_SVR))
         return nothing("the buffer is switched off");
     if (!(g->f->flags & (g->side == CLI ? FLOW_BASE_CLI : FLOW_BASE_SVR)))
         return nothing("the stream has not begun");
-    for (uint32_t i = seen_above(g, 0, &start, &end); i;)
-        i = seen_above(g, i, &start, &end);
     v.tcpbi_init_seq = sd->base;
     v.tcpbi_last_byte_read = (uint32_t)read_off(g);
     v.tcpbi_next_byte_expected = (uint32_t)sd->next;
-    v.tcpbi_last_byte_received = (uint32_t)end;
+    v.tcpbi_last_byte_received = (uint32_t)strm_ooo_end(&g->m->env.se, sd);
     return answer(g, &v, sizeof(v));
 }
 
@@ -125,12 +101,10 @@ static bool next_piece(const struct get *g, uint64_t off, uint64_t *start, uint6
         *len = sd->next - off;
         return true;
     }
-    for (uint32_t i = seen_above(g, 0, start, &end); i; i = seen_above(g, i, start, &end))
-        if (end > off) {
-            *len = end - *start;
-            return true;
-        }
-    return false;
+    if (!strm_ooo_next(&g->m->env.se, sd, off, start, &end))
+        return false;
+    *len = end - *start;
+    return true;
 }
 
 static int get_pieces(const struct get *g)

@@ -46,6 +46,8 @@ static uint32_t find_before(const struct strm_env *e, const struct strm *s, uint
 
     if (s->tail && chunk_at(e, s->tail)->off < off)
         return s->tail;
+    if (unlikely(s->ooo.n))
+        return above_before(e, s, off);
     for (uint32_t i = s->head; i && chunk_at(e, i)->off < off; i = chunk_at(e, i)->next)
         before = i;
     return before;
@@ -64,19 +66,26 @@ static void link_after(struct strm_env *e, struct strm *s, uint32_t before, uint
     }
     if (c->next == 0)
         s->tail = idx;
+    if (unlikely(s->ooo.n))
+        above_linked(e, s, before, idx);
+}
+
+/* add: chunk_add; bytes in a block are the chunk's own. */
+static int add(struct strm_env *e, struct strm *s, uint64_t off, const uint8_t *data, uint32_t len,
+               blk_t blk)
+{
+    uint32_t idx = pool_alloc(&e->chunks);
+
+    if (idx == 0)
+        return -1;
+    *chunk_at(e, idx) = (struct chunk){.off = off, .ptr = data, .len = len, .blk = blk};
+    link_after(e, s, find_before(e, s, off), idx);
+    return 0;
 }
 
 int chunk_add(struct strm_env *e, struct strm *s, uint64_t off, const uint8_t *data, uint32_t len)
 {
-    uint32_t idx = pool_alloc(&e->chunks);
-    struct chunk *c;
-
-    if (idx == 0)
-        return -1;
-    c = chunk_at(e, idx);
-    *c = (struct chunk){.off = off, .ptr = data, .len = len};
-    link_after(e, s, find_before(e, s, off), idx);
-    return 0;
+    return add(e, s, off, data, len, 0);
 }
 
 int chunk_append(struct strm_env *e, struct strm *s, uint64_t off, const uint8_t *data,
@@ -101,6 +110,8 @@ static void unlink_after(struct strm_env *e, struct strm *s, uint32_t before)
     uint32_t dead = before ? chunk_at(e, before)->next : s->head;
     uint32_t next = chunk_at(e, dead)->next;
 
+    if (unlikely(s->ooo.n))
+        above_unlink(e, s, before, dead);
     if (before)
         chunk_at(e, before)->next = next;
     else
@@ -110,13 +121,20 @@ static void unlink_after(struct strm_env *e, struct strm *s, uint32_t before)
     chunk_free(e, dead);
 }
 
-static void cut_front(struct chunk *c, uint64_t to)
+static void cut_front(struct strm *s, struct chunk *c, uint64_t to)
 {
     uint32_t n = (uint32_t)(to - c->off);
 
     c->off += n;
     c->ptr += n;
     c->len -= n;
+    above_recount(s, c, false);
+}
+
+static void cut_back(struct strm *s, struct chunk *c, uint64_t from)
+{
+    c->len = (uint32_t)(from - c->off);
+    above_recount(s, c, false);
 }
 
 /* split: c covers [from, to) in its middle; the part behind becomes a chunk of its own. */
@@ -134,43 +152,34 @@ static void split(struct strm_env *e, struct strm *s, uint32_t idx, uint64_t fro
             ptr = blk_ptr(&e->blks, blk);
         }
     }
-    c->len = (uint32_t)(from - c->off);
-    if ((c->blk && !blk) || chunk_add(e, s, to, ptr, rest) < 0) {
+    cut_back(s, c, from);
+    if ((c->blk && !blk) || add(e, s, to, ptr, rest, blk) < 0) {
         chunk_lost(e, to, to + rest);
         if (blk)
             blk_free(&e->blks, blk);
-        return;
     }
-    chunk_at(e, c->next)->blk = blk;
 }
 
 void chunk_cut(struct strm_env *e, struct strm *s, uint64_t from, uint64_t to)
 {
-    uint32_t before = 0, i = s->head;
+    uint32_t before = find_before(e, s, from), i = before ? before : s->head;
 
-    while (i) {
-        struct chunk *c = chunk_at(e, i);
-        uint64_t end = chunk_end(c);
-
-        if (c->off >= to)
+    if (before && chunk_end(chunk_at(e, before)) > to) {
+        split(e, s, before, from, to);
+        return;
+    }
+    if (before) {
+        if (chunk_end(chunk_at(e, before)) > from)
+            cut_back(s, chunk_at(e, before), from);
+        i = chunk_at(e, before)->next;
+    }
+    while (i && chunk_at(e, i)->off < to) {
+        if (chunk_end(chunk_at(e, i)) > to) {
+            cut_front(s, chunk_at(e, i), to);
             break;
-        if (end <= from) {
-            before = i;
-        } else if (c->off < from && end > to) {
-            split(e, s, i, from, to);
-            break;
-        } else if (c->off < from) {
-            c->len = (uint32_t)(from - c->off);
-            before = i;
-        } else if (end > to) {
-            cut_front(c, to);
-            break;
-        } else {
-            unlink_after(e, s, before);
-            i = before ? chunk_at(e, before)->next : s->head;
-            continue;
         }
-        i = chunk_at(e, i)->next;
+        unlink_after(e, s, before);
+        i = before ? chunk_at(e, before)->next : s->head;
     }
 }
 
@@ -179,7 +188,7 @@ void chunk_cut_head(struct strm_env *e, struct strm *s, uint64_t to)
     while (s->head && chunk_end(chunk_at(e, s->head)) <= to)
         unlink_after(e, s, 0);
     if (s->head && chunk_at(e, s->head)->off < to)
-        cut_front(chunk_at(e, s->head), to);
+        cut_front(s, chunk_at(e, s->head), to);
 }
 
 void chunk_drop_all(struct strm_env *e, struct strm *s)
@@ -204,8 +213,10 @@ static uint32_t shorten(struct strm_env *e, struct strm *s, struct chunk *c, uin
 {
     uint32_t rest = c->len > max ? c->len - max : 0;
 
-    c->len -= rest;
-    if (rest == 0 || chunk_add(e, s, c->off + max, c->ptr + max, rest) == 0)
+    if (rest == 0)
+        return 0;
+    cut_back(s, c, c->off + max);
+    if (chunk_add(e, s, c->off + max, c->ptr + max, rest) == 0)
         return 0;
     chunk_lost(e, c->off + max, c->off + max + rest);
     return rest;
@@ -227,6 +238,7 @@ static bool own_one(struct strm_env *e, struct strm *s, struct chunk *c, uint32_
     memcpy(blk_ptr(&e->blks, blk), c->ptr, c->len);
     c->ptr = blk_ptr(&e->blks, blk);
     c->blk = blk;
+    above_recount(s, c, true);
     return true;
 }
 
@@ -241,17 +253,23 @@ static bool append_to(struct strm_env *e, struct chunk *p, const struct chunk *c
     return true;
 }
 
-static uint32_t own_all(struct strm_env *e, struct strm *s, bool keep)
+/*
+ * own_from: chunks behind `before` that begin in [start, end), a region or (start 0) what lies below all.
+ * What begins there stays there.
+ */
+static uint32_t own_from(struct strm_env *e, struct strm *s, uint32_t before, uint64_t start,
+                         uint64_t end, bool keep)
 {
-    uint32_t before = 0, i = s->head, lost = 0;
+    uint32_t i = before ? chunk_at(e, before)->next : s->head, lost = 0;
 
-    while (i) {
+    while (i && chunk_at(e, i)->off < end && (start == 0 || s->nfresh)) {
         struct chunk *c = chunk_at(e, i);
         bool gone = false;
 
         if (c->blk == 0) {
             lost += shorten(e, s, c, BLK_MAX);
-            if (before && append_to(e, chunk_at(e, before), c)) {
+            if (before && chunk_at(e, before)->off >= start &&
+                append_to(e, chunk_at(e, before), c)) {
                 e->copied += c->len;
                 gone = true;
             } else if (own_one(e, s, c, &lost)) {
@@ -261,6 +279,8 @@ static uint32_t own_all(struct strm_env *e, struct strm *s, bool keep)
                 gone = !keep;
                 if (gone)
                     chunk_lost(e, c->off, chunk_end(c));
+                else
+                    above_kept(e, s, before, i);
             }
         }
         if (gone) {
@@ -270,6 +290,32 @@ static uint32_t own_all(struct strm_env *e, struct strm *s, bool keep)
             before = i;
             i = c->next;
         }
+    }
+    return lost;
+}
+
+/* own_all: above `next`, in the regions that have borrowed chunks only. */
+static uint32_t own_all(struct strm_env *e, struct strm *s, bool keep)
+{
+    struct ival *v, *after;
+    uint32_t lost, k;
+
+    if (likely(s->ooo.n == 0))
+        return own_from(e, s, 0, 0, UINT64_MAX, keep);
+    lost = own_from(e, s, 0, 0, ival_at(e, &s->ooo, 0)->start, keep);
+    k = s->nfresh ? above_fresh(e, s) : 0;
+    for (v = ival_at(e, &s->ooo, k); v && s->nfresh; v = after, k++) {
+        const struct chunk *c;
+        uint32_t from = v->fresh;
+
+        after = ival_after(e, &s->ooo, k, v);
+        if (from == 0)
+            continue;
+        v->fresh = 0;
+        c = chunk_at(e, from);
+        if (c->blk == 0)
+            from = find_before(e, s, c->off);
+        lost += own_from(e, s, from, v->start, after ? after->start : UINT64_MAX, keep);
     }
     return lost;
 }
@@ -284,11 +330,20 @@ uint32_t chunk_try_own(struct strm_env *e, struct strm *s)
     return own_all(e, s, true);
 }
 
+uint32_t chunk_reach(const struct strm_env *e, const struct strm *s, uint64_t off)
+{
+    uint32_t i = find_before(e, s, off);
+
+    if (i == 0)
+        return s->head;
+    return chunk_end(chunk_at(e, i)) > off ? i : chunk_at(e, i)->next;
+}
+
 uint64_t chunk_sum(const struct strm_env *e, const struct strm *s, uint64_t from, uint64_t to)
 {
     uint64_t sum = 0;
 
-    for (uint32_t i = s->head; i; i = chunk_at(e, i)->next) {
+    for (uint32_t i = chunk_reach(e, s, from); i; i = chunk_at(e, i)->next) {
         const struct chunk *c = chunk_at(e, i);
         uint64_t a = c->off > from ? c->off : from;
         uint64_t b = chunk_end(c) < to ? chunk_end(c) : to;

@@ -4,8 +4,6 @@
  * streams that have any, in the order in which they began to; is memory short? And where a stream ends.
  *
  * A byte out of order costs a block of 256, a chunk and an interval: so memory is counted, not bytes.
- * It is counted anew when it changes, along the stream's chunks, which an insertion out of order walks
- * anyway.
  */
 #include "stream/chunk.h"
 
@@ -37,20 +35,13 @@ static void leave(struct strm_env *e, struct strm *s)
 }
 
 /* taken: by what a stream has out of order. */
-static uint32_t taken(const struct strm_env *e, const struct strm *s)
+static uint32_t taken(const struct strm *s)
 {
-    uint32_t sum = (uint32_t)(sizeof(*s) + s->ooo_n * sizeof(struct ival));
-    uint64_t from;
+    uint32_t sum = (uint32_t)sizeof(*s) + s->above_mem;
 
-    if (s->ooo == 0)
+    if (s->ooo.n == 0)
         return 0;
-    from = ival_at(e, s->ooo)->start;
-    for (uint32_t i = s->head; i; i = chunk_at(e, i)->next) {
-        const struct chunk *c = chunk_at(e, i);
-
-        if (chunk_end(c) > from)
-            sum += (uint32_t)sizeof(*c) + (c->blk ? blk_size(c->blk) : chunk_room(c->len));
-    }
+    sum += ival_mem(&s->ooo);
     return s->host ? sum + blk_size(s->host) : sum;
 }
 
@@ -59,10 +50,10 @@ void strm_ooo_count(struct strm_env *e, uint32_t idx)
     struct strm *s = strm_at(e, idx);
     uint32_t mem;
 
-    if (likely(s->ooo == 0 && s->ooo_mem == 0))
+    if (likely(s->ooo.n == 0 && s->ooo_mem == 0))
         return;
-    mem = taken(e, s);
-    s->many = s->ooo_n > SACK_BLOCKS || (s->many && s->ooo_n);
+    mem = taken(s);
+    s->many = s->ooo.n > SACK_BLOCKS || (s->many && s->ooo.n);
     if (mem == s->ooo_mem)
         return;
     if (s->ooo_mem == 0)
@@ -103,25 +94,37 @@ bool strm_tight(struct strm_env *e)
 
     if (limit == 0 || e->acct->used + 2 * reserve <= limit)
         return false;
-    return lacks(&e->strms, 64) || lacks(&e->chunks, 128) || lacks(&e->ivals, 128) ||
-           (blkpool_spare(&e->blks) < reserve && blkpool_used(&e->blks));
+    return lacks(&e->strms, 64) || lacks(&e->chunks, 128) ||
+           (blkpool_spare(&e->blks) < reserve && blkpool_some(&e->blks));
 }
 
 uint64_t strm_ooo_begin(const struct strm_env *e, const struct flow_side *sd, uint64_t off)
 {
-    for (uint32_t i = sd->strm ? strm_at(e, sd->strm)->ooo : 0; i; i = ival_at(e, i)->next)
-        if (ival_at(e, i)->start < off && off <= ival_at(e, i)->end)
-            return ival_at(e, i)->start;
-    return off;
+    const struct ivals *seen = sd->strm ? &strm_at(e, sd->strm)->ooo : NULL;
+    uint32_t k = seen ? ival_find(e, seen, off) : 0;
+
+    return seen && k < seen->n && ival_at(e, seen, k)->start < off ? ival_at(e, seen, k)->start
+                                                                   : off;
 }
 
 uint64_t strm_ooo_end(const struct strm_env *e, const struct flow_side *sd)
 {
-    uint64_t end = sd->next;
+    const struct ivals *seen = sd->strm ? &strm_at(e, sd->strm)->ooo : NULL;
 
-    for (uint32_t i = sd->strm ? strm_at(e, sd->strm)->ooo : 0; i; i = ival_at(e, i)->next)
-        end = ival_at(e, i)->end;
-    return end;
+    return seen && seen->n ? ival_at(e, seen, seen->n - 1u)->end : sd->next;
+}
+
+bool strm_ooo_next(const struct strm_env *e, const struct flow_side *sd, uint64_t off,
+                   uint64_t *start, uint64_t *end)
+{
+    const struct ivals *seen = sd->strm ? &strm_at(e, sd->strm)->ooo : NULL;
+    uint32_t k = seen ? ival_find(e, seen, off + 1) : 0;
+
+    if (seen == NULL || k == seen->n)
+        return false;
+    *start = ival_at(e, seen, k)->start;
+    *end = ival_at(e, seen, k)->end;
+    return true;
 }
 
 bool strm_ooo_many(const struct strm_env *e, const struct flow_side *sd)
@@ -132,31 +135,13 @@ bool strm_ooo_many(const struct strm_env *e, const struct flow_side *sd)
 void strm_cut(struct strm_env *e, struct flow_side *sd, uint64_t off)
 {
     struct strm *s;
-    uint32_t *link;
 
-    if (sd->strm == 0 || (s = strm_at(e, sd->strm))->ooo == 0)
+    if (sd->strm == 0 || (s = strm_at(e, sd->strm))->ooo.n == 0)
         return;
     if (off < sd->next)
         off = sd->next;
-    for (link = &s->ooo; *link && ival_at(e, *link)->start < off;) {
-        struct ival *v = ival_at(e, *link);
-
-        if (v->end > off) {
-            s->ooo_bytes -= (uint32_t)(v->end - off);
-            v->end = off;
-        }
-        link = &v->next;
-    }
-    while (*link) {
-        uint32_t idx = *link;
-        const struct ival *v = ival_at(e, idx);
-
-        s->ooo_bytes -= (uint32_t)(v->end - v->start);
-        s->ooo_n--;
-        *link = v->next;
-        pool_free(&e->ivals, idx);
-    }
     chunk_cut(e, s, off, UINT64_MAX);
+    s->ooo_bytes -= (uint32_t)ival_cut(e, &s->ooo, off);
     if (s->syn_len && s->aside + s->syn_len > off) /* set aside behind the end: gone, too */
         s->syn_len = off > s->aside ? (uint32_t)(off - s->aside) : 0;
     strm_rival_cut(e, s, off);

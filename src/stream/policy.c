@@ -62,8 +62,11 @@ static void by_stretch(const struct strm_env *e, const struct strm *s, enum over
                        struct hostq *q)
 {
     q->n = q->root = 0;
-    for (uint32_t i = s->ooo; i; i = ival_at(e, i)->next)
-        hostq_insert(policy, q, (struct span){ival_at(e, i)->start, ival_at(e, i)->end});
+    for (uint32_t k = 0; k < s->ooo.n; k++) {
+        const struct ival *v = ival_at(e, &s->ooo, k);
+
+        hostq_insert(policy, q, (struct span){v->start, v->end});
+    }
 }
 
 struct span strm_host_insert(struct strm_env *e, const struct flow_side *sd, struct strm *s,
@@ -73,7 +76,7 @@ struct span strm_host_insert(struct strm_env *e, const struct flow_side *sd, str
     struct span run = {0, 0};
     struct hostq q;
 
-    if (!grow(e, s, begin ? s->ooo_n + FIRST_ROOM : s->host_n + 1u))
+    if (!grow(e, s, begin ? (uint32_t)s->ooo.n + FIRST_ROOM : s->host_n + 1u))
         return run;
     q = load(e, s);
     if (begin || q.n >= HOSTQ_MAX)
@@ -91,7 +94,7 @@ void strm_host_drain(struct strm_env *e, const struct flow_side *sd, struct strm
         return;
     hostq_drain(sd->policy, &q, sd->next);
     save(s, &q);
-    if (s->ooo == 0)
+    if (s->ooo.n == 0)
         strm_host_free(e, s);
 }
 
@@ -119,10 +122,12 @@ static uint64_t held_seen(const struct strm_env *e, const struct strm *s, uint64
 {
     uint64_t sum = 0;
 
-    for (uint32_t i = s->ooo; i && ival_at(e, i)->start < to; i = ival_at(e, i)->next) {
-        uint64_t a = ival_at(e, i)->start > from ? ival_at(e, i)->start : from;
-        uint64_t b = ival_at(e, i)->end < to ? ival_at(e, i)->end : to;
+    for (uint32_t k = ival_find(e, &s->ooo, from + 1); k < s->ooo.n; k++) {
+        const struct ival *v = ival_at(e, &s->ooo, k);
+        uint64_t a = v->start > from ? v->start : from, b = v->end < to ? v->end : to;
 
+        if (v->start >= to)
+            break;
         if (b > a)
             sum += chunk_sum(e, s, a, b);
     }
@@ -146,7 +151,7 @@ static uint64_t taken_host(const struct strm_env *e, const struct flow_side *sd,
     struct hostq q = load(e, s);
     struct span run;
 
-    if (s->ooo == 0 || end <= from)
+    if (s->ooo.n == 0 || end <= from)
         return 0;
     if (s->host)
         memcpy(copy, q.v, q.n * sizeof(*copy));

@@ -10,12 +10,14 @@ size_t strm_view(const struct strm_env *e, const struct flow_side *sd, uint64_t 
                  size_t max, struct iovec *iov, int *cnt)
 {
     size_t sum = 0;
+    uint32_t i = sd->strm ? strm_at(e, sd->strm)->head : 0;
     int n = 0;
 
+    if (unlikely(i && off > sd->next))
+        i = chunk_reach(e, strm_at(e, sd->strm), off);
     if (sd->strm && max < end - off && off < end)
         end = off + max;
-    for (uint32_t i = sd->strm ? strm_at(e, sd->strm)->head : 0; i && n < *cnt && off < end;
-         i = chunk_at(e, i)->next) {
+    for (; i && n < *cnt && off < end; i = chunk_at(e, i)->next) {
         const struct chunk *c = chunk_at(e, i);
         uint64_t stop = chunk_end(c) < end ? chunk_end(c) : end;
 
@@ -55,11 +57,9 @@ uint64_t strm_lost(const struct strm_env *e, const struct flow_side *sd, uint64_
 bool strm_frag(const struct strm_env *e, const struct flow_side *sd, uint64_t off, uint64_t *start,
                uint64_t *len)
 {
-    uint32_t i = sd->strm ? strm_at(e, sd->strm)->head : 0;
+    uint32_t i = sd->strm ? chunk_reach(e, strm_at(e, sd->strm), off) : 0;
     uint64_t end;
 
-    while (i && chunk_end(chunk_at(e, i)) <= off)
-        i = chunk_at(e, i)->next;
     if (i == 0)
         return false;
     *start = chunk_at(e, i)->off;
@@ -99,15 +99,15 @@ struct strm_diff strm_diff(const struct strm_env *e, const struct flow_side *sd,
     struct strm_diff d = {0};
     uint64_t end = off + len;
 
-    for (uint32_t i = sd->strm ? strm_at(e, sd->strm)->head : 0; i; i = chunk_at(e, i)->next) {
+    for (uint32_t i = sd->strm ? chunk_reach(e, strm_at(e, sd->strm), off) : 0; i;
+         i = chunk_at(e, i)->next) {
         const struct chunk *c = chunk_at(e, i);
         uint64_t a = c->off > off ? c->off : off;
         uint64_t b = chunk_end(c) < end ? chunk_end(c) : end;
 
         if (c->off >= end)
             break;
-        if (b > a)
-            diff_run(&d, a, c->ptr + (a - c->off), data + (a - off), b - a);
+        diff_run(&d, a, c->ptr + (a - c->off), data + (a - off), b - a);
     }
     return d;
 }
@@ -129,7 +129,7 @@ uint32_t strm_own(struct strm_env *e, struct flow_side *sd)
     if (sd->strm == 0)
         return 0;
     lost = chunk_own_all(e, strm_at(e, sd->strm));
-    if (unlikely(strm_at(e, sd->strm)->ooo))
+    if (unlikely(strm_at(e, sd->strm)->ooo.n))
         strm_ooo_count(e, sd->strm);
     return lost;
 }
@@ -141,7 +141,7 @@ uint32_t strm_try_own(struct strm_env *e, struct flow_side *sd)
     if (sd->strm == 0)
         return 0;
     lack = chunk_try_own(e, strm_at(e, sd->strm));
-    if (unlikely(strm_at(e, sd->strm)->ooo))
+    if (unlikely(strm_at(e, sd->strm)->ooo.n))
         strm_ooo_count(e, sd->strm);
     return lack;
 }
@@ -157,7 +157,7 @@ void strm_clear(struct strm_env *e, struct flow_side *sd)
 {
     if (sd->strm == 0)
         return;
-    if (likely(strm_at(e, sd->strm)->ooo == 0)) { /* as at the end of most batches */
+    if (likely(strm_at(e, sd->strm)->ooo.n == 0)) { /* as at the end of most batches */
         chunk_drop_all(e, strm_at(e, sd->strm));
         return;
     }

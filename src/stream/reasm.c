@@ -20,9 +20,8 @@ void strm_env_init(struct strm_env *e, struct memacct *acct, uint32_t limit, uin
     e->ooo_limit = ooo_limit;
     pool_init(&e->strms, "stream", sizeof(struct strm), 8, 256, 0, acct);
     pool_init(&e->chunks, "chunk", sizeof(struct chunk), 8, 512, 0, acct);
-    pool_init(&e->ivals, "interval", sizeof(struct ival), 8, 512, 0, acct);
     blkpool_init(&e->blks, acct);
-    e->strms.vital = e->chunks.vital = e->ivals.vital = true;
+    e->strms.vital = e->chunks.vital = true;
     for (int i = 0; i < BLK_CLASSES; i++)
         e->blks.cls[i].vital = true;
 }
@@ -31,7 +30,6 @@ void strm_env_fini(struct strm_env *e)
 {
     pool_fini(&e->strms);
     pool_fini(&e->chunks);
-    pool_fini(&e->ivals);
     blkpool_fini(&e->blks);
 }
 
@@ -58,7 +56,7 @@ void strm_put(struct strm_env *e, struct flow_side *sd)
     if (sd->strm == 0)
         return;
     s = strm_at(e, sd->strm);
-    if (s->head || s->ooo || s->gap || s->syn_len || s->sized || s->lost)
+    if (s->head || s->ooo.n || s->gap.n || s->syn_len || s->sized || s->lost)
         return;
     if ((sd->flags & SIDE_LAST) && s->readable != sd->next)
         return;
@@ -79,10 +77,10 @@ void strm_drop(struct strm_env *e, struct flow_side *sd)
     chunk_drop_all(e, s);
     strm_rival_cut(e, s, 0);
     strm_host_free(e, s);
-    ival_free_all(e, &s->ooo, &s->ooo_n);
+    ival_free_all(e, &s->ooo);
     s->ooo_bytes = 0;
     strm_ooo_count(e, sd->strm);
-    ival_free_all(e, &s->gap, &s->gap_n);
+    ival_free_all(e, &s->gap);
     pool_free(&e->strms, sd->strm);
     sd->strm = 0;
 }
@@ -90,29 +88,30 @@ void strm_drop(struct strm_env *e, struct flow_side *sd)
 /*
  * first_seen: the first byte from off on that lies in one of the list's intervals (there is one).
  */
-static uint64_t first_seen(const struct strm_env *e, uint32_t list, uint64_t off)
+static uint64_t first_seen(const struct strm_env *e, const struct ivals *list, uint64_t off)
 {
-    while (ival_at(e, list)->end <= off)
-        list = ival_at(e, list)->next;
-    return ival_at(e, list)->start > off ? ival_at(e, list)->start : off;
+    const struct ival *v = ival_at(e, list, ival_find(e, list, off + 1));
+
+    return v->start > off ? v->start : off;
 }
 
 bool strm_fresh(const struct strm_env *e, const struct flow_side *sd, uint64_t *from, uint64_t *to)
 {
-    uint32_t list = sd->strm ? strm_at(e, sd->strm)->ooo : 0;
+    const struct ivals *seen = sd->strm ? &strm_at(e, sd->strm)->ooo : NULL;
+    const struct ival *v;
+    uint32_t k;
 
     if (*from < sd->next)
         *from = sd->next;
-    for (; list && ival_at(e, list)->start < *to; list = ival_at(e, list)->next) {
-        const struct ival *v = ival_at(e, list);
-
-        if (v->start > *from) {
-            *to = v->start;
-            break;
-        }
-        if (v->end > *from)
-            *from = v->end;
+    if (seen == NULL || (k = ival_find(e, seen, *from + 1)) == seen->n)
+        return *from < *to;
+    v = ival_at(e, seen, k);
+    if (v->start <= *from) {
+        *from = v->end;
+        v = k + 1 < seen->n ? ival_at(e, seen, k + 1) : NULL;
     }
+    if (v && v->start < *to)
+        *to = v->start;
     return *from < *to;
 }
 
@@ -133,12 +132,12 @@ struct strm_overlap strm_overlap(const struct strm_env *e, const struct flow_sid
         o.dup = (uint32_t)((end < sd->next ? end : sd->next) - off);
     if (sd->strm) {
         const struct strm *s = strm_at(e, sd->strm);
-        uint32_t seen = (uint32_t)ival_cover(e, s->ooo, off, end);
+        uint32_t seen = (uint32_t)ival_cover(e, &s->ooo, off, end);
 
         if (o.dup == 0 && seen)
-            o.first = first_seen(e, s->ooo, off);
+            o.first = first_seen(e, &s->ooo, off);
         o.dup += seen;
-        o.late = (uint32_t)ival_cover(e, s->gap, off, end);
+        o.late = (uint32_t)ival_cover(e, &s->gap, off, end);
     }
     return o;
 }
@@ -171,11 +170,11 @@ static void settle(struct strm *s, uint64_t to)
 /* remember_gap: [from, to) is lost for good. */
 static void remember_gap(struct strm_env *e, struct strm *s, uint64_t from, uint64_t to)
 {
-    if (ival_add(e, &s->gap, &s->gap_n, from, to) == UINT64_MAX)
+    if (ival_add(e, &s->gap, from, to) == UINT64_MAX)
         settle(s, to);
-    while (s->gap_n > STRM_GAPS) {
-        settle(s, ival_at(e, s->gap)->end);
-        ival_pop(e, &s->gap, &s->gap_n);
+    while (s->gap.n > STRM_GAPS) {
+        settle(s, ival_at(e, &s->gap, 0)->end);
+        ival_pop(e, &s->gap);
     }
 }
 
@@ -200,18 +199,18 @@ static void hold(struct strm_env *e, struct strm *s, const struct strm_in *in, u
 
 /* hold_around: hold what of [from, to) is in none of the list's intervals. => bytes. */
 static uint64_t hold_around(struct strm_env *e, struct strm *s, const struct strm_in *in,
-                            uint32_t list, uint64_t from, uint64_t to, uint32_t *cut)
+                            const struct ivals *list, uint64_t from, uint64_t to, uint32_t *cut)
 {
+    uint32_t k = ival_find(e, list, from + 1);
     uint64_t sum = 0;
 
-    while (from < to) {
+    for (; from < to; k++) {
+        const struct ival *v = k < list->n ? ival_at(e, list, k) : NULL;
         uint64_t stop = to, past = to;
 
-        while (list && ival_at(e, list)->end <= from)
-            list = ival_at(e, list)->next;
-        if (list && ival_at(e, list)->start < to) {
-            stop = ival_at(e, list)->start > from ? ival_at(e, list)->start : from;
-            past = ival_at(e, list)->end;
+        if (v && v->start < to) {
+            stop = v->start > from ? v->start : from;
+            past = v->end;
         }
         if (stop > from) {
             hold(e, s, in, from, stop, cut);
@@ -225,15 +224,15 @@ static uint64_t hold_around(struct strm_env *e, struct strm *s, const struct str
 /* absorb: intervals that `next` has reached become in order. */
 static void absorb(struct strm_env *e, struct flow_side *sd, struct strm *s)
 {
-    bool any = s->ooo && ival_at(e, s->ooo)->start <= sd->next;
+    bool any = s->ooo.n && ival_at(e, &s->ooo, 0)->start <= sd->next;
 
-    while (s->ooo && ival_at(e, s->ooo)->start <= sd->next) {
-        const struct ival *v = ival_at(e, s->ooo);
+    while (s->ooo.n && ival_at(e, &s->ooo, 0)->start <= sd->next) {
+        const struct ival *v = ival_at(e, &s->ooo, 0);
 
         s->ooo_bytes -= (uint32_t)(v->end - v->start);
         if (v->end > sd->next)
             sd->next = v->end;
-        ival_pop(e, &s->ooo, &s->ooo_n);
+        above_pop(e, s);
     }
     if (any)
         strm_ooo_count(e, sd->strm);
@@ -259,18 +258,19 @@ static void rewrite(struct strm_env *e, struct strm *s, const struct strm_in *in
     if (from >= to)
         return;
     chunk_cut(e, s, from, to);
-    hold_around(e, s, in, s->gap, from, to, &none);
+    hold_around(e, s, in, &s->gap, from, to, &none);
 }
 
 /* rewrite_seen: hold this payload where [from, to) was seen out of order. */
 static void rewrite_seen(struct strm_env *e, struct strm *s, const struct strm_in *in,
                          uint64_t from, uint64_t to)
 {
-    for (uint32_t i = s->ooo; i && ival_at(e, i)->start < to; i = ival_at(e, i)->next) {
-        const struct ival *v = ival_at(e, i);
+    for (uint32_t k = ival_find(e, &s->ooo, from + 1); k < s->ooo.n; k++) {
+        const struct ival *v = ival_at(e, &s->ooo, k);
 
-        if (v->end > from)
-            rewrite(e, s, in, v->start > from ? v->start : from, v->end < to ? v->end : to);
+        if (v->start >= to)
+            break;
+        rewrite(e, s, in, v->start > from ? v->start : from, v->end < to ? v->end : to);
     }
 }
 
@@ -283,7 +283,7 @@ static void replace(struct strm_env *e, const struct flow_side *sd, struct strm 
     if ((sd->flags & SIDE_LAST) && in->store) {
         rewrite(e, s, in, in->off, sd->next);
         rewrite_seen(e, s, in, in->off, end);
-    } else if (overlap_by_host(sd->policy) && from < end && (s->ooo || from > sd->next)) {
+    } else if (overlap_by_host(sd->policy) && from < end && (s->ooo.n || from > sd->next)) {
         struct span run = strm_host_insert(e, sd, s, from, end);
 
         if (in->store)
@@ -316,7 +316,24 @@ static uint32_t insert_bare(struct strm_env *e, struct flow_side *sd, const stru
 static bool alone(const struct strm_env *e, const struct flow_side *sd, const struct strm *s,
                   uint64_t from, uint64_t end)
 {
-    return from > sd->next && ival_cover(e, s->ooo, from - 1, end + 1) == 0;
+    return from > sd->next && ival_cover(e, &s->ooo, from - 1, end + 1) == 0;
+}
+
+/* insert_above: [from, end) lies behind a hole. => bytes that were new. */
+static uint32_t insert_above(struct strm_env *e, struct flow_side *sd, struct strm *s,
+                             const struct strm_in *in, uint64_t from, uint64_t end, uint32_t *cut)
+{
+    uint64_t upto = above_widen(e, s, from, end), fresh = upto - from;
+
+    if (fresh)
+        hold(e, s, in, from, upto, cut);
+    if (upto < end) {
+        fresh += hold_around(e, s, in, &s->ooo, upto, end, cut);
+        ival_add(e, &s->ooo, from, end);
+    }
+    s->ooo_bytes += (uint32_t)fresh;
+    strm_ooo_count(e, sd->strm);
+    return (uint32_t)fresh;
 }
 
 /* insert_slow: there is a hole, a stream, bytes to hold, or a cut tail. */
@@ -325,7 +342,6 @@ static uint32_t insert_slow(struct strm_env *e, struct flow_side *sd, const stru
 {
     uint64_t end = in->off + in->wire_len, from = in->off > sd->next ? in->off : sd->next, fresh;
     bool last = (sd->flags & SIDE_LAST) && in->store && sd->strm;
-    uint32_t room = 0;
     struct strm *s;
 
     if (in->wire_len == 0 || (end <= sd->next && !last))
@@ -333,28 +349,21 @@ static uint32_t insert_slow(struct strm_env *e, struct flow_side *sd, const stru
     s = strm_get(e, sd);
     if (s == NULL)
         return insert_bare(e, sd, in, cut);
-    if (alone(e, sd, s, from,
-              end)) { /* the interval is taken first: without it nothing may have changed */
-        room = pool_alloc(&e->ivals);
-        if (room == 0) {
-            e->failed += in->store ? in->len : 0;
-            e->unnoted++;
-            return 0;
-        }
+    if (alone(e, sd, s, from, end) && !ival_room(e, &s->ooo)) { /* nothing has changed */
+        e->failed += in->store ? in->len : 0;
+        e->unnoted++;
+        return 0;
     }
     set_aside_forget(e, s, in->off, end);
     replace(e, sd, s, in);
     if (from >= end)
         return 0;
-    fresh = hold_around(e, s, in, s->ooo, from, end, cut);
     if (from == sd->next) {
+        fresh = hold_around(e, s, in, &s->ooo, from, end, cut);
         sd->next = end;
         absorb(e, sd, s);
     } else {
-        if (room)
-            pool_free(&e->ivals, room); /* for ival_add */
-        s->ooo_bytes += (uint32_t)ival_add(e, &s->ooo, &s->ooo_n, from, end);
-        strm_ooo_count(e, sd->strm);
+        fresh = insert_above(e, sd, s, in, from, end, cut);
     }
     if (sd->flags & SIDE_LAST)
         strm_ack(e, sd, s->acked);
@@ -393,10 +402,13 @@ uint64_t strm_predict(const struct strm_env *e, const struct flow_side *sd, uint
     if (off > next || off + len <= next)
         return next;
     next = off + len;
-    for (uint32_t i = sd->strm ? strm_at(e, sd->strm)->ooo : 0; i && ival_at(e, i)->start <= next;
-         i = ival_at(e, i)->next)
-        if (ival_at(e, i)->end > next)
-            next = ival_at(e, i)->end;
+    if (sd->strm) {
+        const struct ivals *seen = &strm_at(e, sd->strm)->ooo;
+        uint32_t k = ival_find(e, seen, next);
+
+        if (k < seen->n && ival_at(e, seen, k)->start <= next)
+            next = ival_at(e, seen, k)->end;
+    }
     return next;
 }
 
@@ -407,7 +419,7 @@ bool strm_full(const struct strm_env *e, const struct flow_side *sd)
     if (sd->strm == 0)
         return false;
     s = strm_at(e, sd->strm);
-    return s->ooo_bytes > s->ooo_limit || s->ooo_n > STRM_IVALS;
+    return s->ooo_bytes > s->ooo_limit || s->ooo.n > STRM_IVALS;
 }
 
 bool strm_hole(const struct strm_env *e, const struct flow_side *sd, uint64_t upto, uint64_t *off,
@@ -418,8 +430,8 @@ bool strm_hole(const struct strm_env *e, const struct flow_side *sd, uint64_t up
     if (sd->strm) {
         const struct strm *s = strm_at(e, sd->strm);
 
-        if (s->ooo)
-            end = ival_at(e, s->ooo)->start;
+        if (s->ooo.n)
+            end = ival_at(e, &s->ooo, 0)->start;
     }
     if (end <= sd->next)
         return false;
@@ -438,8 +450,8 @@ uint64_t strm_skip(struct strm_env *e, struct flow_side *sd, uint64_t upto)
     uint64_t from = sd->next, end = upto;
     struct strm *s = sd->strm ? strm_at(e, sd->strm) : NULL;
 
-    if (s && s->ooo && ival_at(e, s->ooo)->start < end)
-        end = ival_at(e, s->ooo)->start;
+    if (s && s->ooo.n && ival_at(e, &s->ooo, 0)->start < end)
+        end = ival_at(e, &s->ooo, 0)->start;
     if (end <= from)
         return 0;
     s = strm_get(e, sd);
@@ -480,7 +492,7 @@ bool strm_syn_hold(struct strm_env *e, struct flow_side *sd, const uint8_t *data
     if (len == 0 || sd->next != 0)
         return true;
     s = strm_get(e, sd);
-    if (s && (s->syn_len || s->ooo)) /* repeated, or after what follows it */
+    if (s && (s->syn_len || s->ooo.n)) /* repeated, or after what follows it */
         return true;
     held = s && chunk_add(e, s, 0, data, len) == 0;
     if (!held)
@@ -528,7 +540,7 @@ bool strm_doubt(struct strm_env *e, struct flow_side *sd, uint64_t off, const ui
         set_aside_forget(e, s, s->aside, UINT64_MAX);
     aside = s->syn_len ? s->aside : ahead ? off : sd->next;
     if (off != aside + s->syn_len || aside < sd->next || (aside > sd->next && !ahead) ||
-        s->syn_len + len > UINT16_MAX || ival_cover(e, s->ooo, off, off + len))
+        s->syn_len + len > UINT16_MAX || ival_cover(e, &s->ooo, off, off + len))
         return false;
     if (chunk_add(e, s, off, data, len) < 0)
         return false;
@@ -606,7 +618,7 @@ static bool check_chunks(const struct strm_env *e, const struct strm *s, uint64_
             return err_set(EINVAL, "chunk at %llu still borrowed", (unsigned long long)c->off) == 0;
         last = chunk_end(c);
         tail = i;
-        if (ival_cover(e, s->ooo, c->off, last) + common(c, 0, next) +
+        if (ival_cover(e, &s->ooo, c->off, last) + common(c, 0, next) +
                 common(c, s->aside, s->aside + s->syn_len) <
             c->len)
             return err_set(EINVAL, "chunk at %llu holds bytes never seen",
@@ -620,18 +632,17 @@ static bool check_chunks(const struct strm_env *e, const struct strm *s, uint64_
 static bool check_gaps(const struct strm_env *e, const struct strm *s)
 {
     uint64_t last = 0;
-    uint32_t n = 0;
 
-    for (uint32_t i = s->gap; i; i = ival_at(e, i)->next, n++) {
-        const struct ival *v = ival_at(e, i);
+    for (uint32_t k = 0; k < s->gap.n; k++) {
+        const struct ival *v = ival_at(e, &s->gap, k);
 
-        if ((n && v->start <= last) || v->end <= v->start)
+        if ((k && v->start <= last) || v->end <= v->start)
             return err_set(EINVAL, "gap at %llu touches its neighbour",
                            (unsigned long long)v->start) == 0;
         last = v->end;
     }
-    if (n != s->gap_n || n > STRM_GAPS)
-        return err_set(EINVAL, "gaps disagree") == 0;
+    if (s->gap.n > STRM_GAPS)
+        return err_set(EINVAL, "too many gaps") == 0;
     return true;
 }
 
@@ -639,13 +650,12 @@ bool strm_check(const struct strm_env *e, const struct flow_side *sd, bool after
 {
     const struct strm *s;
     uint64_t last = sd->next, sum = 0;
-    uint32_t n = 0;
 
     if (sd->strm == 0)
         return true;
     s = strm_at(e, sd->strm);
-    for (uint32_t i = s->ooo; i; i = ival_at(e, i)->next, n++) {
-        const struct ival *v = ival_at(e, i);
+    for (uint32_t k = 0; k < s->ooo.n; k++) {
+        const struct ival *v = ival_at(e, &s->ooo, k);
 
         if (v->start <= last || v->end <= v->start)
             return err_set(EINVAL, "interval at %llu touches its neighbour",
@@ -653,9 +663,9 @@ bool strm_check(const struct strm_env *e, const struct flow_side *sd, bool after
         last = v->end;
         sum += v->end - v->start;
     }
-    if (s->host && (s->ooo == 0 || !overlap_by_host(sd->policy)))
+    if (s->host && (s->ooo.n == 0 || !overlap_by_host(sd->policy)))
         return err_set(EINVAL, "a host's queue of nothing") == 0;
-    if (n != s->ooo_n || sum != s->ooo_bytes)
+    if (sum != s->ooo_bytes)
         return err_set(EINVAL, "interval sums disagree") == 0;
-    return check_gaps(e, s) && check_chunks(e, s, sd->next, after_own);
+    return check_gaps(e, s) && check_chunks(e, s, sd->next, after_own) && above_check(e, s);
 }

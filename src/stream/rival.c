@@ -93,9 +93,10 @@ bool strm_rival_counts(const struct strm_env *e, const struct flow_side *sd, uin
     const struct strm *s = strm_at(e, sd->strm);
     uint64_t doubt = s->aside + s->syn_len, end = s->rival_off + s->rival_len, reach = end;
 
-    for (uint32_t i = s->ooo; i && ival_at(e, i)->start <= reach; i = ival_at(e, i)->next)
-        if (ival_at(e, i)->end > reach)
-            reach = ival_at(e, i)->end;
+    uint32_t k = ival_find(e, &s->ooo, reach);
+
+    if (k < s->ooo.n && ival_at(e, &s->ooo, k)->start <= reach)
+        reach = ival_at(e, &s->ooo, k)->end;
     return upto <= reach && !(upto == doubt && doubt < end);
 }
 

@@ -45,8 +45,15 @@
 
 struct ival {
     uint64_t start, end;
-    uint32_t next;
-    uint32_t zero;
+    uint32_t last, fresh; /* above `next`: chunks of its region (above.c) */
+};
+
+/* A sorted list of them (ival.c). */
+struct ivals {
+    blk_t blk;  /* they are in it, or in those that it names; 0: none */
+    uint16_t n; /* so many, from the at-th place on */
+    uint8_t at;
+    uint8_t leaves; /* that it names; 0: they are in it */
 };
 
 struct chunk {
@@ -54,36 +61,41 @@ struct chunk {
     const uint8_t *ptr;
     uint32_t len;
     uint32_t next;
-    blk_t blk; /* 0: borrowed from a frame */
-    uint32_t zero;
+    blk_t blk;     /* 0: borrowed from a frame */
+    uint32_t cost; /* memory that it takes, as counted in strm.above_mem */
 };
 
 struct strm {
     uint32_t head, tail;   /* chunks */
-    uint32_t ooo, ooo_n;   /* intervals above next */
-    uint32_t gap, gap_n;   /* declared gaps, ascending */
+    struct ivals ooo;      /* intervals above next */
+    struct ivals gap;      /* declared gaps */
     uint32_t ooo_bytes;    /* seen above next */
     uint32_t ooo_mem;      /* memory that they take, as counted in strm_env.ooo_mem */
     uint32_t older, newer; /* neighbours among the streams that have such bytes */
-    uint32_t flow, side;   /* whose it is (conn/ says so when bytes come out of order) */
-    uint32_t limit;        /* bytes that may be held below next at the end of a batch */
-    uint32_t ooo_limit;    /* bytes that may be seen above next */
-    uint32_t sized;        /* limit was asked for: it is retained, and stays */
-    uint64_t readable;     /* only with SIDE_LAST */
-    uint64_t read_to;      /* highest offset any child has read */
-    uint64_t acked;        /* highest offset the receiver has acknowledged */
-    uint64_t settled;      /* end of the highest forgotten gap: nothing below it is rewritten */
-    uint64_t hole_off;     /* `next` when the first hole was noticed (conn/ keeps these four) */
-    uint64_t hole_since;   /* ns of that moment; 0: no hole noticed */
-    uint64_t hole_acked;   /* ns when an ACK beyond its start was first seen; 0: not yet */
-    uint32_t hole_pkts;    /* segments of the flow since then */
-    uint32_t syn_len;      /* bytes set aside: on the SYN, till the SYN/ACK; or doubted */
-    blk_t host;            /* the host's queue (policy.c), 0: none, or to be made from `ooo` */
+    uint32_t flow;         /* whose it is, and side (conn/ says so when bytes come out of order) */
+    uint32_t fresh; /* the lower half of an offset: none of those that nfresh counts begins below */
+    uint32_t limit; /* bytes that may be held below next at the end of a batch */
+    uint32_t ooo_limit;  /* bytes that may be seen above next */
+    uint32_t below;      /* the last chunk before the first interval, while there is one */
+    uint32_t nfresh;     /* chunks in the regions of intervals that are borrowed (above.c) */
+    uint64_t readable;   /* only with SIDE_LAST */
+    uint64_t read_to;    /* highest offset any child has read */
+    uint64_t acked;      /* highest offset the receiver has acknowledged */
+    uint64_t settled;    /* end of the highest forgotten gap: nothing below it is rewritten */
+    uint64_t hole_off;   /* `next` when the first hole was noticed (conn/ keeps these four) */
+    uint64_t hole_since; /* ns of that moment; 0: no hole noticed */
+    uint64_t hole_acked; /* ns when an ACK beyond its start was first seen; 0: not yet */
+    uint32_t hole_pkts;  /* segments of the flow since then */
+    uint32_t syn_len;    /* bytes set aside: on the SYN, till the SYN/ACK; or doubted */
+    blk_t host;          /* the host's queue (policy.c), 0: none, or to be made from `ooo` */
     uint16_t host_n, host_root;
-    bool doubted;   /* syn_len: they were not on the SYN */
-    bool many;      /* there were more stretches above next than SACK tells, and still are some */
-    uint64_t aside; /* ... where they begin: at `next`, or behind a hole */
-    blk_t rival;    /* another copy of doubted bytes, that came after them (rival.c), 0: none */
+    bool doubted; /* syn_len: they were not on the SYN */
+    bool many;    /* there were more stretches above next than SACK tells, and still are some */
+    uint8_t side;
+    bool sized;         /* limit was asked for: it is retained, and stays */
+    uint32_t above_mem; /* memory that chunks in the intervals' regions take, while there are any */
+    uint64_t aside;     /* doubted bytes: where they begin: at `next`, or behind a hole */
+    blk_t rival;        /* another copy of doubted bytes, that came after them (rival.c), 0: none */
     uint32_t rival_len;
     uint64_t rival_off;
     uint64_t lost; /* gap bytes for which the flow had no extension (conn/ keeps it) */
@@ -96,7 +108,7 @@ struct strm_run {
 };
 
 struct strm_env {
-    struct pool strms, chunks, ivals;
+    struct pool strms, chunks;
     struct blkpool blks;
     struct memacct *acct;
     uint32_t limit, ooo_limit;       /* defaults for new streams */
@@ -235,6 +247,10 @@ uint32_t strm_ooo_most(const struct strm_env *e);
 uint64_t strm_ooo_begin(const struct strm_env *e, const struct flow_side *sd, uint64_t off);
 /* strm_ooo_end: where the bytes above `next` end. => next: there are none. */
 uint64_t strm_ooo_end(const struct strm_env *e, const struct flow_side *sd);
+
+/* strm_ooo_next: the first stretch above `next` that ends beyond `off`. => false: there is none. */
+bool strm_ooo_next(const struct strm_env *e, const struct flow_side *sd, uint64_t off,
+                   uint64_t *start, uint64_t *end);
 
 /* strm_ooo_many: were there, since something waits above `next`, more stretches than SACK tells (4)? */
 bool strm_ooo_many(const struct strm_env *e, const struct flow_side *sd);

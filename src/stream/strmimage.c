@@ -7,10 +7,10 @@
 
 #include "stream/chunk.h"
 
-static void put_ivals(const struct strm_env *e, uint32_t head, struct image *im)
+static void put_ivals(const struct strm_env *e, const struct ivals *l, struct image *im)
 {
-    for (uint32_t i = head; i; i = ival_at(e, i)->next)
-        image_put_val(im, *ival_at(e, i));
+    for (uint32_t k = 0; k < l->n; k++)
+        image_put_val(im, *ival_at(e, l, k));
 }
 
 void strm_export(const struct strm_env *e, const struct flow_side *sd, struct image *im)
@@ -34,29 +34,20 @@ void strm_export(const struct strm_env *e, const struct flow_side *sd, struct im
         image_put_val(im, *c);
         image_put(im, c->ptr, c->len);
     }
-    put_ivals(e, s->ooo, im);
-    put_ivals(e, s->gap, im);
+    put_ivals(e, &s->ooo, im);
+    put_ivals(e, &s->gap, im);
     strm_host_export(e, s, im);
 }
 
-/* get_ivals: n members to the list's end. => false: no memory, or no image. */
-static bool get_ivals(struct strm_env *e, struct image *im, uint32_t *head, uint32_t *have,
-                      uint32_t n)
+/* get_ivals: n members. => false: no memory, or no image. */
+static bool get_ivals(struct strm_env *e, struct image *im, struct ivals *l, uint32_t n)
 {
-    uint32_t *link = head;
+    struct ival v;
 
-    *have = 0;
     for (; n; n--) {
-        struct ival v;
-        uint32_t idx;
-
-        if (!image_get_val(im, v) || (idx = pool_alloc(&e->ivals)) == 0)
+        if (!image_get_val(im, v) || !ival_room(e, l))
             return false;
-        v.next = 0;
-        *ival_at(e, idx) = v;
-        *link = idx;
-        link = &ival_at(e, idx)->next;
-        ++*have;
+        *ival_at(e, l, l->n++) = v;
     }
     return true;
 }
@@ -117,16 +108,18 @@ bool strm_import(struct strm_env *e, struct flow_side *sd, struct image *im)
     rival = s->rival;
     s->host = s->rival = 0;
     ok &= image_get_val(im, chunks);
-    ooo_n = s->ooo_n;
-    gap_n = s->gap_n;
+    ooo_n = s->ooo.n;
+    gap_n = s->gap.n;
     s->ooo_mem = s->older = s->newer = 0;
-    s->head = s->tail = s->ooo = s->gap = s->ooo_n = s->gap_n = 0;
+    s->head = s->tail = 0;
+    s->ooo = s->gap = (struct ivals){0};
     if (ok && rival)
         ok = get_rival(e, s, im);
     for (; ok && chunks; chunks--)
         ok = get_chunk(e, s, im);
-    ok = ok && get_ivals(e, im, &s->ooo, &s->ooo_n, ooo_n) &&
-         get_ivals(e, im, &s->gap, &s->gap_n, gap_n) && strm_host_import(e, s, host != 0, im);
+    ok = ok && get_ivals(e, im, &s->ooo, ooo_n) && get_ivals(e, im, &s->gap, gap_n) &&
+         strm_host_import(e, s, host != 0, im);
+    above_rebuild(e, s);
     strm_ooo_count(e, sd->strm);
     if (!ok)
         strm_drop(e, sd);

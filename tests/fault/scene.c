@@ -479,7 +479,7 @@ static void count_up(const struct mon *m)
     must(e->ft.count == 0 && e->ft.flows.used == 0 && e->ft.exts.used == 0);
     must(e->ft.alts.used == 0 && e->ft.kids.used == 0 && e->ft.wheel.count == 0);
     must(e->ft.tombs.used >= e->ft.keys6.used);
-    must(e->se.strms.used == 0 && e->se.chunks.used == 0 && e->se.ivals.used == 0);
+    must(e->se.strms.used == 0 && e->se.chunks.used == 0);
     must(blkpool_used(&e->se.blks) == 0 && e->touched == 0);
     must(m->nsock - m->nfree == 3); /* the listeners and the raw socket */
     must(ftable_check(&e->ft));

@@ -357,7 +357,8 @@ static void op_syn(void)
 
 static void op_memory(void)
 {
-    struct pool *p[] = {&m.e.strms, &m.e.chunks, &m.e.ivals, &m.e.blks.cls[2], &m.e.blks.cls[5]};
+    struct pool *p[] = {&m.e.strms, &m.e.chunks, &m.e.blks.cls[0], &m.e.blks.cls[3],
+                        &m.e.blks.cls[6]};
     struct pool *q = p[below(ARRAY_SIZE(p))];
 
     if (!m.tight)
@@ -399,7 +400,7 @@ static void release(uint64_t off)
 static void put(void)
 {
     const struct strm *s = strm_now();
-    bool gaps = s && s->gap_n;
+    bool gaps = s && s->gap.n;
     bool needed = s && (m.held_n || m.ooo_n || m.syn || gaps || (last() && m.readable != m.next));
 
     strm_put(&m.e, &m.sd);
@@ -514,12 +515,12 @@ static void finish(void)
         put();
         strm_drop(&m.e, &m.sd);
     }
-    CHECK(m.e.strms.used + m.e.chunks.used + m.e.ivals.used == 0, "objects left");
+    CHECK(m.e.strms.used + m.e.chunks.used == 0, "objects left");
     CHECK(blkpool_used(&m.e.blks) == 0, "blocks left");
     poison_frames();
     poison_frames();
-    m.e.strms.max = m.e.chunks.max = m.e.ivals.max = 0;
-    m.e.blks.cls[2].max = m.e.blks.cls[5].max = 0;
+    m.e.strms.max = m.e.chunks.max = 0;
+    m.e.blks.cls[0].max = m.e.blks.cls[3].max = m.e.blks.cls[6].max = 0;
 }
 
 static void random_against_twin(void **state)

@@ -554,7 +554,7 @@ static void images_that_are_none(void **state)
         }
         for (uint32_t t; ftable_tombs(&m->env.ft, &t, 1) > 0;)
             ftable_unbury(&m->env.ft, t);
-        assert_int_equal(m->env.se.strms.used + m->env.se.chunks.used + m->env.se.ivals.used, 0);
+        assert_int_equal(m->env.se.strms.used + m->env.se.chunks.used, 0);
         assert_int_equal(blkpool_used(&m->env.se.blks), 0);
         im.len = full;
     }

@@ -19,7 +19,6 @@ static inline void assert_pools_empty(const struct conn_env *e)
     assert_int_equal(e->ft.wheel.count, 0);
     assert_int_equal(e->se.strms.used, 0);
     assert_int_equal(e->se.chunks.used, 0);
-    assert_int_equal(e->se.ivals.used, 0);
     assert_int_equal(blkpool_used(&e->se.blks), 0);
     assert_int_equal(e->touched, 0);
     for (uint32_t i = 0; i < e->nraises; i++)

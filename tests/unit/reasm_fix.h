@@ -33,7 +33,7 @@ static inline void check(const struct fix *f)
 
 static inline uint32_t objects(const struct fix *f)
 {
-    return f->e.chunks.used + f->e.ivals.used + f->e.strms.used + blkpool_used(&f->e.blks);
+    return f->e.chunks.used + f->e.strms.used + blkpool_used(&f->e.blks);
 }
 
 static inline void teardown(struct fix *f)

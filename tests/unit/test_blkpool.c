@@ -19,7 +19,7 @@ static void every_length_gets_its_class(void **state)
 
         assert_int_not_equal(k, 0);
         assert_true(blk_size(k) >= len);
-        assert_true(blk_size(k) == 64 || blk_size(k) / 2 < len);
+        assert_true(blk_size(k) == 32 || blk_size(k) / 2 < len);
         memset(blk_ptr(&b, k), 0x5a, blk_size(k));
         assert_int_equal(blkpool_used(&b), 1);
         blk_free(&b, k);
@@ -59,13 +59,13 @@ static void limit_of_the_account(void **state)
 
     blkpool_init(&b, &acct);
     assert_int_not_equal(blk_alloc(&b, BLK_MAX), 0); /* 256 KiB */
-    assert_int_equal(blk_alloc(&b, 64), 0);          /* 64 more: over */
+    assert_int_equal(blk_alloc(&b, 512), 0);         /* 64 more: over */
     acct.limit = 320 << 10;
-    small = blk_alloc(&b, 64);
+    small = blk_alloc(&b, 512);
     assert_int_not_equal(small, 0);
     assert_int_equal(acct.used, 320 << 10);
     blk_free(&b, small);
-    assert_int_equal(blk_alloc(&b, 10), small);
+    assert_int_equal(blk_alloc(&b, 500), small);
     blkpool_fini(&b);
     assert_int_equal(acct.used, 0);
 }
@@ -73,18 +73,20 @@ static void limit_of_the_account(void **state)
 /* No memory for a slab: a free block of another class will do, a larger one first. */
 static void any_block_that_is_free(void **state)
 {
-    struct memacct acct = {.limit = 192 << 10};
+    struct memacct acct = {.limit = 144 << 10};
     struct blkpool b;
     blk_t k[3], any;
 
     blkpool_init(&b, &acct);
     assert_int_equal(blkpool_spare(&b), 0);
-    k[0] = blk_alloc(&b, 64);
+    k[0] = blk_alloc(&b, 64); /* 256 of them: 16 KB */
+    assert_false(blkpool_some(&b));
     k[1] = blk_alloc(&b, 256);
     k[2] = blk_alloc(&b, 2048);
     assert_int_equal(acct.used, acct.limit);
-    /* a slab each, without slot 0 and what is out */
-    assert_int_equal(blkpool_spare(&b), 3 * (64 << 10) - 2 * (64 + 256 + 2048));
+    assert_true(blkpool_some(&b));
+    /* a slab each, without slot 0 and what is out; less than 256 bytes do not count */
+    assert_int_equal(blkpool_spare(&b), 2 * (64 << 10) - 2 * (256 + 2048));
     assert_int_equal(blk_alloc(&b, 1000), 0);
     assert_int_equal(blk_size(blk_alloc_any(&b, 200)), 256);
     for (int i = 0; i < 30; i++)
@@ -97,7 +99,8 @@ static void any_block_that_is_free(void **state)
         ;
     assert_int_equal(blkpool_spare(&b), 0);
     blk_free(&b, k[0]);
-    assert_int_equal(blk_alloc_any(&b, 1000), k[0]);
+    assert_int_equal(blk_alloc_any(&b, 1000), 0); /* nor are they given for more */
+    assert_int_equal(blk_alloc_any(&b, 64), k[0]);
     blkpool_fini(&b);
 }
 

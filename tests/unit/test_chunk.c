@@ -15,7 +15,7 @@ struct fix {
     struct memacct acct;
     struct strm_env e;
     struct strm s;
-    uint8_t frame[200];
+    uint8_t frame[1000];
 };
 
 static void setup(struct fix *f)
@@ -298,7 +298,6 @@ static void own_without_memory_loses_and_says_so(void **state)
     teardown(&f);
 }
 
-/* A payload may be longer than the largest block (jumbo frames, offloaded reassembly). */
 /* Only small blocks are free: the bytes are kept in several. */
 static void own_in_small_blocks(void **state)
 {
@@ -306,17 +305,18 @@ static void own_in_small_blocks(void **state)
     blk_t small;
 
     setup(&f);
-    small = blk_alloc(&f.e.blks, 64);
-    add(&f, 0, 200);
+    small = blk_alloc(&f.e.blks, BLK_SOME);
+    add(&f, 0, 1000);
     f.acct.limit = 1;
     assert_int_equal(chunk_own_all(&f.e, &f.s), 0);
-    IS(&f, {0, 64}, {64, 128}, {128, 192}, {192, 200});
-    assert_int_equal(f.e.copied, 200);
+    IS(&f, {0, 256}, {256, 512}, {512, 768}, {768, 1000});
+    assert_int_equal(f.e.copied, 1000);
     assert_int_equal(f.e.failed, 0);
     blk_free(&f.e.blks, small);
     teardown(&f);
 }
 
+/* A payload may be longer than the largest block (jumbo frames, offloaded reassembly). */
 static void own_longer_than_a_block(void **state)
 {
     const uint32_t len = 2 * BLK_MAX + 1000;

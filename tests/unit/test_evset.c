@@ -479,11 +479,12 @@ static void no_memory_for_a_step_is_told(void **state)
     add(&s, MOS_ON_PKT_IN, &A);
     add(&s, MOS_ON_GAP, &A);
     evset_gc(t); /* the first of the two is an outline */
-    while (blk_alloc(&t->blks, 64) && t->blks.cls[0].nslabs < 2)
+    while (blk_alloc(&t->blks, 64) && t->blks.cls[1].nslabs < 2)
         ;
     acct.limit = acct.used;
-    while (blk_alloc(&t->blks, 64))
-        ;
+    for (uint32_t size = 32; size <= 64; size *= 2)
+        while (blk_alloc(&t->blks, size))
+            ;
     errno = 0;
     n = evset_add(t, 0, MOS_ON_PKT_IN, &A);
     assert_int_equal(n, EVSET_NONE);

@@ -13,7 +13,7 @@
 struct fix {
     struct memacct acct;
     struct strm_env e;
-    uint32_t head, n;
+    struct ivals l;
 };
 
 static void setup(struct fix *f)
@@ -24,32 +24,27 @@ static void setup(struct fix *f)
 
 static void teardown(struct fix *f)
 {
-    ival_free_all(&f->e, &f->head, &f->n);
-    assert_int_equal(f->n, 0);
-    assert_int_equal(f->head, 0);
-    assert_int_equal(f->e.ivals.used, 0);
+    ival_free_all(&f->e, &f->l);
+    assert_int_equal(f->l.n, 0);
+    assert_int_equal(blkpool_used(&f->e.blks), 0);
     strm_env_fini(&f->e);
     assert_int_equal(f->acct.used, 0);
 }
 
 static uint64_t add(struct fix *f, uint64_t start, uint64_t end)
 {
-    return ival_add(&f->e, &f->head, &f->n, start, end);
+    return ival_add(&f->e, &f->l, start, end);
 }
 
 /* is: the list is exactly the given n pairs. */
 static void is(const struct fix *f, uint32_t n, const uint64_t (*want)[2])
 {
-    uint32_t i = f->head, k = 0;
-
-    assert_int_equal(f->n, n);
-    for (; i; i = ival_at(&f->e, i)->next, k++) {
-        assert_true(k < n);
-        assert_int_equal(ival_at(&f->e, i)->start, want[k][0]);
-        assert_int_equal(ival_at(&f->e, i)->end, want[k][1]);
+    assert_int_equal(f->l.n, n);
+    for (uint32_t k = 0; k < n; k++) {
+        assert_int_equal(ival_at(&f->e, &f->l, k)->start, want[k][0]);
+        assert_int_equal(ival_at(&f->e, &f->l, k)->end, want[k][1]);
     }
-    assert_int_equal(k, n);
-    assert_int_equal(f->e.ivals.used, n);
+    assert_int_equal(blkpool_used(&f->e.blks), n > 0);
 }
 
 #define IS(f, ...)                                                                                 \
@@ -124,18 +119,28 @@ static void cover_and_pop(void **state)
     struct fix f;
 
     setup(&f);
-    assert_int_equal(ival_cover(&f.e, f.head, 0, 100), 0);
+    assert_int_equal(ival_cover(&f.e, &f.l, 0, 100), 0);
     add(&f, 10, 20);
     add(&f, 30, 40);
-    assert_int_equal(ival_cover(&f.e, f.head, 0, 10), 0);
-    assert_int_equal(ival_cover(&f.e, f.head, 0, 11), 1);
-    assert_int_equal(ival_cover(&f.e, f.head, 19, 31), 2);
-    assert_int_equal(ival_cover(&f.e, f.head, 20, 30), 0);
-    assert_int_equal(ival_cover(&f.e, f.head, 0, 100), 20);
-    assert_int_equal(ival_cover(&f.e, f.head, 12, 15), 3);
-    assert_int_equal(ival_cover(&f.e, f.head, 40, 100), 0);
-    ival_pop(&f.e, &f.head, &f.n);
+    assert_int_equal(ival_cover(&f.e, &f.l, 0, 10), 0);
+    assert_int_equal(ival_cover(&f.e, &f.l, 0, 11), 1);
+    assert_int_equal(ival_cover(&f.e, &f.l, 19, 31), 2);
+    assert_int_equal(ival_cover(&f.e, &f.l, 20, 30), 0);
+    assert_int_equal(ival_cover(&f.e, &f.l, 0, 100), 20);
+    assert_int_equal(ival_cover(&f.e, &f.l, 12, 15), 3);
+    assert_int_equal(ival_cover(&f.e, &f.l, 40, 100), 0);
+    assert_int_equal(ival_find(&f.e, &f.l, 20), 0);
+    assert_int_equal(ival_find(&f.e, &f.l, 21), 1);
+    assert_int_equal(ival_find(&f.e, &f.l, 41), 2);
+    ival_pop(&f.e, &f.l);
     IS(&f, {30, 40});
+    add(&f, 50, 60);
+    add(&f, 70, 80);
+    assert_int_equal(ival_cut(&f.e, &f.l, 55), 15);
+    IS(&f, {30, 40}, {50, 55});
+    assert_int_equal(ival_cut(&f.e, &f.l, 55), 0);
+    assert_int_equal(ival_cut(&f.e, &f.l, 0), 15);
+    assert_int_equal(f.l.blk, 0);
     teardown(&f);
 }
 
@@ -146,7 +151,7 @@ static void out_of_memory_changes_nothing(void **state)
     setup(&f);
     add(&f, 10, 20);
     add(&f, 30, 40);
-    f.e.ivals.max = 2;
+    f.acct.limit = f.acct.used; /* two fit into the smallest block */
     assert_true(add(&f, 50, 60) == UINT64_MAX);
     assert_true(add(&f, 0, 9) == UINT64_MAX);
     IS(&f, {10, 20}, {30, 40});
@@ -160,21 +165,19 @@ static void out_of_memory_changes_nothing(void **state)
 
 static void check_bits(const struct fix *f, const uint8_t *bit)
 {
-    uint32_t i = f->head, n = 0;
+    uint32_t n = 0;
 
     for (uint32_t at = 0; at < ROOM; at++) {
         if (!bit[at])
             continue;
-        assert_int_not_equal(i, 0);
-        assert_int_equal(ival_at(&f->e, i)->start, at);
+        assert_true(n < f->l.n);
+        assert_int_equal(ival_at(&f->e, &f->l, n)->start, at);
         while (at < ROOM && bit[at])
             at++;
-        assert_int_equal(ival_at(&f->e, i)->end, at);
-        i = ival_at(&f->e, i)->next;
+        assert_int_equal(ival_at(&f->e, &f->l, n)->end, at);
         n++;
     }
-    assert_int_equal(i, 0);
-    assert_int_equal(f->n, n);
+    assert_int_equal(f->l.n, n);
 }
 
 static void random_against_bitmap(void **state)
@@ -194,7 +197,7 @@ static void random_against_bitmap(void **state)
 
             for (uint32_t i = from; i < to; i++)
                 fresh += !bit[i];
-            assert_int_equal(ival_cover(&f.e, f.head, from, to), to - from - fresh);
+            assert_int_equal(ival_cover(&f.e, &f.l, from, to), to - from - fresh);
             assert_int_equal(add(&f, from, to), fresh);
             memset(bit + from, 1, to - from);
             check_bits(&f, bit);

@@ -46,7 +46,7 @@ static void get_put_drop(void **state)
     assert_int_equal(s->ooo_limit, 500);
     assert_int_equal(s->readable, 77);
     assert_int_equal(s->read_to, 77);
-    assert_int_equal(s->head | s->tail | s->ooo | s->gap | s->syn_len, 0);
+    assert_int_equal(s->head | s->tail | s->ooo.n | s->gap.n | s->syn_len, 0);
     strm_put(&f.e, &f.sd);
     assert_int_equal(f.sd.strm, 0);
     f.acct.limit = 1;
@@ -121,7 +121,7 @@ static void in_order(void **state)
     reads(&f, 0, "abcdef");
     reads(&f, 4, "ef");
     assert_int_equal(strm_held(&f.e, &f.sd), 6);
-    assert_int_equal(f.e.ivals.used, 0);
+    assert_int_equal(blkpool_used(&f.e.blks), 0);
     teardown(&f);
 }
 
@@ -134,7 +134,7 @@ static void out_of_order(void **state)
     assert_int_equal(put(&f, 12, "mno"), 3);
     assert_int_equal(put(&f, 3, "def"), 3);
     assert_int_equal(f.sd.next, 0);
-    assert_int_equal(strm_at(&f.e, f.sd.strm)->ooo_n, 2);
+    assert_int_equal(strm_at(&f.e, f.sd.strm)->ooo.n, 2);
     assert_int_equal(strm_at(&f.e, f.sd.strm)->ooo_bytes, 9);
     assert_int_equal(strm_held(&f.e, &f.sd), 0);
     assert_int_equal(put(&f, 0, "abc"), 3);
@@ -143,7 +143,7 @@ static void out_of_order(void **state)
     assert_int_equal(put(&f, 9, "jkl"), 3);
     assert_int_equal(f.sd.next, 15);
     assert_int_equal(strm_at(&f.e, f.sd.strm)->ooo_bytes, 0);
-    assert_int_equal(f.e.ivals.used, 0);
+    assert_int_equal(blkpool_used(&f.e.blks), 0);
     reads(&f, 0, "abcdefghijklmno");
     teardown(&f);
 }
@@ -275,7 +275,7 @@ static void last_never_fills_a_forgotten_gap(void **state)
         put(&f, 3 * i, "x");
         assert_int_equal(strm_skip(&f.e, &f.sd, 3 * i + 3), 2);
     }
-    assert_int_equal(strm_at(&f.e, f.sd.strm)->gap_n, STRM_GAPS);
+    assert_int_equal(strm_at(&f.e, f.sd.strm)->gap.n, STRM_GAPS);
     memset(all, 'L', sizeof(all));
     all[3 * (STRM_GAPS + 3)] = 0;
     assert_int_equal(put(&f, 0, all), 0);
@@ -465,7 +465,7 @@ static void skip_one_hole_at_a_time(void **state)
     reads(&f, 0, "ab");
     reads(&f, 4, "ef");
     assert_int_equal(strm_lost(&f.e, &f.sd, 2), 2);
-    assert_int_equal(strm_at(&f.e, f.sd.strm)->gap_n, 1);
+    assert_int_equal(strm_at(&f.e, f.sd.strm)->gap.n, 1);
     assert_int_equal(strm_at(&f.e, f.sd.strm)->ooo_bytes, 2);
     assert_int_equal(strm_skip(&f.e, &f.sd, 1000), 2);
     assert_int_equal(strm_skip(&f.e, &f.sd, 1000), 990); /* nothing known beyond */
@@ -512,7 +512,7 @@ static void gaps_are_forgotten_oldest_first(void **state)
         assert_int_equal(strm_skip(&f.e, &f.sd, 2 * i + 1), 1);
         put_cut(&f, 2 * i + 1, "x", 0, false);
     }
-    assert_int_equal(strm_at(&f.e, f.sd.strm)->gap_n, STRM_GAPS);
+    assert_int_equal(strm_at(&f.e, f.sd.strm)->gap.n, STRM_GAPS);
     assert_int_equal(strm_overlap(&f.e, &f.sd, 0, 4).late, 0);
     assert_int_equal(strm_overlap(&f.e, &f.sd, 0, 4).dup, 4);
     assert_int_equal(strm_overlap(&f.e, &f.sd, 4, 2).late, 1);

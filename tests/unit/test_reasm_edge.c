@@ -288,14 +288,15 @@ static void no_memory_for_intervals(void **state)
     for (int last = 0; last < 2; last++) {
         setup(&f, last ? SIDE_LAST : 0);
         put(&f, 2, "cd");
-        f.e.ivals.max = 1;
+        put(&f, 20, "uv");
+        f.acct.limit = f.acct.used;                         /* two fit into the smallest block */
         assert_int_equal(put_cut(&f, 8, "ij", 3, true), 0); /* as if it had not come */
         assert_int_equal(f.cut, 0);
         assert_int_equal(f.e.failed, 2);
         assert_int_equal(strm_overlap(&f.e, &f.sd, 0, 20).dup, 2);
-        assert_int_equal(f.e.chunks.used, 1);
+        assert_int_equal(f.e.chunks.used, 2);
         assert_int_equal(put(&f, 4, "ef"), 2); /* extending needs none */
-        f.e.ivals.max = 0;
+        f.acct.limit = 0;
         assert_int_equal(put_cut(&f, 8, "ij", 3, true), 5);
         assert_int_equal(f.cut, 3);
         assert_int_equal(put(&f, 0, "ab"), 2);
@@ -316,7 +317,7 @@ static void no_memory_for_gaps(void **state)
     setup(&f, SIDE_LAST);
     put(&f, 0, "ab");
     put(&f, 4, "ef");
-    f.e.ivals.max = 1;
+    f.e.blks.cls[0].max = 1;
     assert_int_equal(strm_skip(&f.e, &f.sd, 4), 2);
     assert_int_equal(f.sd.next, 6);
     put(&f, 0, "ABCDEF");
@@ -355,10 +356,19 @@ static void check_finds_damage(void **state)
     assert_false(strm_check(&f.e, &f.sd, false));
     assert_string_equal(err_text(), "tail is not the last chunk");
     s->tail = chunk_at(&f.e, s->head)->next;
-    s->gap_n = 1;
+    for (uint64_t i = 0; i <= STRM_GAPS; i++)
+        ival_add(&f.e, &s->gap, 2 * i, 2 * i + 1);
     assert_false(strm_check(&f.e, &f.sd, false));
-    assert_string_equal(err_text(), "gaps disagree");
-    s->gap_n = 0;
+    assert_string_equal(err_text(), "too many gaps");
+    ival_free_all(&f.e, &s->gap);
+    s->below = s->tail;
+    assert_false(strm_check(&f.e, &f.sd, false));
+    assert_string_equal(err_text(), "region 0 of 1 is wrong");
+    s->below = s->head;
+    s->above_mem++;
+    assert_false(strm_check(&f.e, &f.sd, false));
+    assert_int_equal(strncmp(err_text(), "289 of memory, 1 borrowed", 25), 0);
+    s->above_mem--;
     teardown(&f);
 }
 
@@ -383,16 +393,16 @@ static void pieces(struct fix *f, struct flow_side *sd, int n)
 static void splinters_are_counted(void **state)
 {
     struct fix f;
-    uint64_t each = sizeof(struct ival) + sizeof(struct chunk) + 256;
+    uint64_t each = sizeof(struct chunk) + 256, list = 2 * 1024 + 32; /* 50 of 24 bytes */
 
     setup(&f, 0);
     pieces(&f, &f.sd, 50);
-    assert_int_equal(blkpool_used(&f.e.blks), 50);
-    assert_int_equal(f.e.ooo_mem, sizeof(struct strm) + 50 * each);
+    assert_int_equal(blkpool_used(&f.e.blks), 50 + 3);
+    assert_int_equal(f.e.ooo_mem, sizeof(struct strm) + list + 50 * each);
     strm_skip(&f.e, &f.sd, 10);
-    assert_int_equal(f.e.ooo_mem, sizeof(struct strm) + 49 * each);
+    assert_int_equal(f.e.ooo_mem, sizeof(struct strm) + list + 49 * each);
     strm_clear(&f.e, &f.sd); /* their places are known still */
-    assert_int_equal(f.e.ooo_mem, sizeof(struct strm) + 49 * sizeof(struct ival));
+    assert_int_equal(f.e.ooo_mem, sizeof(struct strm) + list);
     strm_cut(&f.e, &f.sd, 12);
     assert_int_equal(f.e.ooo_mem, 0);
     assert_int_equal(f.e.ooo_oldest + f.e.ooo_newest, 0);
