@@ -34,6 +34,11 @@ static inline uint32_t edit_top(const struct edit_dir *d)
     return d->map.nxt_s + edit_held(d);
 }
 
+/* edit_wait_in: a frame at its place. => false: what it has waits already, and it was not taken. */
+bool edit_wait_in(struct edit_dir *d, struct kept_frame *k);
+/* edit_wait_out: take out the first (there is one). */
+struct kept_frame *edit_wait_out(struct edit_dir *d);
+
 /* edit_wait_rest: the payload from `off` on waits, FIN and all. => false: no memory. */
 bool edit_wait_rest(struct conn_env *env, struct conn_pkt *cp, struct edit_dir *d, uint32_t off);
 

@@ -110,34 +110,6 @@ void edit_drop_frame(struct conn_env *env, struct kept_frame *k)
 
 /* ---- what waits ---- */
 
-/* put_in: at its place, which is near the end as a rule. => false: it is there already. */
-static bool put_in(struct edit_dir *d, struct kept_frame *k)
-{
-    struct kept_frame *before = d->last;
-
-    while (before && seq_lt(k->seq, before->seq))
-        before = before->prev;
-    if (before && before->seq == k->seq && seq_leq(k->end, before->end))
-        return false;
-    k->prev = before;
-    k->next = before ? before->next : d->wait;
-    *(before ? &before->next : &d->wait) = k;
-    *(k->next ? &k->next->prev : &d->last) = k;
-    d->waiting += (uint32_t)k->size;
-    return true;
-}
-
-/* take_out: the first. */
-static struct kept_frame *take_out(struct edit_dir *d)
-{
-    struct kept_frame *k = d->wait;
-
-    d->wait = k->next;
-    *(k->next ? &k->next->prev : &d->last) = NULL;
-    d->waiting -= (uint32_t)k->size;
-    return k;
-}
-
 /*
  * tell_block: what has come to wait is the first block of the next ACK, together with those told before
  * that it touches (RFC 2018 4).
@@ -176,7 +148,7 @@ static struct kept_frame *wait_copy(struct conn_env *env, struct conn_pkt *cp, s
     k->seq = env->edit.at.came + off;
     k->end = env->edit.at.came + s->plen + !!(s->tflags & TH_FIN_);
     k->sent = sent;
-    if (put_in(d, k))
+    if (edit_wait_in(d, k))
         return k;
     edit_drop_frame(env, k);
     return NULL;
@@ -218,7 +190,7 @@ struct kept_frame *edit_next(struct conn_env *env, uint32_t idx, int *from)
         struct edit_dir *d = &fe->dir[side];
 
         while (d->on && d->wait && seq_leq(d->wait->seq, edit_top(d))) {
-            struct kept_frame *k = take_out(d);
+            struct kept_frame *k = edit_wait_out(d);
 
             *from = side;
             if (seq_lt(edit_top(d) + d->fin, k->end))
@@ -328,7 +300,7 @@ struct kept_frame *edit_flush(struct conn_env *env, uint32_t idx, int from)
 static void drop_dir(struct conn_env *env, struct edit_dir *d)
 {
     while (d->wait)
-        edit_drop_frame(env, take_out(d));
+        edit_drop_frame(env, edit_wait_out(d));
     if (d->held)
         edit_drop_frame(env, d->held);
     env->acct.used -= d->map.kept;
@@ -472,7 +444,7 @@ static bool get_waiting(struct conn_env *env, struct edit_dir *d, struct image *
 
         if (k == NULL)
             return false;
-        if (put_in(d, k))
+        if (edit_wait_in(d, k))
             continue;
         edit_drop_frame(env, k);
         return unsound(im);

@@ -39,12 +39,13 @@
 
 /* A frame that is kept: it waits for its turn, or its payload is held. */
 struct kept_frame {
-    struct kept_frame *next, *prev; /* that wait: ascending */
-    struct pktbuf pb;               /* data, cap: in here */
-    uint32_t seq, end;              /* the sender's numbers, a FIN counts */
-    uint32_t payload;               /* offset */
-    size_t size;                    /* of all this, as it counts */
-    bool sent;                      /* conn_send was there */
+    struct kept_frame *next, *prev; /* that wait: ascending (editwait.c) */
+    struct kept_frame *kid[2];
+    struct pktbuf pb;  /* data, cap: in here */
+    uint32_t seq, end; /* the sender's numbers, a FIN counts */
+    uint32_t payload;  /* offset */
+    size_t size;       /* of all this, as it counts */
+    bool sent;         /* conn_send was there */
 };
 
 struct edit_dir { /* by sender */
@@ -55,11 +56,11 @@ struct edit_dir { /* by sender */
     bool below;     /* and its receiver may lack some of them */
     uint32_t longest; /* datagram of its own: none that we make is longer */
     struct seqmap map;
-    struct kept_frame *held; /* the bytes at nxt */
-    uint64_t since;          /* when the first of them came */
-    struct kept_frame *wait, *last;
-    uint32_t waiting;          /* bytes of memory */
-    struct flow_range told[3]; /* what waits, as its sender was told last: newest first */
+    struct kept_frame *held;        /* the bytes at nxt */
+    uint64_t since;                 /* when the first of them came */
+    struct kept_frame *wait, *tree; /* the first that waits; and how to find a place among them */
+    uint32_t waiting;               /* bytes of memory */
+    struct flow_range told[3];      /* what waits, as its sender was told last: newest first */
     uint8_t ntold;
 };
 
