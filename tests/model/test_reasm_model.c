@@ -360,10 +360,16 @@ static void op_memory(void)
     struct pool *p[] = {&m.e.strms, &m.e.chunks, &m.e.blks.cls[0], &m.e.blks.cls[3],
                         &m.e.blks.cls[6]};
     struct pool *q = p[below(ARRAY_SIZE(p))];
+    bool more = one_in(2);
 
     if (!m.tight)
         return;
-    q->max = one_in(2) ? 0 : q->used + below(3);
+    if (!one_in(4)) {
+        q->max = more ? 0 : q->used + below(3);
+        return;
+    }
+    for (int i = 0; i < BLK_CLASSES; i++) /* or no block at all, of any size */
+        m.e.blks.cls[i].max = more ? 0 : m.e.blks.cls[i].used + 1;
 }
 
 /* ---- batches ---- */
@@ -520,7 +526,8 @@ static void finish(void)
     poison_frames();
     poison_frames();
     m.e.strms.max = m.e.chunks.max = 0;
-    m.e.blks.cls[0].max = m.e.blks.cls[3].max = m.e.blks.cls[6].max = 0;
+    for (int i = 0; i < BLK_CLASSES; i++)
+        m.e.blks.cls[i].max = 0;
 }
 
 static void random_against_twin(void **state)
