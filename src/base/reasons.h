@@ -74,6 +74,7 @@
     R(EVICTED_STOPPED, "evicted-stopped", "stopped flow forgotten to make room; nobody is told")   \
     R(OOO_MEMORY, "ooo-memory", "hole given up: what waits behind holes takes too much memory")    \
     R(SYN_GATED, "syn-gated", "SYN noted, not made a flow: too many flows are half open")          \
+    R(EDIT_RESET, "edit-reset", "changed in length, forgotten while alive: both ends are reset")   \
     R(EDIT_MEM, "edit-mem", "no room to keep changed bytes: edit refused, or segment dropped")     \
     /* verdicts and output */                                                                      \
     R(APP_DROP, "app-drop", "dropped by the application")                                          \

@@ -48,6 +48,14 @@ bool conn_rst_due(const struct conn_env *env, const struct flow *f)
     return x && (x->dir[CLI].rst || x->dir[SVR].rst) && !(f->flags & FLOW_LINGER);
 }
 
+/* least_silence: of a flow without which its ends do not understand each other: as a translator's (RFC 5382 REQ-5). */
+static uint64_t least_silence(const struct conn_env *env, const struct flow *f)
+{
+    if ((f->side[CLI].flags & f->side[SVR].flags & SIDE_FIN_SENT) || conn_rst_due(env, f))
+        return EDIT_CLOSES;
+    return EDIT_LIVES;
+}
+
 uint64_t conn_deadline(const struct conn_env *env, const struct flow *f)
 {
     uint64_t wait = env->cfg.idle_ns;
@@ -57,6 +65,8 @@ uint64_t conn_deadline(const struct conn_env *env, const struct flow *f)
 
     if (f->flags & FLOW_LINGER)
         wait = linger_of(env, f);
+    else if (unlikely(f->asks) && edit_lasts(env, f) && wait < least_silence(env, f))
+        wait = least_silence(env, f);
     return conn_later(f->last, wait);
 }
 
@@ -86,6 +96,8 @@ void conn_rearm(struct conn_env *env, uint32_t idx)
         when = a;
     if (b < when)
         when = b;
+    if (unlikely(f->asks) && edit_lasts(env, f) && conn_later(env->now, EDIT_CLOSES) < when)
+        when = conn_later(env->now, EDIT_CLOSES); /* it may be less by then */
     if (when != UINT64_MAX)
         wheel_hang(&env->ft.wheel, idx, when);
     else

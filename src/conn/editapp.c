@@ -50,6 +50,7 @@ static struct flow_edit *make(struct conn_env *env, struct conn_pkt *cp)
         return NULL;
     fe = pool_at(&env->edit.flows, x->edit);
     fe->flow = cp->idx;
+    fe->linktype = cp->s->pb->linktype;
     fe->self = x->edit;
     return fe;
 }

@@ -297,6 +297,22 @@ struct kept_frame *edit_flush(struct conn_env *env, uint32_t idx, int from)
 
 /* ---- the end of a flow ---- */
 
+bool edit_lasts(const struct conn_env *env, const struct flow *f)
+{
+    const struct flow_edit *fe = f->asks ? edit_of(env, f) : NULL;
+
+    if (likely(fe == NULL) || (f->flags & FLOW_RST) ||
+        (fsm_done(f->side[CLI].state) && fsm_done(f->side[SVR].state)))
+        return false;
+    for (int i = CLI; i <= SVR; i++) {
+        const struct edit_dir *d = &fe->dir[i];
+
+        if (d->on && (seqmap_shifts(&d->map) || d->held || d->wait))
+            return true;
+    }
+    return false;
+}
+
 static void drop_dir(struct conn_env *env, struct edit_dir *d)
 {
     while (d->wait)
@@ -414,6 +430,7 @@ static bool get_map(struct conn_env *env, struct seqmap *m, const struct seqmap 
     m->v = NULL;
     m->head = m->n = m->cap = 0;
     m->kept = 0;
+    m->moves = 0;
     for (uint32_t i = 0; i < was->n; i++) {
         struct seqedit e;
         const uint8_t *bytes;
@@ -430,6 +447,7 @@ static bool get_map(struct conn_env *env, struct seqmap *m, const struct seqmap 
             memcpy(e.bytes, bytes, e.rlen);
         m->v[m->n++] = e;
         m->kept += e.rlen;
+        m->moves += e.slen != e.rlen;
     }
     return seqmap_sound(m) || unsound(im);
 }

@@ -64,6 +64,7 @@ void seqmap_edit(struct seqmap *m, uint32_t slen, uint8_t *bytes, uint32_t rlen)
     m->nxt_s += slen;
     m->nxt_r += rlen;
     m->kept += rlen;
+    m->moves += slen != rlen;
 }
 
 /* ---- positions ---- */
@@ -161,6 +162,7 @@ void seqmap_acked(struct seqmap *m, uint32_t r)
     gone = behind_r(m, r);
     for (uint32_t i = 0; i < gone; i++) {
         m->kept -= at(m, i)->rlen;
+        m->moves -= at(m, i)->slen != at(m, i)->rlen;
         free(at(m, i)->bytes);
     }
     if (gone) {

@@ -32,7 +32,8 @@ struct seqmap {
     bool cut;
     struct seqedit *v; /* ascending: from head on, n of them */
     uint32_t head, n, cap;
-    uint64_t kept; /* bytes of theirs */
+    uint32_t moves; /* of them, those that move what follows: slen is not rlen */
+    uint64_t kept;  /* bytes of theirs */
 };
 
 /* seqmap_init: the sender's number s is the receiver's number r. seqmap_fini: give all back. */
@@ -75,6 +76,12 @@ uint32_t seqmap_surplus(const struct seqmap *m, uint32_t r);
 uint32_t seqmap_rebuild(const struct seqmap *m, uint32_t s, uint32_t len, bool fin,
                         const uint8_t *from, uint8_t *out, uint32_t cap, uint32_t *r);
 bool seqmap_touched(const struct seqmap *m, uint32_t s, uint32_t len, bool fin);
+
+/* seqmap_shifts: do its ends count differently: for good, or until changes that cancel out are acknowledged? */
+static inline bool seqmap_shifts(const struct seqmap *m)
+{
+    return m->nxt_s != m->nxt_r || m->moves;
+}
 
 /* seqmap_sound: do its numbers fit together? For a map that was read from somewhere. */
 bool seqmap_sound(const struct seqmap *m);

@@ -617,6 +617,7 @@ void edit_finish(struct conn_env *env, struct conn_pkt *cp)
 {
     struct conn_edit *e = &env->edit.at;
     struct edit_dir *d = &e->fe->dir[cp->from];
+    bool lasted = edit_lasts(env, cp->f);
 
     if (cp->s->level != SEG_TCP) /* the application made something else of it */
         cp->s->pb->flags |= PB_DROP;
@@ -643,4 +644,6 @@ void edit_finish(struct conn_env *env, struct conn_pkt *cp)
     fold(env, cp, &e->fe->dir[cp->to]);
     edit_leave(env, cp);
     settle(env, cp);
+    if (lasted && !(cp->f->flags & (FLOW_ENDED | FLOW_LINGER)) && !edit_lasts(env, cp->f))
+        conn_rearm(env, cp->idx); /* from now on it is as any other */
 }

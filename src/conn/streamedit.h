@@ -22,6 +22,11 @@
  * shown without its payload, so that its headers are changed as those of the first copy were. What lies in
  * front of the first edit is shown whenever it comes, as before: it was not kept.
  *
+ * LIFE. Without the map the two ends do not understand each other, and bytes would be lost that nobody misses. So
+ * such a flow (edit_lasts) is kept through silence as a translator keeps one (RFC 5382: 2 hours 4 minutes, or
+ * what is configured if that is more), is the last to be evicted, and if it is forgotten after all while it lives
+ * both ends are reset (mon_reset_edited).
+ *
  * MEMORY. Bytes changed, held and waiting count in the context's budget. Without memory an edit is
  * refused (ENOBUFS), and a segment that would wait is dropped: its sender has it. Nothing that was
  * promised is forgotten.
@@ -32,10 +37,12 @@
 #include "conn/conn.h"
 #include "conn/seqmap.h"
 
-#define EDIT_HOLD_NS  (50 * NSEC_PER_MSEC) /* so long bytes are held */
-#define EDIT_HOLD_MAX 32768u               /* so many, of one direction */
-#define EDIT_WAIT_MAX (8u << 20)           /* memory of frames that wait, of one direction */
-#define EDIT_LINGER   (5 * NSEC_PER_SEC)   /* so long its numbers are known after its end */
+#define EDIT_HOLD_NS  (50 * NSEC_PER_MSEC)  /* so long bytes are held */
+#define EDIT_HOLD_MAX 32768u                /* so many, of one direction */
+#define EDIT_WAIT_MAX (8u << 20)            /* memory of frames that wait, of one direction */
+#define EDIT_LINGER   (5 * NSEC_PER_SEC)    /* so long its numbers are known after its end */
+#define EDIT_LIVES    (7440 * NSEC_PER_SEC) /* without a packet at least; */
+#define EDIT_CLOSES   (240 * NSEC_PER_SEC)  /* once both have sent FIN, or one RST */
 
 /* A frame that is kept: it waits for its turn, or its payload is held. */
 struct kept_frame {
@@ -67,6 +74,7 @@ struct edit_dir { /* by sender */
 struct flow_edit {
     struct edit_dir dir[2];
     uint32_t flow;
+    uint16_t linktype;   /* of its frames */
     uint32_t next, prev; /* of those that hold bytes, the first due first; 0: none */
     uint64_t due;        /* if listed: when they leave */
     bool listed;
@@ -75,6 +83,11 @@ struct flow_edit {
 
 /* edit_of: what was edited of a flow. => NULL: nothing. */
 struct flow_edit *edit_of(const struct conn_env *env, const struct flow *f);
+/*
+ * edit_lasts: do both ends of a connection that lives depend on what is known here? They count differently, or
+ * bytes of theirs are held or wait.
+ */
+bool edit_lasts(const struct conn_env *env, const struct flow *f);
 
 /* ---- a segment's way ---- */
 

@@ -369,6 +369,8 @@ struct live_tally {
 struct live_tally live_tally(struct engine *e);
 
 /* ---- frames of the program (push.c) ---- */
+/* push_abandon: the context is given back, perhaps in the midst of its input. push_free: its memory. */
+void push_abandon(struct ctx *c);
 void push_free(struct ctx *c);
 
 #endif

@@ -300,6 +300,7 @@ static void reap(struct ctx *c)
 {
     int cpu = c->m->mctx->cpu;
 
+    push_abandon(c);
     if (engine.live)
         live_detach(&engine, c);
     mon_register(cpu, NULL);

@@ -106,6 +106,16 @@ static int end_input(struct ctx *c)
     return 0;
 }
 
+void push_abandon(struct ctx *c)
+{
+    if (c->push == NULL || c->push->ended)
+        return;
+    mon_reset_all_edited(c->m);
+    egress_burst(engine.out, engine.conf.mon.forward, NULL, 0, &c->eg, 1);
+    if (engine.out)
+        io_flush(engine.out);
+}
+
 /* push_enter: the context behind the handle, ready for frames, this thread its own. */
 static struct ctx *push_enter(mctx_t mctx)
 {

@@ -263,6 +263,8 @@ void ctx_end(struct ctx *c)
     worker_end(&c->w);
     if (!__atomic_load_n(&c->stop, __ATOMIC_RELAXED))
         mon_eof(c->m);
+    else
+        mon_reset_all_edited(c->m);
     mon_mine(NULL);
     __atomic_store_n(&c->m->state, MON_DONE, __ATOMIC_RELEASE);
 }

@@ -190,9 +190,15 @@ static bool still_there(struct worker *w, struct seg *s, struct flow_hit *hit, b
         *gone = false;
         return false;
     }
-    if (unlikely(conn_deadline(&m->env, f) < m->env.now) && mon_idle(m, hit->idx)) {
-        *gone = false;
-        return false;
+    if (unlikely(conn_deadline(&m->env, f) < m->env.now)) {
+        bool lasts = edit_lasts(&m->env, f);
+
+        if (mon_idle(m, hit->idx)) {
+            if (lasts) /* it has numbers that its receiver does not know */
+                s->pb->flags |= PB_DROP;
+            *gone = lasts;
+            return false;
+        }
     }
     if (unlikely(conn_may_reuse(&m->env, f, s))) {
         if (conn_refuse(&m->env, f, s, hit->from) != REASON_NONE ||

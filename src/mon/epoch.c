@@ -92,6 +92,9 @@ void mon_end(struct mon *m, uint32_t idx, int reason)
     uint8_t data = 0;
     int last = f->flags & FLOW_LAST_SVR ? SVR : CLI;
 
+    /* where a capture ends nobody goes on */
+    if (unlikely(f->asks) && !(m->env.edit.replay && reason == MOS_END_EOF))
+        mon_reset_edited(m, idx);
     if (f->reason == 0 || (reason && !(f->flags & (FLOW_LINGER | FLOW_ENDED))))
         f->reason = (uint8_t)(reason ? reason : MOS_END_EOF);
     if (conn_rst_due(&m->env, f))

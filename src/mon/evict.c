@@ -15,18 +15,23 @@
  * open, whatever its states, until both ends have spoken; with data it is one-sided, which has no
  * limit of its own: where a tap sees one direction only, all its connections are.
  *
+ * Last of all go flows whose ends count differently because their bytes were changed in length (edit_lasts): a new
+ * one cannot take their place. If none but such are found in a larger sample one goes, and its ends are reset.
+ *
  * What is remembered of stopped connections (tombstones) counts with the flows and goes before any of
  * them, when a flow is one too many or a tombstone finds no room. Its memory is bounded apart
  * (context.c), since slabs for the one are none for the other.
  */
 #include "mon/mon.h"
 
+#include "conn/streamedit.h"
 #include "flow/queue.h"
 
-#define SAMPLE    16
-#define ASKED     256 /* flows that are asked for bytes at the end of a batch */
-#define ROOM_WAIT 16  /* batches without asking, when nobody had any */
-#define IDLE_NS   NSEC_PER_SEC
+#define SAMPLE      16
+#define SAMPLE_MOST 64  /* with those that are spared */
+#define ASKED       256 /* flows that are asked for bytes at the end of a batch */
+#define ROOM_WAIT   16  /* batches without asking, when nobody had any */
+#define IDLE_NS     NSEC_PER_SEC
 
 /* busy: its callbacks run: nobody may take it from under them. */
 static bool busy(const struct mon *m, uint32_t idx)
@@ -34,28 +39,54 @@ static bool busy(const struct mon *m, uint32_t idx)
     return (m->cp && m->cp->idx == idx) || m->ending == idx;
 }
 
-static uint32_t first_of(const struct mon *m, const struct flow_queue *q)
+/* spared: it goes last: its ends cannot go on without it. It does not wait among those that go first. */
+static bool spared(struct mon *m, uint32_t idx)
 {
-    uint32_t idx = q->head;
+    if (likely(!flow_at(&m->env.ft, idx)->asks) || !edit_lasts(&m->env, flow_at(&m->env.ft, idx)))
+        return false;
+    flow_unqueue(&m->env.ft, idx);
+    return true;
+}
 
-    while (idx && busy(m, idx))
-        idx = flow_at(&m->env.ft, idx)->qnext;
+static uint32_t first_of(struct mon *m, const struct flow_queue *q)
+{
+    uint32_t idx = q->head, next;
+
+    for (; idx; idx = next) {
+        next = flow_at(&m->env.ft, idx)->qnext;
+        if (!busy(m, idx) && !spared(m, idx))
+            break;
+    }
     return idx;
 }
 
-/* least_recent: of a sample. */
-static uint32_t least_recent(struct mon *m)
+/* older: of the two, the one that was heard less recently; 0: none. */
+static uint32_t older(const struct ftable *ft, uint32_t a, uint32_t b)
 {
-    struct ftable *ft = &m->env.ft;
+    return a == 0 || (b && flow_at(ft, b)->last < flow_at(ft, a)->last) ? b : a;
+}
+
+/* least_recent: of a sample. *last: of those in it that are spared. */
+static uint32_t least_recent(struct mon *m, uint32_t *last)
+{
+    const struct ftable *ft = &m->env.ft;
     uint32_t best = 0;
 
-    for (int i = 0; i < SAMPLE; i++) {
-        uint32_t idx = ftable_sample(ft);
+    *last = 0;
+    for (int i = 0, n = 0; i < SAMPLE_MOST && n < SAMPLE; i++) {
+        uint32_t idx = ftable_sample(&m->env.ft);
 
         if (idx == 0)
             break;
-        if (!busy(m, idx) && (best == 0 || flow_at(ft, idx)->last < flow_at(ft, best)->last))
-            best = idx;
+        n++;
+        if (busy(m, idx))
+            continue;
+        if (unlikely(spared(m, idx))) {
+            *last = older(ft, *last, idx);
+            n--;
+        } else {
+            best = older(ft, best, idx);
+        }
     }
     return best;
 }
@@ -72,6 +103,8 @@ static uint32_t of_one_sided(struct mon *m)
     for (uint32_t i = 0, n = ft->one.count; i < SAMPLE && i < n; i++) {
         uint32_t idx = ft->one.head;
 
+        if (spared(m, idx))
+            continue;
         flow_enqueue(ft, idx, CLASS_ONE);
         if (!busy(m, idx) && (best == 0 || flow_at(ft, idx)->last < flow_at(ft, best)->last))
             best = idx;
@@ -116,16 +149,17 @@ static bool silent(const struct mon *m, uint32_t idx, uint64_t ns)
 
 bool mon_evict(struct mon *m)
 {
-    uint32_t idx;
+    uint32_t idx, last;
 
     if ((silent(m, first_of(m, &m->env.ft.half), HALF_OLD) && mon_evict_half(m)) ||
         evict(m, of_one_sided(m), REASON_EVICTED_ONE) ||
         evict(m, first_of(m, &m->env.ft.closing), REASON_EVICTED_CLOSING))
         return true;
-    idx = least_recent(m);
+    idx = least_recent(m, &last);
     if (silent(m, idx, IDLE_NS))
         return evict(m, idx, REASON_EVICTED_IDLE);
-    return mon_evict_half(m) || evict(m, idx, REASON_EVICTED_LIVE);
+    return mon_evict_half(m) || evict(m, idx, REASON_EVICTED_LIVE) ||
+           evict(m, last, silent(m, last, IDLE_NS) ? REASON_EVICTED_IDLE : REASON_EVICTED_LIVE);
 }
 
 /* cede: one that has yet to show that two take part, or closes, goes for the bytes that it holds. */
@@ -136,7 +170,7 @@ static void cede(struct mon *m, uint32_t idx)
                                         [CLASS_CLOSING] = REASON_EVICTED_CLOSING};
     const struct flow *f = flow_at(&m->env.ft, idx);
 
-    if (f->queue != CLASS_NONE && (f->side[CLI].strm || f->side[SVR].strm))
+    if (f->queue != CLASS_NONE && !spared(m, idx) && (f->side[CLI].strm || f->side[SVR].strm))
         evict(m, idx, class[f->queue]);
 }
 
@@ -265,7 +299,7 @@ void mon_reclass(struct mon *m, uint32_t idx)
 {
     const struct flow *f = flow_at(&m->env.ft, idx);
 
-    if (unlikely(is_closing(f)))
+    if (unlikely(is_closing(f)) && !edit_lasts(&m->env, f))
         flow_begins_closing(&m->env.ft, idx);
     else if (unlikely(f->flags & FLOW_HALF))
         promote(m, idx);

@@ -114,7 +114,7 @@ struct mon {
     uint32_t ntimer, cap_timer;
     uint64_t timer_seq;
     uint64_t first_due; /* atomic: when the first of them is due */
-    uint64_t clock; /* atomic: what mon_clock said last */
+    uint64_t clock;     /* atomic: what mon_clock said last */
     bool clock_started;
     pthread_mutex_t timer_lock; /* around the heap: timers may be armed from any thread */
 
@@ -335,6 +335,13 @@ void mon_heads_free(struct mon *m);
 void mon_head_note(struct mon *m, const struct conn_pkt *cp);
 /* mon_head_of: what this side of the flow sends. => NULL: not known. */
 const struct mon_head *mon_head_of(const struct mon *m, uint32_t idx, int side);
+
+/*
+ * mon_reset_edited: a flow is about to be forgotten in its life. If its ends do not understand each other without it
+ * (edit_lasts) both are reset (send.c). mon_reset_all_edited: the whole context is.
+ */
+void mon_reset_edited(struct mon *m, uint32_t idx);
+void mon_reset_all_edited(struct mon *m);
 
 /* ---- ends and batches (epoch.c) ---- */
 

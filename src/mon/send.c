@@ -103,14 +103,27 @@ static bool recall_link(struct mould *o, const struct mon *m, const struct ends 
     return true;
 }
 
-static void make_link(struct mould *o, const struct mon *m, bool v6)
+/* is_bare: frames of this link type begin with the IP header. */
+static bool is_bare(int linktype)
 {
-    o->link[12] = v6 ? 0x86 : 0x08;
-    o->link[13] = v6 ? 0xdd : 0x00;
-    o->s.l3_off = ETHER_HLEN;
+    return linktype == DLT_RAW || linktype == 101 || linktype == DLT_IPV4 || linktype == DLT_IPV6;
+}
+
+/* make_link: nothing is known of the flow's frames, but for an edited one their link type. */
+static void make_link(struct mould *o, const struct mon *m, const struct ends *e)
+{
+    const struct flow_edit *fe = edit_of(&m->env, flow_at(&m->env.ft, e->idx));
+
     o->pb.linktype = DLT_EN10MB;
     o->pb.in_if = MON_IF_NONE;
     o->pb.ts_ns = m->env.now;
+    if (fe && is_bare(fe->linktype)) {
+        o->pb.linktype = fe->linktype;
+        return;
+    }
+    o->link[12] = e->v6 ? 0x86 : 0x08;
+    o->link[13] = e->v6 ? 0xdd : 0x00;
+    o->s.l3_off = ETHER_HLEN;
 }
 
 /* is_like: does the packet at hand go between the same ends? In replay any packet will do. */
@@ -134,7 +147,7 @@ static void shape(struct mould *o, const struct mon *m, const struct ends *e)
     if (is_like(m, e))
         copy_link(o, m, m->seg, backwards(e, m->seg));
     else if (!recall_link(o, m, e))
-        make_link(o, m, e->v6);
+        make_link(o, m, e);
     o->pb.len = o->pb.wire_len = o->s.l3_off;
     o->s.pb = &o->pb;
     o->s.level = SEG_L4;
@@ -326,6 +339,24 @@ static int reset_ends(struct mon *m, uint32_t idx, int *some)
         mon_drop(m);
     *some = cli < 0 ? cli : svr;
     return cli < 0 && svr < 0 ? -1 : 0;
+}
+
+void mon_reset_edited(struct mon *m, uint32_t idx)
+{
+    int some;
+
+    if (likely(!edit_lasts(&m->env, flow_at(&m->env.ft, idx))))
+        return;
+    m->env.reasons[REASON_EDIT_RESET]++;
+    reset_ends(m, idx, &some);
+}
+
+void mon_reset_all_edited(struct mon *m)
+{
+    if (m->env.edit.flows.used == 0 || m->env.edit.replay)
+        return;
+    for (uint32_t i = ftable_next(&m->env.ft, 0); i; i = ftable_next(&m->env.ft, i))
+        mon_reset_edited(m, i);
 }
 
 int mtcp_reset_conn(mctx_t mctx, int sock)

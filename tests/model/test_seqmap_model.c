@@ -120,7 +120,7 @@ static void pass(void)
 
 static void edit(void)
 {
-    int slen = 1 + below(12), rlen = below(3) ? below(20) : 0;
+    int slen = 1 + below(12), rlen = below(3) ? below(20) : below(2) ? slen : 0;
     uint8_t *bytes = rlen ? malloc((size_t)rlen) : NULL;
 
     assert_true(seqmap_reserve(&m.map));
@@ -177,6 +177,16 @@ static void look_at_surplus(void)
 }
 
 /* look_at_repetition: any cut of what was sent: the bytes that the receiver has there, at their place. */
+static void look_at_shifts(void)
+{
+    bool shifts = m.s0 + (uint32_t)m.ns != m.r0 + (uint32_t)m.nr;
+
+    for (int i = 0; i < m.ne; i++)
+        if (m.e[i].s + m.e[i].slen > m.forgotten && m.e[i].slen != m.e[i].rlen)
+            shifts = true;
+    CHECK(seqmap_shifts(&m.map) == shifts, "%d edits, %d acked", m.ne, m.acked);
+}
+
 static void look_at_repetition(void)
 {
     int low = m.forgotten, s = below(m.ns + 1), len = below(m.ns - s + 1), at;
@@ -222,6 +232,7 @@ static void step(void)
     }
     look_at_acks();
     look_at_surplus();
+    look_at_shifts();
     m.steps++;
 }
 
