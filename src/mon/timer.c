@@ -145,8 +145,7 @@ void mon_timers(struct mon *m)
     struct mon_timer t;
     uint64_t upto;
 
-    if (likely(!m->clock_started ||
-               __atomic_load_n(&m->first_due, __ATOMIC_RELAXED) > m->env.now))
+    if (likely(!m->clock_started || __atomic_load_n(&m->first_due, __ATOMIC_RELAXED) > m->env.now))
         return;
     pthread_mutex_lock(&m->timer_lock);
     upto = m->timer_seq;
