@@ -266,7 +266,7 @@ static void say(struct app *app, const struct tally *t)
         {"responses", "responses changed", t->counts.responses},
         {"encoded", "responses left alone: encoded", t->counts.encoded},
         {"partial", "responses left alone: a part of something", t->counts.partial},
-        {"unframed", "responses left alone: the client cannot read chunks", t->counts.unframed},
+        {"unframed", "messages left alone: of HTTP/1.0, or it is in doubt where they end", t->counts.unframed},
         {"late", "heads left alone: too long, or too slow", t->counts.late},
         {"missed", "strings that came too slowly to be replaced", t->counts.missed},
         {"failed", "connections given up", t->failed},

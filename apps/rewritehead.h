@@ -14,15 +14,20 @@ struct head {
     size_t n;
     bool chunked; /* the last transfer coding */
     bool coded;   /* there are others */
-    bool encoded, partial, has_length, twice;
+    bool encoded, partial, has_length;
     uint64_t length;
-    const char *at[2]; /* the line with the length: from, to */
+    bool old;    /* a response of HTTP/1.0: it has no chunks */
+    bool closes; /* a response: the connection ends with it */
+    bool odd; /* its framing can be read in more than one way (RFC 9112 2.2, 5.1, 5.2, 6.1, 6.3) */
 };
 
 /* head_end: bytes up to the empty line, it included. => 0: it has not come. */
 size_t head_end(const char *p, size_t n);
 /* read_head: all that matters of a head of n bytes, which ends with its empty line. */
 struct head read_head(const char *p, size_t n, bool response);
+
+/* line_of: the line of the head that begins at p, its end included. */
+size_t line_of(const char *p, size_t n);
 
 /* value_of: is this a header line with this name? *v, *len: its value, without blanks. */
 bool value_of(const char *line, size_t n, const char *name, const char **v, size_t *len);

@@ -5,7 +5,7 @@
  * first takes nothing: then the rest is held.
  */
 #include "rewriter.h"
-#include "rewritehead.h"
+#include "headedit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,7 +47,7 @@ bool rewrite_is_off(const struct rewrite_conn *c)
 
 bool rewrite_owes(const struct rewrite_conn *c, int dir)
 {
-    return c->dir[dir].frames || c->dir[dir].ncarry;
+    return c->dir[dir].frames || c->dir[dir].ncarry || c->dir[dir].last;
 }
 
 /* off: nothing of this is HTTP that we understand. A message that is under way is brought to its end. */
@@ -61,7 +61,7 @@ static void off(struct rewrite_conn *c)
 
 /* ---- output ---- */
 
-static void put(struct rewrite_out *o, const char *p, size_t n)
+void rewrite_put(struct rewrite_out *o, const char *p, size_t n)
 {
     if (n == 0)
         return;
@@ -89,7 +89,7 @@ static void take(struct piece *x, size_t n)
 
 static void pass(struct piece *x, size_t n)
 {
-    put(x->o, x->p, n);
+    rewrite_put(x->o, x->p, n);
     take(x, n);
 }
 
@@ -99,7 +99,7 @@ static void open_chunk(struct piece *x)
     if (!x->d->frames || x->chunk)
         return;
     x->chunk = x->o->len + 1;
-    put(x->o, "00000000\r\n", CHUNK_SIZE);
+    rewrite_put(x->o, "00000000\r\n", CHUNK_SIZE);
 }
 
 static void close_chunk(struct piece *x)
@@ -118,7 +118,7 @@ static void close_chunk(struct piece *x)
         snprintf(size, sizeof(size), "%08x", (unsigned)n);
         memcpy(x->o->buf + x->chunk - 1, size, 8);
     }
-    put(x->o, "\r\n", 2);
+    rewrite_put(x->o, "\r\n", 2);
     x->chunk = 0;
 }
 
@@ -159,8 +159,8 @@ static size_t replace(struct piece *x, const char *p, size_t n, bool last)
     size_t k;
 
     while ((hit = find(r, p, n)) != NULL) {
-        put(x->o, p, (size_t)(hit - p));
-        put(x->o, r->with, r->nwith);
+        rewrite_put(x->o, p, (size_t)(hit - p));
+        rewrite_put(x->o, r->with, r->nwith);
         n -= (size_t)(hit - p) + r->nfind;
         p = hit + r->nfind;
         x->counts->replaced++;
@@ -168,7 +168,7 @@ static size_t replace(struct piece *x, const char *p, size_t n, bool last)
         x->d->hit = true;
     }
     k = last ? 0 : partial(r, p, n);
-    put(x->o, p, n - k);
+    rewrite_put(x->o, p, n - k);
     return k;
 }
 
@@ -228,8 +228,8 @@ static bool body(struct piece *x, size_t n, bool last)
 
 static void message_ends(struct piece *x)
 {
-    x->d->state = x->c->off ? REWRITE_OFF : REWRITE_HEAD_;
-    x->d->change = x->d->frames = x->d->hit = false;
+    x->d->state = x->d->last ? REWRITE_BEHIND : x->c->off ? REWRITE_OFF : REWRITE_HEAD_;
+    x->d->change = x->d->frames = x->d->last = x->d->hit = false;
 }
 
 static bool known_body(struct piece *x)
@@ -242,7 +242,7 @@ static bool known_body(struct piece *x)
         return true;
     close_chunk(x);
     if (x->d->frames)
-        put(x->o, "0\r\n\r\n", 5);
+        rewrite_put(x->o, "0\r\n\r\n", 5);
     message_ends(x);
     return true;
 }
@@ -260,7 +260,7 @@ static int hex(char c)
 static void broken(struct piece *x)
 {
     close_chunk(x);
-    put(x->o, x->d->carry, x->d->ncarry);
+    rewrite_put(x->o, x->d->carry, x->d->ncarry);
     x->d->ncarry = 0;
     x->d->frames = x->d->change = false;
     x->d->state = REWRITE_OFF;
@@ -274,7 +274,7 @@ static void last_chunk(struct piece *x)
         open_chunk(x);
         carried(x, "", 0, true);
         close_chunk(x);
-        put(x->o, "0\r\n", 3);
+        rewrite_put(x->o, "0\r\n", 3);
     }
     x->d->state = REWRITE_TRAILER;
     x->d->line = 0;
@@ -371,39 +371,13 @@ static void how_it_ends(struct rewrite_dir *d, const struct head *h, bool respon
     }
 }
 
-/* te_becomes: RFC 9110 10.1.4: what a client says of trailers stays, an empty list allows chunks alone. */
-static const char *te_becomes(const char *v, size_t n)
+/* in_doubt: its ends may not agree where this message ends, nor does anybody here know (RFC 9112 6.3). */
+static void in_doubt(struct piece *x, const struct head *h)
 {
-    const char *word, *with = "";
-    size_t at = 0, len;
-
-    while (next_of(v, n, &at, &word, &len))
-        if (word_is(word, len, "trailers"))
-            with = "trailers";
-    return with;
-}
-
-/* ask_plainly: the request, asking for no encoding. Its first header line is at `at`. */
-static void ask_plainly(struct piece *x, const struct head *h, size_t at)
-{
-    const char *from = h->p;
-
-    while (at < h->n) {
-        const char *v, *line = h->p + at, *with = NULL;
-        size_t len = (size_t)((char *)memchr(line, '\n', h->n - at) - line) + 1, n;
-
-        if (value_of(line, len, "Accept-Encoding", &v, &n))
-            with = "identity";
-        else if (value_of(line, len, "TE", &v, &n))
-            with = te_becomes(v, n);
-        if (with) {
-            put(x->o, from, (size_t)(v - from));
-            put(x->o, with, strlen(with));
-            from = v + n;
-        }
-        at += len;
-    }
-    put(x->o, from, (size_t)(h->p + h->n - from));
+    rewrite_put(x->o, h->p, h->n);
+    x->counts->unframed++;
+    x->d->state = REWRITE_OFF;
+    off(x->c);
 }
 
 static void request(struct piece *x, const struct head *h)
@@ -421,12 +395,16 @@ static void request(struct piece *x, const struct head *h)
     if (first >= 8 && memcmp(h->p + first - 8, "HTTP/1.1", 8) == 0)
         kind |= ASKED_CHUNKS;
     if (c->nasked == REWRITE_ASKED) {
-        put(x->o, h->p, h->n);
+        rewrite_put(x->o, h->p, h->n);
         off(c);
         return;
     }
+    if (h->odd) {
+        in_doubt(x, h);
+        return;
+    }
     c->asked[(c->first + c->nasked++) % REWRITE_ASKED] = kind;
-    ask_plainly(x, h, at);
+    head_ask_plainly(x->o, h, at);
     how_it_ends(x->d, h, false);
     if (h->coded && !h->chunked)
         off(c); /* nobody knows where it ends */
@@ -448,23 +426,28 @@ static bool may_change(struct piece *x, const struct head *h, int status)
 }
 
 /* other_length: the response will be longer or shorter: how is that to be said? => false: it cannot. */
-static bool other_length(struct piece *x, const struct head *h, uint8_t kind)
+static bool other_length(struct piece *x, const struct head *h, uint8_t kind,
+                         enum head_framing *how)
 {
-    if (h->chunked) {
+    *how = HEAD_AS_IT_WAS;
+    if (h->chunked || !h->has_length) {
+        x->d->frames = h->chunked;
+        *how = h->has_length ? HEAD_NO_LENGTH : HEAD_AS_IT_WAS; /* RFC 9112 6.3 */
+        return true;
+    }
+    if ((kind & ASKED_CHUNKS) &&
+        !h->old) { /* RFC 9112 6.1: chunks are for those who know HTTP/1.1 */
+        *how = HEAD_IN_CHUNKS;
         x->d->frames = true;
         return true;
     }
-    if (!h->has_length)
+    if (h->closes) {
+        *how = HEAD_NO_LENGTH;
+        x->d->last = true;
         return true;
-    if (!(kind & ASKED_CHUNKS) || h->twice) {
-        x->counts->unframed++;
-        return false;
     }
-    x->d->frames = true;
-    put(x->o, h->p, (size_t)(h->at[0] - h->p));
-    put(x->o, "Transfer-Encoding: chunked\r\n", 28);
-    put(x->o, h->at[1], (size_t)(h->p + h->n - h->at[1]));
-    return true;
+    x->counts->unframed++;
+    return false;
 }
 
 static void response(struct piece *x, const struct head *h)
@@ -472,29 +455,35 @@ static void response(struct piece *x, const struct head *h)
     struct rewrite_conn *c = x->c;
     int status = h->n > 12 ? atoi(h->p + 9) : 0;
     uint8_t kind = c->nasked ? c->asked[c->first] : 0;
-    size_t was = x->o->len;
+    enum head_framing how = HEAD_AS_IT_WAS;
 
-    x->d->change = x->d->frames = false;
+    x->d->change = x->d->frames = x->d->last = false;
     if (status >= 100 && status < 200 && status != 101) {
-        put(x->o, h->p, h->n);
+        rewrite_put(x->o, h->p, h->n);
         return; /* the answer is still to come */
     }
     if (c->nasked == 0 || status == 101 || ((kind & ASKED_TUNNEL) && status / 100 == 2)) {
-        put(x->o, h->p, h->n);
+        rewrite_put(x->o, h->p, h->n);
         off(c);
         return;
     }
     c->first = (uint8_t)((c->first + 1) % REWRITE_ASKED);
     c->nasked--;
     if ((kind & ASKED_NO_BODY) || status == 204 || status == 304) {
-        put(x->o, h->p, h->n);
+        rewrite_put(x->o, h->p, h->n);
+        return;
+    }
+    if (h->odd) {
+        in_doubt(x, h);
         return;
     }
     how_it_ends(x->d, h, true);
     if (x->d->state != REWRITE_HEAD_ && may_change(x, h, status))
-        x->d->change = x->rule->nfind == x->rule->nwith || other_length(x, h, kind);
-    if (x->o->len == was)
-        put(x->o, h->p, h->n);
+        x->d->change = x->rule->nfind == x->rule->nwith || other_length(x, h, kind, &how);
+    if (x->d->change)
+        head_edit(x->o, h, x->rule->nfind == x->rule->nwith, how);
+    else
+        rewrite_put(x->o, h->p, h->n);
 }
 
 /* looks_so: can a message of this kind begin so? */
@@ -569,9 +558,9 @@ static void fit(struct piece *x, const struct head *h, size_t was)
         return;
     }
     x->counts->late++;
-    x->d->change = x->d->frames = false;
+    x->d->change = x->d->frames = x->d->last = false;
     o->len = was;
-    put(o, h->p + gone, h->n - gone);
+    rewrite_put(o, h->p + gone, h->n - gone);
 }
 
 /* whole_head: its n bytes at p, of which some may have left. */
@@ -635,6 +624,9 @@ static bool step(struct piece *x)
     case REWRITE_TRAILER:
         trailer(x);
         return true;
+    case REWRITE_BEHIND:
+        take(x, x->n);
+        return true;
     case REWRITE_OFF:
         break;
     }
@@ -662,10 +654,11 @@ void rewrite_feed(struct rewrite_conn *c, const struct rewrite_rule *rule,
         ;
     if (end && x.d->ncarry) { /* it ends too soon */
         open_chunk(&x);
-        put(o, x.d->carry, x.d->ncarry);
+        rewrite_put(o, x.d->carry, x.d->ncarry);
         x.d->ncarry = 0;
     }
     close_chunk(&x);
+    o->failed |= end && x.d->last; /* its length would have said that something is missing */
     o->hold = x.n;
 }
 

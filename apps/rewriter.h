@@ -3,10 +3,11 @@
  * rewriter.h: a string replaced in what passes, fed in pieces of any size. It knows nothing of packets.
  *
  * Of HTTP/1.x only the bodies of responses are changed. Where lengths differ the message must say so
- * before its body is known: a response of known length goes on in chunks (its client must speak
- * HTTP/1.1), one in chunks gets other chunks. To have bodies that can be read requests ask for no
- * encoding. What is not HTTP, encoded, a part of something (206) or cannot be framed is left alone, and
- * counted.
+ * before its body is known: a response of known length goes on in chunks (both ends must speak
+ * HTTP/1.1), or up to the end of a connection that ends with it; one in chunks gets other chunks. What its
+ * head says of the bytes as they were (digests, a strong ETag, ranges) goes. To have bodies that can be
+ * read requests ask for no encoding. What is not HTTP, encoded, a part of something (206) or cannot be
+ * framed is left alone, and counted.
  *
  * Bytes that may be the beginning of a match wait for those that follow. Where more is known to come, in
  * a body of known length or in chunks, they are kept here; else the caller holds them, and so he does
@@ -29,7 +30,7 @@ struct rewrite_counts {
     uint64_t replaced;  /* strings */
     uint64_t responses; /* in which some were replaced */
     uint64_t encoded, partial,
-        unframed;  /* responses that were left alone: compressed, 206, HTTP/1.0 */
+        unframed;  /* those that were left alone: compressed, 206; HTTP/1.0, or framed in doubt */
     uint64_t late; /* heads that were too long, or could not be changed: their beginning had left */
     uint64_t missed; /* possible matches whose beginning had left */
 };
@@ -48,6 +49,7 @@ enum rewrite_state {
     REWRITE_CHUNK, /* `left` bytes */
     REWRITE_CHUNK_END,
     REWRITE_TRAILER,
+    REWRITE_BEHIND, /* the last message: what follows would be taken for its body */
     REWRITE_OFF,
 };
 
@@ -56,6 +58,7 @@ struct rewrite_dir {
     uint64_t left;
     bool change;          /* this body is changed */
     bool frames;          /* it goes on in chunks of our own */
+    bool last;            /* its length is not told any more: it ends with the connection */
     bool started, digits; /* of a chunk's size: a digit was seen; they have ended */
     bool hit;
     uint8_t line; /* of a trailer: bytes of this line, up to 2 */
@@ -77,7 +80,7 @@ struct rewrite_out {
     char *buf;
     size_t len, cap;
     size_t hold;
-    bool failed; /* out of memory */
+    bool failed; /* out of memory, or a body that must not seem whole is not */
 };
 
 void rewrite_init(struct rewrite_conn *c, const struct rewrite_rule *rule);
@@ -98,6 +101,8 @@ bool rewrite_passes(const struct rewrite_conn *c, const struct rewrite_rule *rul
  */
 void rewrite_left(struct rewrite_conn *c, const struct rewrite_rule *rule,
                   struct rewrite_counts *counts, int dir, size_t n, const char *p, size_t np);
+/* rewrite_put: these bytes come next in the output. */
+void rewrite_put(struct rewrite_out *o, const char *p, size_t n);
 void rewrite_fini(struct rewrite_conn *c);
 /* rewrite_is_off: nothing more will be changed in either direction. */
 bool rewrite_is_off(const struct rewrite_conn *c);
