@@ -49,18 +49,27 @@ static void put_interface(FILE *fp, const struct appopt *opt, const char *name,
     fprintf(fp, " 0x%llx\n", mask);
 }
 
-/* The interface of "IF=...", by its name with or without the kind. => NULL: neither. */
+/* address_of: what stands behind "IF=" of --address: names of interfaces may have one in them, too. */
+static const char *address_of(const char *text)
+{
+    const char *equal = strrchr(text, '=');
+
+    return equal ? equal + 1 : NULL;
+}
+
+/* The interface of "IF=ADDRESS", by its name with or without the kind, or the part of it before a comma. => NULL: neither. */
 static const char *interface_of(const struct appopt *opt, const char *text)
 {
     const char *const both[] = {opt->in_if, opt->out_if};
-    const size_t n = strcspn(text, "=");
+    const size_t n = (size_t)(address_of(text) - 1 - text);
 
     for (int i = 0; i < 2; i++) {
         const char *name = both[i], *bare = name ? strchr(name, ':') : NULL;
 
         if (name && strlen(name) == n && memcmp(name, text, n) == 0)
             return name;
-        if (bare && strcspn(bare + 1, ",") == n && memcmp(bare + 1, text, n) == 0)
+        if (bare && (strcspn(bare + 1, ",") == n || strlen(bare + 1) == n) &&
+            memcmp(bare + 1, text, n) == 0)
             return name;
     }
     return NULL;
@@ -74,7 +83,7 @@ static void put_router(FILE *fp, const struct appopt *opt, const char *const *pr
         fputs("        ", fp);
         put_quoted(fp, "", interface_of(opt, opt->address[i]));
         putc(' ', fp);
-        put_quoted(fp, "", strchr(opt->address[i], '=') + 1);
+        put_quoted(fp, "", address_of(opt->address[i]));
         putc('\n', fp);
     }
     for (; proxies && *proxies; proxies++) {
@@ -179,10 +188,10 @@ static void put_conf(FILE *fp, const struct appopt *opt, uint64_t rmem, const ch
 bool appconf_is_address(const struct appopt *opt, const char *addr)
 {
     for (int i = 0; i < opt->naddress; i++) {
-        const char *equal = strchr(opt->address[i], '=');
-        const size_t n = equal ? strcspn(equal + 1, "/") : 0;
+        const char *own = address_of(opt->address[i]);
+        const size_t n = own ? strcspn(own, "/") : 0;
 
-        if (equal && strlen(addr) == n && memcmp(equal + 1, addr, n) == 0)
+        if (own && strlen(addr) == n && memcmp(own, addr, n) == 0)
             return true;
     }
     return false;
@@ -190,10 +199,10 @@ bool appconf_is_address(const struct appopt *opt, const char *addr)
 
 static int check_address(const struct appopt *opt, const char *text)
 {
-    const char *equal = strchr(text, '=');
+    const char *own = address_of(text);
     struct netaddr a;
 
-    if (!equal || !netaddr_read(&a, equal + 1, strlen(equal + 1)))
+    if (!own || !netaddr_read(&a, own, strlen(own)))
         return complain(
             -1, "--address: expected IF=ADDRESS/LENGTH, such as eth1=10.0.0.1/24, got '%s'", text);
     if (!a.has_len)

@@ -36,6 +36,13 @@ bool flow_answered(mctx_t mctx, int sock);
  */
 uint64_t flow_clock(mctx_t mctx, int sock, uint64_t last_ns);
 
+enum { APP_FIN = 0x01, APP_SYN = 0x02, APP_ACK = 0x10 }; /* RFC 9293 3.1 */
+/* tcp_flags: those of a packet with a TCP header, which need not be aligned. */
+static inline unsigned tcp_flags(const struct pkt_info *p)
+{
+    return ((const uint8_t *)p->tcph)[13];
+}
+
 /* endpoint_set: from the bytes of a packet; port in network order. */
 void endpoint_set(struct endpoint *e, int family, const void *addr, uint16_t port);
 unsigned endpoint_port(const struct endpoint *e);

@@ -199,7 +199,7 @@ static void on_stranger(mctx_t mctx, int sock, int side, event_t event, filter_a
 
     if (mtcp_getlastpkt(mctx, sock, side, &p) < 0)
         return;
-    if (!p.tcph || (p.tcph->syn && !p.tcph->ack)) {
+    if (!p.tcph || (tcp_flags(&p) & (APP_SYN | APP_ACK)) == APP_SYN) {
         bump_both(&c->odd, &p);
         drop(mctx, sock);
     } else if (fw->opt->strict_start) {

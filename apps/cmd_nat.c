@@ -140,9 +140,9 @@ static struct nat_binding *choose(mctx_t mctx, const struct pkt_info *p)
 {
     const bool v6 = p->iph == NULL;
     const size_t len = v6 ? 16 : 4;
-    const void *src = v6 ? (const void *)&p->ip6h->ip6_src : (const void *)&p->iph->saddr,
-               *dst = v6 ? (const void *)&p->ip6h->ip6_dst : (const void *)&p->iph->daddr;
-    const uint8_t server = nat_fold(dst, len) ^ nat_fold(&p->tcph->dest, 2);
+    const uint8_t *src = v6 ? (const uint8_t *)p->ip6h + 8 : (const uint8_t *)p->iph + 12,
+                  *dst = src + len, *ports = (const uint8_t *)p->tcph; /* need not be aligned */
+    const uint8_t server = nat_fold(dst, len) ^ nat_fold(ports + 2, 2);
     struct nat_binding *b;
 
     if (is_public(&nat_of(mctx)->opt.pool, v6 ? AF_INET6 : AF_INET, dst))
@@ -152,7 +152,7 @@ static struct nat_binding *choose(mctx_t mctx, const struct pkt_info *p)
     if (!b)
         return NULL;
     memcpy(b->client, src, len);
-    b->client_port = p->tcph->source;
+    memcpy(&b->client_port, ports, sizeof(b->client_port));
     return b;
 }
 
@@ -182,8 +182,9 @@ static void open_connection(mctx_t mctx, int sock, int side)
     struct nat_binding *b;
     struct pkt_info p;
 
-    if (mtcp_getlastpkt(mctx, sock, side, &p) < 0 || !p.tcph || !p.tcph->syn || p.tcph->ack ||
-        side != MOS_SIDE_CLI || !right_way(nat_of(mctx), side, &p)) {
+    if (mtcp_getlastpkt(mctx, sock, side, &p) < 0 || !p.tcph ||
+        (tcp_flags(&p) & (APP_SYN | APP_ACK)) != APP_SYN || side != MOS_SIDE_CLI ||
+        !right_way(nat_of(mctx), side, &p)) {
         turn_away(mctx, sock);
         return;
     }

@@ -153,7 +153,7 @@ static bool in_order(struct packet *k, size_t *skip)
         return false;
     }
     *skip = (size_t)(x->out[d] - off);
-    return *skip < k->p.payloadlen || (*skip == k->p.payloadlen && k->p.tcph->fin);
+    return *skip < k->p.payloadlen || (*skip == k->p.payloadlen && (tcp_flags(&k->p) & APP_FIN));
 }
 
 static struct conn *conn_of(struct packet *k)
@@ -200,14 +200,14 @@ static void on_packet(mctx_t mctx, int sock, int side, event_t ev, filter_arg_t 
     size_t skip;
 
     k.dir = side == MOS_SIDE_SVR ? REWRITE_RESPONSES : REWRITE_REQUESTS;
-    if (mtcp_getlastpkt(mctx, sock, side, &k.p) < 0 || k.p.tcph == NULL || k.p.tcph->syn ||
-        (k.p.payloadlen == 0 && !k.p.tcph->fin))
+    if (mtcp_getlastpkt(mctx, sock, side, &k.p) < 0 || k.p.tcph == NULL ||
+        (tcp_flags(&k.p) & APP_SYN) || (k.p.payloadlen == 0 && !(tcp_flags(&k.p) & APP_FIN)))
         return;
     k.conn = conn_of(&k);
     if (k.conn == NULL || k.conn->stopped)
         return;
     if (in_order(&k, &skip))
-        work_on(&k, skip, k.p.tcph->fin);
+        work_on(&k, skip, tcp_flags(&k.p) & APP_FIN);
     let_go(&k);
 }
 
@@ -266,7 +266,8 @@ static void say(struct app *app, const struct tally *t)
         {"responses", "responses changed", t->counts.responses},
         {"encoded", "responses left alone: encoded", t->counts.encoded},
         {"partial", "responses left alone: a part of something", t->counts.partial},
-        {"unframed", "messages left alone: of HTTP/1.0, or it is in doubt where they end", t->counts.unframed},
+        {"unframed", "messages left alone: of HTTP/1.0, or it is in doubt where they end",
+         t->counts.unframed},
         {"late", "heads left alone: too long, or too slow", t->counts.late},
         {"missed", "strings that came too slowly to be replaced", t->counts.missed},
         {"failed", "connections given up", t->failed},

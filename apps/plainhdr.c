@@ -87,7 +87,7 @@ struct plainhdr plainhdr_of(const struct pkt_info *p, const struct mos_rexmit_in
         h.shown = ip + bare;
         h.nshown = (uint32_t)((const uint8_t *)p->tcph - (ip + bare));
     }
-    more = p->tcph->doff * 4U - TCP_BARE;
+    more = (((const uint8_t *)p->tcph)[12] >> 4) * 4U - TCP_BARE;
     h.plain = info->plain_len - more;
     if (look_through(&h, (const uint8_t *)p->tcph + TCP_BARE, more))
         h.plain += more < TIMESTAMP ? more : TIMESTAMP;

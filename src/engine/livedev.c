@@ -263,13 +263,18 @@ static int open_all(struct engine *e, struct lane *l)
     return 0;
 }
 
-/* mac_of: the MAC of an interface by its name, behind the kind if there is one. => 0; -1. */
-static int mac_of(const char *name, uint8_t mac[6])
+/*
+ * mac_of: the MAC of an open interface: what it says itself, else that of its name, behind the kind if there
+ * is one. => 0; -1.
+ */
+static int mac_of(struct io_dev *open, const char *name, uint8_t mac[6])
 {
     const char *colon = strchr(name, ':'), *dev = colon ? colon + 1 : name;
     struct ifreq r = {.ifr_name = ""};
     int fd, rc;
 
+    if (io_mac(open, mac))
+        return 0;
     snprintf(r.ifr_name, sizeof(r.ifr_name), "%.*s", (int)strcspn(dev, ","), dev);
     fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
@@ -283,14 +288,14 @@ static int mac_of(const char *name, uint8_t mac[6])
 }
 
 /* make_router: with the first context, when the interfaces are open. */
-static int make_router(struct engine *e)
+static int make_router(struct engine *e, const struct lane *l)
 {
     const struct router_conf *c = e->conf.router;
     struct live *lv = e->live;
     uint8_t mac[ROUTER_IFS][6];
 
     for (int i = 0; i < lv->nif; i++)
-        if (!c->has_mac[i] && mac_of(e->conf.dev[i].name, mac[i]) < 0)
+        if (!c->has_mac[i] && mac_of(l->out.dev[i], e->conf.dev[i].name, mac[i]) < 0)
             return -1;
     lv->router = malloc(sizeof(*lv->router));
     if (lv->router == NULL)
@@ -308,7 +313,7 @@ static int attach_router(struct engine *e, struct lane *l)
 
     if (e->conf.router == NULL)
         return 0;
-    if (e->live->router == NULL && make_router(e) < 0)
+    if (e->live->router == NULL && make_router(e, l) < 0)
         return -1;
     l->router = malloc(sizeof(*l->router));
     if (l->router == NULL)

@@ -445,6 +445,18 @@ static uint32_t dpdk_mtu(struct io_dev *dev)
     return ((struct dpdk *)dev->priv)->port->mtu;
 }
 
+/* => false: a driver without a link, whose ports have no address */
+static bool dpdk_mac(struct io_dev *dev, uint8_t mac[6])
+{
+    const struct dpdk *h = dev->priv;
+    struct rte_ether_addr addr;
+
+    if (rte_eth_macaddr_get(h->id, &addr) != 0 || !rte_is_valid_assigned_ether_addr(&addr))
+        return false;
+    memcpy(mac, addr.addr_bytes, sizeof(addr.addr_bytes));
+    return true;
+}
+
 const struct io_ops dpdk_ops = {
     .kind = "dpdk",
     .open = dpdk_open,
@@ -454,5 +466,6 @@ const struct io_ops dpdk_ops = {
     .flush = dpdk_flush,
     .stats = dpdk_stats,
     .mtu = dpdk_mtu,
+    .mac = dpdk_mac,
     .close = dpdk_close,
 };

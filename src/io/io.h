@@ -102,8 +102,9 @@ struct io_ops {
     int (*flush)(struct io_dev *dev);
     /* stats: *st is a copy of dev->st; add what that does not say. May be NULL. */
     void (*stats)(struct io_dev *dev, struct io_stats *st);
-    const char *(*note)(struct io_dev *dev); /* see io_note; may be NULL */
-    uint32_t (*mtu)(struct io_dev *dev);     /* see io_mtu; may be NULL */
+    const char *(*note)(struct io_dev *dev);         /* see io_note; may be NULL */
+    uint32_t (*mtu)(struct io_dev *dev);             /* see io_mtu; may be NULL */
+    bool (*mac)(struct io_dev *dev, uint8_t mac[6]); /* see io_mac; may be NULL */
     void (*close)(struct io_dev *dev);
 };
 
@@ -209,6 +210,16 @@ static inline const char *io_note(struct io_dev *d)
 static inline uint32_t io_mtu(struct io_dev *d)
 {
     return d->ops->mtu ? d->ops->mtu(d) : 0;
+}
+
+/*
+ * io_mac: the address that it has on its link, where the back end knows it by itself: its name is not
+ * that of an interface of the kernel.
+ * => false: it does not say.
+ */
+static inline bool io_mac(struct io_dev *d, uint8_t mac[6])
+{
+    return d->ops->mac && d->ops->mac(d, mac);
 }
 
 /*
