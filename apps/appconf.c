@@ -211,6 +211,9 @@ static int check_address(const struct appopt *opt, const char *text)
             "--address: expected IF=ADDRESS/LENGTH, got '%s' without /LENGTH, which says "
             "what is on that link",
             text);
+    if (netaddr_not_host(a.family, a.b))
+        return complain(-1, "--address: expected the address of a host, got '%s': it is %s", text,
+                        netaddr_not_host(a.family, a.b));
     if (!interface_of(opt, text))
         return complain(-1, "--address: expected the interface of -i or of -o, %s or %s, got '%s'",
                         opt->in_if, opt->out_if, text);
@@ -226,6 +229,9 @@ static int check_route(const char *text)
         !netaddr_read(&gateway, equal + 1, strlen(equal + 1)) || gateway.has_len)
         return complain(
             -1, "--route: expected PREFIX=ADDRESS, such as 0.0.0.0/0=192.0.2.254, got '%s'", text);
+    if (netaddr_not_host(gateway.family, gateway.b))
+        return complain(-1, "--route: expected the address of a router, got '%s': it is %s", text,
+                        netaddr_not_host(gateway.family, gateway.b));
     if (netaddr_has_tail(&net))
         return complain(-1, "--route: there are bits behind the prefix length, got '%s'", text);
     return 0;

@@ -7,6 +7,7 @@
 #include <grp.h>
 #include <inttypes.h>
 #include <linux/capability.h>
+#include <net/if.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,36 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <unistd.h>
+
+/* ---- names ---- */
+
+/* The device's own name: without a kind and arguments, or what the argument iface= of DPDK names. */
+static const char *device_of(const char *name, size_t *len)
+{
+    const char *colon = strchr(name, ':'), *iface = colon ? strstr(colon, ",iface=") : NULL;
+    const char *dev = iface ? iface + 7 : colon ? colon + 1 : name;
+
+    *len = colon ? strcspn(dev, ",") : strlen(dev);
+    return dev;
+}
+
+bool applive_is_same(const char *a, const char *b)
+{
+    char text[2][IF_NAMESIZE];
+    size_t n, m;
+    unsigned index;
+
+    a = device_of(a, &n);
+    b = device_of(b, &m);
+    if (n == m && memcmp(a, b, n) == 0)
+        return true;
+    if (n >= IF_NAMESIZE || m >= IF_NAMESIZE)
+        return false;
+    snprintf(text[0], IF_NAMESIZE, "%.*s", (int)n, a);
+    snprintf(text[1], IF_NAMESIZE, "%.*s", (int)m, b);
+    index = if_nametoindex(text[0]);
+    return index && index == if_nametoindex(text[1]);
+}
 
 /* ---- --fail-open ---- */
 

@@ -10,6 +10,11 @@ struct app;
 struct appopt;
 
 /*
+ * applive_is_same: are these two names of one interface? With a kind or without, by another back end or queue, or by
+ * another name that the kernel has for it.
+ */
+bool applive_is_same(const char *a, const char *b);
+/*
  * applive_fail_open: would traffic go on without us? Both interfaces must be ports of one bridge, and
  * be taken by AF_XDP, whose program goes with the process. => 0; -1, the complaint made.
  */

@@ -4,6 +4,7 @@
  * -r: there a word that is the name of a file is one more input, so that `-r *.pcap` works.
  */
 #include "appopt.h"
+#include "applive.h"
 #include "opthelp.h"
 #include "natopt.h"
 #include "fwrules.h"
@@ -682,8 +683,9 @@ static int check_live(const struct appopt *opt)
                         opt->naddress ? "--address" : "--route");
     if (opt->nroute && !opt->naddress)
         return complain(-1, "--route: needs addresses, --address IF=ADDR/LENGTH");
-    if (opt->out_if && strcmp(opt->in_if, opt->out_if) == 0)
-        return complain(-1, "-i %s, -o %s: two interfaces make a line", opt->in_if, opt->out_if);
+    if (opt->out_if && applive_is_same(opt->in_if, opt->out_if))
+        return complain(-1, "-i %s, -o %s: that is one interface; two interfaces make a line",
+                        opt->in_if, opt->out_if);
     return 0;
 }
 

@@ -114,6 +114,9 @@ static int add_to(struct nat_pool *pool, const char *text)
     for (;; next_addr(&a)) {
         if (pool->naddr == NAT_ADDRS)
             return complain(APP_MISUSE, "--to: more than %d addresses", NAT_ADDRS);
+        if (netaddr_not_host(a.family, a.b))
+            return complain(APP_MISUSE, "--to: expected addresses of hosts, got '%s': one is %s",
+                            text, netaddr_not_host(a.family, a.b));
         if (has_addr(pool, &a))
             return complain(APP_MISUSE, "--to: an address of '%s' stands there twice", text);
         pool->addr[pool->naddr++] = a;

@@ -48,3 +48,20 @@ bool netaddr_has_tail(const struct netaddr *a)
             return true;
     return false;
 }
+
+const char *netaddr_not_host(int family, const uint8_t *b)
+{
+    static const uint8_t zero[16], all_ones[4] = {255, 255, 255, 255},
+                                   mapped[12] = {[10] = 0xff, [11] = 0xff};
+    const bool v6 = family == AF_INET6;
+
+    if (v6 ? memcmp(b, zero, 16) == 0 : b[0] == 0)
+        return "nobody's";
+    if (v6 ? memcmp(b, zero, 15) == 0 && b[15] == 1 : b[0] == 127)
+        return "that of each host itself (loopback)";
+    if (v6 ? b[0] == 0xff : (b[0] & 0xf0) == 0xe0)
+        return "that of a group (multicast)";
+    if (v6 ? memcmp(b, mapped, 12) == 0 : memcmp(b, all_ones, 4) == 0)
+        return v6 ? "one of IPv4" : "that of everybody (broadcast)";
+    return NULL;
+}

@@ -20,5 +20,9 @@ struct netaddr {
 bool netaddr_read(struct netaddr *a, const char *text, size_t n);
 /* netaddr_has_tail: are there bits behind the length? Then it is the prefix of no net. */
 bool netaddr_has_tail(const struct netaddr *a);
+/*
+ * netaddr_not_host: why this can be no host's address on a link: "of many hosts". => NULL: it can.
+ */
+const char *netaddr_not_host(int family, const uint8_t *b);
 
 #endif

@@ -40,6 +40,7 @@ struct request {
     int queue; /* -1: all that are ours */
     enum xdp_mode mode;
     unsigned bind; /* XDP_COPY, XDP_ZEROCOPY */
+    bool twice;    /* something was asked for in two ways */
 };
 
 static bool take_word(struct request *r, const char *word, size_t len)
@@ -54,11 +55,13 @@ static bool take_word(struct request *r, const char *word, size_t len)
                  {"zerocopy", XDP_ANY, XDP_ZEROCOPY}};
 
     if (len > 0 && len < 4 && strspn(word, "0123456789") >= len) {
+        r->twice |= r->queue >= 0;
         r->queue = atoi(word);
         return true;
     }
     for (size_t i = 0; i < ARRAY_SIZE(words); i++)
         if (strncmp(word, words[i].word, len) == 0 && !words[i].word[len]) {
+            r->twice |= words[i].mode ? r->mode != XDP_ANY : r->bind != 0;
             r->mode = words[i].mode ? words[i].mode : r->mode;
             r->bind |= words[i].bind;
             return true;
@@ -83,6 +86,10 @@ static int parse(struct io_dev *dev, const char *rest, struct request *r)
                            "or zerocopy",
                            dev->name, (int)len, at);
     }
+    if (r->twice)
+        return err_set(
+            EINVAL, "%s: expected one queue, one of native and generic, one of copy and zerocopy",
+            dev->name);
     if (!r->ifname[0])
         return err_set(EINVAL, "%s: expected afxdp:INTERFACE[,QUEUE][,MODE]", dev->name);
     if (r->mode == XDP_GENERIC && r->bind & XDP_ZEROCOPY)

@@ -249,6 +249,8 @@ ROUTED = (*INSIDE_OUT, '--address', 'eth1=10.0.0.1/24')
     ((*INSIDE_OUT, '--from', 'fc00::1/7'), '--from: there are bits behind'),
     ((*INSIDE_OUT, '--address', 'eth1=10.0.0.1'), "--address: expected IF=ADDRESS/LENGTH, got 'eth1=10.0.0.1' without /LENGTH"),
     ((*INSIDE_OUT, '--address', 'eth1=10.0.0.1/33'), '--address: expected IF=ADDRESS/LENGTH, such as eth1=10.0.0.1/24, got'),
+    ((*INSIDE_OUT, '--address', 'eth1=127.0.0.1/8'), "--address: expected the address of a host, got 'eth1=127.0.0.1/8'"),
+    ((*ROUTED, '--route', '0.0.0.0/0=255.255.255.255'), '--route: expected the address of a router, got'),
     ((*INSIDE_OUT, '--address', '10.0.0.1/24'), '--address: expected IF=ADDRESS/LENGTH, such as'),
     ((*INSIDE_OUT, '--address', 'eth9=10.0.0.1/24'), '--address: expected the interface of -i or of -o, eth1 or eth2, got'),
     ((*ROUTED, '--address', 'eth2=10.0.0.2/24'), "10.0.0.2/24: its net is that of an address of 'eth1' already"),
@@ -301,6 +303,8 @@ def test_reports(tmp_path):
 
 @pytest.mark.parametrize('args', [
     ('--to', 'x'), ('--to', '1.2.3.4:5'), ('--to', '1.2.3.4:9-5'), ('--to', '1.2.3.4:0-5'), ('--to', '1.2.3.4-1.2.3.3'),
+    *[('--to', a) for a in ('0.0.0.0', '0.1.2.3', '127.0.0.1', '224.0.0.1', '239.1.2.3', '255.255.255.255', '::', '::1',
+                            'ff02::1', '::ffff:1.2.3.4', '126.255.255.254-127.0.0.1', '223.255.255.255-224.0.0.1')],
     ('--to', '1.2.3.4-::1'), ('--to', '1.2.3.4:1-70000'), ('--to', '1.2.3.4:1-2x'), ('--to', '10.0.0.0-10.0.1.0'),
     ('--to', '1.2.3.4', '--to', '1.2.3.1-1.2.3.9'), ('--to', '1.2.3.4', '--from', '10.0.0.0/33'),
     ('--to', '1.2.3.4', '--from', 'fd00::/8'), ('--to', '1.2.3.4', '--rest', 'x'), ('--to', '1.2.3.4', '--every', '0'), ()])
