@@ -37,9 +37,11 @@
 #include "tableout.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define TIMER_ID  1
 #define MARKS_MAX 4096 /* of one direction; further packets go unmarked */
 
 /* Bytes [off, end) of a stream came at ts_ns. */
@@ -60,11 +62,22 @@ struct web {
     struct marks marks[2]; /* [HTTP_REQUESTS], [HTTP_RESPONSES] */
 };
 
+/* What --every reports, since the start. Written by one context, read by the one that reports. */
+struct counts {
+    uint64_t requests, responses;
+    uint64_t status[5]; /* responses by class: 1xx to 5xx */
+    uint64_t header_bytes, body_bytes, missing;
+    uint64_t now_ns; /* of the newest packet */
+};
+
+#define NCOUNTS (sizeof(struct counts) / sizeof(uint64_t))
+
 struct http {
     event_t message, request, response; /* our events */
     struct records records;
     struct table table;
     struct json json[APP_MAX_CORES];
+    struct counts counts[APP_MAX_CORES];
 };
 
 /* Of an interface rows are shown as they come: room for most. */
@@ -120,6 +133,11 @@ static uint64_t when(void *arg, int dir, uint64_t off)
 }
 
 /* ---- connections ---- */
+
+static struct http *http_of(mctx_t mctx)
+{
+    return app_ctx_of(mctx)->app->data;
+}
 
 static int dir_of(int side)
 {
@@ -246,6 +264,21 @@ static size_t put_row(const struct ends *ends, const struct http_msg *m, char *r
     return (size_t)n;
 }
 
+static void add(uint64_t *n, uint64_t more)
+{
+    __atomic_store_n(n, *n + more, __ATOMIC_RELAXED);
+}
+
+static void count(struct counts *n, const struct http_msg *m)
+{
+    add(m->request ? &n->requests : &n->responses, 1);
+    if (!m->request && m->status >= 100 && m->status < 600)
+        add(&n->status[m->status / 100 - 1], 1);
+    add(&n->header_bytes, m->header_bytes);
+    add(&n->body_bytes, m->body_bytes);
+    add(&n->missing, m->missing);
+}
+
 static void show(mctx_t mctx, const struct web *w, const struct http_msg *m)
 {
     struct app *app = app_ctx_of(mctx)->app;
@@ -255,6 +288,7 @@ static void show(mctx_t mctx, const struct web *w, const struct http_msg *m)
     char row[800];
 
     key.minor = m->off;
+    count(&h->counts[mctx->cpu], m);
     if (!app->opt->json) {
         records_add(&h->records, mctx->cpu, &key, row, put_row(&w->ends, m, row, sizeof(row)));
         return;
@@ -276,6 +310,102 @@ static void show_found(mctx_t mctx, struct web *w, bool request)
         show(mctx, w, m);
         free(m);
     }
+}
+
+/* ---- --every ---- */
+
+/* All contexts together. */
+static struct counts sum(const struct app *app)
+{
+    const struct http *h = app->data;
+    struct counts all = {0};
+    uint64_t latest = 0;
+
+    for (int i = 0; i < app->opt->cores; i++) {
+        const uint64_t *from = (const uint64_t *)&h->counts[i];
+        uint64_t now = __atomic_load_n(&h->counts[i].now_ns, __ATOMIC_RELAXED);
+
+        for (size_t k = 0; k < NCOUNTS; k++)
+            ((uint64_t *)&all)[k] += __atomic_load_n(&from[k], __ATOMIC_RELAXED);
+        latest = now > latest ? now : latest;
+    }
+    all.now_ns = latest;
+    return all;
+}
+
+static void put_summary(struct json *j, const struct counts *n, bool final)
+{
+    static const char *const classes[] = {"1xx", "2xx", "3xx", "4xx", "5xx"};
+
+    json_open(j, NULL, '{');
+    json_time(j, "ts", n->now_ns);
+    json_str(j, "type", "summary");
+    json_bool(j, "final", final);
+    json_u64(j, "requests", n->requests);
+    json_u64(j, "responses", n->responses);
+    json_open(j, "status", '{');
+    for (int i = 0; i < 5; i++)
+        json_u64(j, classes[i], n->status[i]);
+    json_close(j, '}');
+    json_u64(j, "header_bytes", n->header_bytes);
+    json_u64(j, "body_bytes", n->body_bytes);
+    json_u64(j, "missing_bytes", n->missing);
+    json_close(j, '}');
+    json_newline(j);
+}
+
+static size_t put_summary_row(const struct counts *n, char *row, size_t cap)
+{
+    char time[TIME_TEXT], head[SIZE_TEXT], body[SIZE_TEXT];
+    int len;
+
+    len = snprintf(row, cap,
+                   "%s\t-\t-\t%" PRIu64 " requests, %" PRIu64 " responses\t%s\t%s\t" TABLE_DIM
+                   "in all; 1xx %" PRIu64 ", 2xx %" PRIu64 ", 3xx %" PRIu64 ", 4xx %" PRIu64
+                   ", 5xx %" PRIu64,
+                   n->now_ns ? time_text(n->now_ns, time) : "-", n->requests, n->responses,
+                   size_text(n->header_bytes, head), size_text(n->body_bytes, body), n->status[0],
+                   n->status[1], n->status[2], n->status[3], n->status[4]);
+    return (size_t)len < cap ? (size_t)len : cap - 1;
+}
+
+/* One more record: what there was since the start. */
+static void report(struct app *app, bool final)
+{
+    struct http *h = app->data;
+    const struct counts n = sum(app);
+    const struct record_key key = {0};
+    struct json *j = &h->json[0];
+    char row[400];
+
+    if (!app->opt->json) {
+        records_add(&h->records, 0, &key, row, put_summary_row(&n, row, sizeof(row)));
+        return;
+    }
+    json_reset(j);
+    put_summary(j, &n, final);
+    if (j->failed)
+        app_failed(app, "out of memory");
+    else
+        records_add(&h->records, 0, &key, j->text, j->len);
+}
+
+static void on_interval(mctx_t mctx, int id, int side, event_t event, filter_arg_t *arg)
+{
+    struct app *app = app_ctx_of(mctx)->app;
+    struct timeval tv = {app->opt->interval_ms / 1000, app->opt->interval_ms % 1000 * 1000};
+
+    report(app, false);
+    mtcp_settimer(mctx, id, &tv, on_interval);
+}
+
+/* The first context tells of all. */
+static int setup_reports(struct app_ctx *c)
+{
+    int ms = c->app->opt->interval_ms;
+    struct timeval tv = {ms / 1000, ms % 1000 * 1000};
+
+    return ms && c->mctx->cpu == 0 ? mtcp_settimer(c->mctx, TIMER_ID, &tv, on_interval) : 0;
 }
 
 /* ---- filters: the three events ---- */
@@ -337,6 +467,7 @@ static void on_packet(mctx_t mctx, int sock, int side, event_t event, filter_arg
 
     if (!w || mtcp_getlastpkt(mctx, sock, side, &p) < 0)
         return;
+    __atomic_store_n(&http_of(mctx)->counts[mctx->cpu].now_ns, p.ts_ns, __ATOMIC_RELAXED);
     if (p.ts_ns > w->marks[dir_of(side)].newest)
         w->marks[dir_of(side)].newest = p.ts_ns;
     if (p.payloadlen > 0 && w->http.dir[dir_of(side)].state != HTTP_OFF &&
@@ -405,6 +536,8 @@ static int setup(struct app_ctx *c)
         mtcp_register_callback(c->mctx, c->listener, h->request, MOS_NULL, on_request) < 0 ||
         mtcp_register_callback(c->mctx, c->listener, h->response, MOS_NULL, on_response) < 0)
         return -1;
+    if (setup_reports(c) < 0)
+        return -1;
     return mtcp_register_callback(c->mctx, c->listener, MOS_ON_CONN_END, MOS_HK_RCV, on_end);
 }
 
@@ -412,8 +545,11 @@ static int end(struct app *app)
 {
     struct http *h = app->data;
     int status = APP_OK;
+    bool all;
 
-    bool all = records_finish(&h->records);
+    if (app->ran && app->opt->interval_ms)
+        report(app, true);
+    all = records_finish(&h->records);
 
     if (!table_end(&h->table) || !all)
         status = complain(APP_BROKEN, "out of memory: not all messages are shown");
@@ -439,11 +575,14 @@ const struct command cmd_http = {
              "body without the coding of chunks.\n"
              "\n"
              "Messages of files are shown in the order of their times when all were read; those\n"
-             "of standard input as they are found.",
+             "of standard input, and of an interface, as they are found. With --every a row or\n"
+             "object between them counts all since the start: requests, responses by the class\n"
+             "of their status, and bytes.",
     .examples = "  weir http -r trace.pcap\n"
                 "  weir http -r trace.pcap tcp port 8080\n"
                 "  weir http --json -r trace.pcap | jq -r 'select(.method) | .host + .path'\n"
-                "  tcpdump -w - port 80 | weir http -r -\n",
-    .takes = TAKES_OVERLAP,
+                "  tcpdump -w - port 80 | weir http -r -\n"
+                "  weir http -i eth1 --every 10 tcp port 80\n",
+    .takes = TAKES_OVERLAP | TAKES_EVERY,
     .run = run,
 };

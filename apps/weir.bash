@@ -29,6 +29,7 @@ _weir()
     [ "${COMP_WORDS[1]}" = bench ] || opts+=' -w -i --out --user --duration --fail-open --timeout --memory --batch --epoch'
     case ${COMP_WORDS[1]} in
     flows) opts+=' --every' ;;
+    http) opts+=' --overlap --every' ;;
     bench) opts+=' --app --loops --rounds' ;;
     rewrite) opts+=' --find --with --raw --pad' ;;
     firewall) opts='-r -w -i --out --user --duration --fail-open --json --cores --timeout --memory --rules --check --default --other --strict-start --every --help' ;;
