@@ -343,9 +343,10 @@ const struct command cmd_rewrite = {
         "Replace a string in the bodies of HTTP/1.x responses, or with --raw in all that TCP\n"
         "carries, on the way from one interface to the other, or into a capture (-w).\n"
         "\n"
-        "Responses whose length was announced go on in chunks, to clients that speak HTTP/1.1;\n"
-        "requests ask for no encoding. What is compressed, a part of something (206), or not\n"
-        "HTTP is left alone, and counted. --pad keeps every length.",
+        "Responses whose length was announced go on in chunks, where both ends speak HTTP/1.1, or\n"
+        "up to the end of a connection that ends with them; requests ask for no encoding. What is\n"
+        "compressed, a part of something (206), framed in doubt, or not HTTP is left alone, and\n"
+        "counted. --pad keeps every length.",
     .examples = "  weir rewrite --find cloud --with butt -i eth1 -o eth2 tcp port 80\n"
                 "  weir rewrite --find secret --with '' -r trace.pcap -w clean.pcap\n"
                 "  weir rewrite --raw --pad --find password --with xxxxxxxx -i eth1 -o eth2\n",

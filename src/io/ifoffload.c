@@ -7,11 +7,12 @@
  *
  * The state file is text, a line "interface NAME INDEX NETNS MAC" (the namespace by its inode), then a
  * line "on FEATURE" for each that was on, and "channels RX TX COMBINED" if there were fewer queues
- * than asked for. Files of other namespaces stay: whether one is gone cannot be known from outside (a mount
- * or a descriptor of any process may hold it), and of one that is not this is all that is known.
- * It is locked (flock) as long as its process lives; after
+ * than asked for. It is locked (flock) as long as its process lives; after
  * a restore it is emptied before it is unlinked, so that it says nothing even where unlinking is
  * not permitted any more.
+ *
+ * Files of other namespaces stay: whether one is gone cannot be known from outside (a mount or a
+ * descriptor of any process may hold it), and of one that is not its file is all that is known.
  */
 #include "io/ifoffload.h"
 #include "base/errtext.h"
