@@ -318,17 +318,18 @@ static void show_found(mctx_t mctx, struct web *w, bool request)
 static struct counts sum(const struct app *app)
 {
     const struct http *h = app->data;
-    struct counts all = {0};
-    uint64_t latest = 0;
+    uint64_t each[NCOUNTS] = {0}, latest = 0;
+    struct counts all;
 
     for (int i = 0; i < app->opt->cores; i++) {
         const uint64_t *from = (const uint64_t *)&h->counts[i];
         uint64_t now = __atomic_load_n(&h->counts[i].now_ns, __ATOMIC_RELAXED);
 
         for (size_t k = 0; k < NCOUNTS; k++)
-            ((uint64_t *)&all)[k] += __atomic_load_n(&from[k], __ATOMIC_RELAXED);
+            each[k] += __atomic_load_n(&from[k], __ATOMIC_RELAXED);
         latest = now > latest ? now : latest;
     }
+    memcpy(&all, each, sizeof(all));
     all.now_ns = latest;
     return all;
 }

@@ -64,6 +64,7 @@ static void give_up(struct packet *k)
     if (rewrite_owes(&k->conn->rw, REWRITE_RESPONSES)) {
         k->t->reset++;
         mtcp_reset_conn(k->c->mctx, k->sock);
+        set(k, 0, NULL, 0, MOS_DROP); /* a FIN in it would seem to be the end */
     }
     k->conn->stopped = true;
 }

@@ -181,6 +181,7 @@ struct head read_head(const char *p, size_t n, bool response)
         read_line(&h, &r, p + at, len);
     }
     h.closes |= h.old && !r.keeps;
-    h.odd |= h.old && r.transfer;
+    /* with "identity", which is none of RFC 9112's, the length counts for some and not for others */
+    h.odd |= r.transfer && (h.old || (h.has_length && !h.chunked && !h.coded));
     return h;
 }

@@ -145,6 +145,7 @@ static void in_doubt(void **state)
         "X: y\r\r\nContent-Length: 3\r\n",
         "Content-Length: 3\r\nContent-Length: 4\r\n",
         "Content-Length: 3, 3\r\n",
+        "Transfer-Encoding: identity\r\nContent-Length: 3\r\n",
         "Content-Length: +3\r\n",
         "Content-Length:\r\n",
         "Content-Length: 18446744073709551619\r\n",
