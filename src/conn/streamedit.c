@@ -489,6 +489,10 @@ bool edit_apply(struct conn_env *env, struct conn_pkt *cp)
             edit_wait(env, cp, &e->fe->dir[cp->from], true);
         return false;
     }
+    if (e->what == EDIT_FRESH && (s->pb->flags & PB_DROP)) { /* perhaps it comes as another */
+        edit_finish(env, cp);
+        return false;
+    }
     if (env->edit.again && (snd->flags & SIDE_ACKED) && (s->tflags & TH_ACK_)) {
         s->ack = snd->ack; /* newer than when it came */
         s->win = snd->wnd;
