@@ -39,6 +39,11 @@ bool edit_wait_in(struct edit_dir *d, struct kept_frame *k);
 /* edit_wait_out: take out the first (there is one). */
 struct kept_frame *edit_wait_out(struct edit_dir *d);
 
+/*
+ * edit_acceptable: the sequence number r of an ACK to this end, if it takes it; else one that it takes: no
+ * more than `nxt`, where what was sent to it ends.
+ */
+uint32_t edit_acceptable(const struct flow *f, int to, uint32_t r, uint32_t nxt);
 /* edit_wait_rest: the payload from `off` on waits, FIN and all. => false: no memory. */
 bool edit_wait_rest(struct conn_env *env, struct conn_pkt *cp, struct edit_dir *d, uint32_t off);
 

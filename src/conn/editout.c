@@ -263,6 +263,17 @@ uint16_t edit_window(const struct conn_env *env, const struct flow *f, int from,
     return (uint16_t)((w > more ? w - more : 0) >> scale);
 }
 
+uint32_t edit_acceptable(const struct flow *f, int to, uint32_t r, uint32_t nxt)
+{
+    const struct flow_side *rcv = &f->side[to];
+
+    if ((rcv->flags & SIDE_ACKED) && seq_lt(r, rcv->ack))
+        r = seq_max(nxt, rcv->ack);
+    if ((rcv->flags & SIDE_EDGE) && seq_lt(f->ctr[to].edge, r))
+        r = f->ctr[to].edge;
+    return r;
+}
+
 uint32_t edit_sent_by(const struct conn_env *env, const struct flow *f, int side, uint32_t ack)
 {
     const struct flow_edit *fe = edit_of(env, f);
@@ -314,7 +325,9 @@ void edit_answer(struct conn_env *env, const struct conn_pkt *cp, bool waits)
         like.l3_off > HEADERS / 2)
         return;
     as_known_to(env, f, cp->from, &like);
-    b.seq = rcv->flags & SIDE_SPOKE ? rcv->snd_max : cp->s->ack;
+    b.seq = cp->s->ack;
+    if (rcv->flags & SIDE_SPOKE)
+        b.seq = edit_acceptable(f, cp->from, rcv->snd_max, rcv->snd_max);
     b.ack = seqmap_to_s(&d->map, rcv->ack);
     b.win = edit_window(env, f, cp->to, rcv->ack, rcv->wnd);
     if (snd->flags & rcv->flags & SIDE_TS_OK) {

@@ -72,13 +72,42 @@ static uint32_t bare_r(const struct edit_dir *d, uint32_t s, bool bare)
     return s == top - 1 && r == m->nxt_r ? r - 1 : r;
 }
 
+/* older: is it an ACK that others have overtaken? A window is not taken back. */
+static bool older(const struct conn_pkt *cp)
+{
+    const struct flow_side *snd = &cp->f->side[cp->from];
+    uint32_t edge = cp->s->ack + tcp_window(cp->s->win, snd->wscale);
+
+    return (snd->flags & SIDE_EDGE) && seq_lt(edge, cp->f->ctr[cp->from].edge);
+}
+
+/*
+ * ack_r: the number of a bare ACK. An end that was told of less window than before has the window's end
+ * there (Linux: tcp_acceptable_seq). Of the receiver's numbers that is one below what it has, and it drops
+ * the ACK, or below what has told its window before, and it does not believe it (SND.WL1): each end
+ * would wait for the other. So it is that of what has passed; but not where it asks for an answer.
+ */
+static uint32_t ack_r(const struct conn_pkt *cp, const struct edit_dir *d, uint32_t s)
+{
+    const struct flow_side *rcv = &cp->f->side[cp->to];
+    uint32_t r = bare_r(d, s, true), asks = edit_top(d) - 1, passed = d->map.nxt_r + d->fin;
+
+    if (s == asks || s == seqmap_to_s(&d->map, rcv->ack) - 1)
+        return r;
+    if (!older(cp))
+        r = seq_max(r, passed);
+    return edit_acceptable(cp->f, cp->to, r, passed);
+}
+
 /* r_of: for conn_send. Of what is new the end counts, with a FIN: what is repeated may have another length. */
-static uint32_t r_of(const struct edit_dir *d, const struct conn_edit *e)
+static uint32_t r_of(const struct conn_pkt *cp, const struct edit_dir *d, const struct conn_edit *e)
 {
     const struct seqmap *m = &d->map;
 
-    if (e->what == EDIT_BARE || e->what == EDIT_NUMBERS)
-        return bare_r(d, e->came, e->what == EDIT_BARE);
+    if (e->what == EDIT_BARE)
+        return ack_r(cp, d, e->came);
+    if (e->what == EDIT_NUMBERS)
+        return bare_r(d, e->came, false);
     if (seq_lt(e->came, m->nxt_s) && e->what != EDIT_FRESH)
         return seqmap_to_r(m, e->came);
     return e->what == EDIT_OLD ? m->nxt_r : m->nxt_r + (e->came - m->nxt_s);
@@ -179,7 +208,7 @@ bool edit_enter(struct conn_env *env, struct conn_pkt *cp)
     e->what = (uint8_t)classify(cp, d);
     if (e->what == EDIT_WAITS)
         return edit_wait(env, cp, d, false);
-    e->r = r_of(d, e);
+    e->r = r_of(cp, d, e);
     e->snd_max = cp->f->side[cp->from].snd_max;
     e->entered = true;
     cp->s->seq = e->r;

@@ -3,7 +3,10 @@
  * test_edit_model.c: two TCP endpoints with loss, reordering, duplicates, SACK, closed windows and
  * retransmissions cut anew talk through mtcp_push, and an application replaces strings in both
  * directions, held across segments. Both must see exactly what the application made of the other's
- * stream; no byte may ever come twice with two values, no ACK be of what was not sent.
+ * stream; no byte may ever come twice with two values, no ACK be of what was not sent. Some ends are as
+ * strict as Linux: what lies outside of the window they drop with its ACK, an ACK has the window's end as
+ * its number where that was taken back (tcp_acceptable_seq), and after a timeout only the first bytes are
+ * sent again until they are acknowledged. Some read slowly.
  * RUNS and SEED in the environment.
  */
 #include <setjmp.h>
@@ -37,6 +40,7 @@
 #define MSEC    UINT64_C(1000000)
 #define START   UINT64_C(1700000000000000000)
 #define RTO     (200 * MSEC)
+#define SCOLD   (500 * MSEC) /* between answers to ACKs out of place */
 #define PATTERN 6
 
 struct end {
@@ -44,12 +48,16 @@ struct end {
     uint8_t tx[STREAM];
     int ntx;
     int una, nxt, max, edge; /* offsets; the FIN is at ntx */
+    int wl1;                 /* the segment that has told edge (RFC 9293 3.10.7.4) */
     bool sacked[STREAM + 1];
     int dup;
     uint64_t rto;
     uint8_t rx[GROWN];
     bool have[GROWN + 1];
-    int rcv, fin, wnd, promised; /* fin: where the other's is, -1: not seen */
+    int rcv, fin, wnd, promised; /* fin: where the other's is, -1: not seen; wnd: an empty buffer */
+    int read, pace;              /* what its reader has; takes at a time, 0: all */
+    bool lost;                   /* after a timeout, until something is acknowledged */
+    uint64_t scold;              /* when an ACK out of place is answered again */
     int newest, top;             /* where the last bytes came; behind all */
     bool ack_due;
     uint32_t ts_recent;
@@ -82,7 +90,7 @@ static struct {
     struct work w[2];
     struct packet *net;
     int nnet, mss, loss, jitter, alphabet;
-    bool ts, sack, drops;
+    bool ts, sack, drops, strict;
     uint64_t packets, changes, clean, refused;
 } m;
 
@@ -179,9 +187,11 @@ static void send_segment(int side, int off, int len, bool fin)
     static struct frame_buf b;
     struct end *e = &m.e[side];
     struct frame f = {.reply = side == 1, .seq = e->iss + 1 + (uint32_t)off};
-    int wnd = e->wnd - below(e->wnd / 2 + 1);
+    int room = e->wnd - (e->rcv - e->read), wnd = room - below(room / 2 + 1);
     struct pktbuf *p;
 
+    if (e->pace && wnd < least(m.mss, e->wnd / 2)) /* RFC 9293 3.8.6.2.2 */
+        wnd = 0;
     if (e->rcv + wnd < e->promised)
         wnd = e->promised - e->rcv;
     e->promised = e->rcv + wnd;
@@ -230,20 +240,44 @@ static void again(int side)
 static void go_back(int side)
 {
     m.e[side].nxt = m.e[side].una;
+    m.e[side].lost = m.strict;
     again(side);
+}
+
+/* ack_at: the number of a bare ACK. */
+static int ack_at(const struct end *e)
+{
+    if (!m.strict || e->edge >= e->max)
+        return e->max;
+    return e->edge;
+}
+
+/* take_in: the reader does; the window that opens is told. */
+static void take_in(int side)
+{
+    struct end *e = &m.e[side];
+    int n = e->rcv - e->read;
+
+    if (e->pace) {
+        if (n == 0 || below(8))
+            return;
+        n = least(n, e->pace);
+        e->ack_due |= e->promised - e->rcv < e->wnd / 4;
+    }
+    e->read += n;
 }
 
 static void push_out(int side)
 {
     struct end *e = &m.e[side];
 
-    while (e->nxt < e->ntx && e->nxt < e->edge && e->nxt - e->una < 4000 && below(4)) {
+    while (!e->lost && e->nxt < e->ntx && e->nxt < e->edge && e->nxt - e->una < 4000 && below(4)) {
         int len = least(least(1 + below(m.mss), e->ntx - e->nxt), e->edge - e->nxt);
 
         send_segment(side, e->nxt, len, e->nxt + len == e->ntx && below(2));
         e->nxt += len;
     }
-    if (e->nxt == e->ntx && e->max == e->ntx && below(3) == 0)
+    if (!e->lost && e->nxt == e->ntx && e->max == e->ntx && below(3) == 0)
         send_segment(side, e->ntx, 0, true);
     if (e->una <= e->ntx && m.now >= e->rto) {
         memset(e->sacked, 0, sizeof(e->sacked)); /* RFC 2018 8 */
@@ -256,10 +290,19 @@ static void push_out(int side)
         e->rto = m.now + RTO;
     }
     if (e->ack_due && below(2))
-        send_segment(side, e->max, 0, false);
+        send_segment(side, ack_at(e), 0, false);
 }
 
 /* ---- an end receives ---- */
+
+/* newer_window: Linux: tcp_may_update_window. */
+static bool newer_window(const struct end *e, const struct seg *s, int ack)
+{
+    int off = seq_diff(s->seq, e->irs + 1);
+
+    return ack > e->una || off > e->wl1 ||
+           (off == e->wl1 && (ack + s->win > e->edge || s->win == 0));
+}
 
 static void take_ack(int side, const struct seg *s)
 {
@@ -269,10 +312,14 @@ static void take_ack(int side, const struct seg *s)
     CHECK(ack <= e->max, "%d: ACK of %d, sent %d", side, ack, e->max);
     if (ack < e->una)
         return;
-    e->edge = ack + s->win;
+    if (!m.strict || newer_window(e, s, ack)) {
+        e->edge = ack + s->win;
+        e->wl1 = seq_diff(s->seq, e->irs + 1);
+    }
     if (ack > e->una) {
         e->una = ack;
         e->dup = 0;
+        e->lost = false;
         e->rto = m.now + RTO;
         if (e->nxt < least(ack, e->ntx))
             e->nxt = least(ack, e->ntx);
@@ -334,6 +381,21 @@ static bool old_stamp(struct end *e, const struct seg *s)
     return false;
 }
 
+/* out_of_place: Linux: tcp_sequence. It is answered, and dropped with its ACK. */
+static bool out_of_place(struct end *e, const struct seg *s)
+{
+    int off = seq_diff(s->seq, e->irs + 1), end = off + (int)s->plen + !!(s->tflags & TH_FIN_);
+
+    if (!m.strict || (end >= e->last_ack && off <= e->promised &&
+                      (e->read == e->rcv || off + (int)s->plen <= e->promised)))
+        return false;
+    if (s->plen || m.now >= e->scold) {
+        e->ack_due = true;
+        e->scold = m.now + SCOLD;
+    }
+    return true;
+}
+
 static void arrive(int side, const uint8_t *data, uint32_t len)
 {
     uint8_t copy[FRAME_ROOM];
@@ -353,6 +415,8 @@ static void arrive(int side, const uint8_t *data, uint32_t len)
         m.e[side].ack_due = true;
         return;
     }
+    if (out_of_place(&m.e[side], &s))
+        return;
     take_ack(side, &s);
     take_bytes(side, &s);
 }
@@ -469,7 +533,7 @@ static void on_packet(mctx_t ctx, int sock, int side, uint64_t ev, filter_arg_t 
     }
     at = seq_diff(p.seq, e->iss + 1);
     CHECK(n == 0 || memcmp(p.payload, e->tx + at, (size_t)n) == 0, "it was not sent: %d+%d", at, n);
-    if (w->held && (int)p.offset != w->out) { /* it has left meanwhile */
+    if (w->held && (int)p.offset != w->out && (int)p.offset + n > w->out) { /* it has left */
         leave(w, w->hold, w->held);
         w->held = 0;
     }
@@ -565,6 +629,7 @@ static void new_end(int side)
         e->tx[i] = (uint8_t)('a' + below(m.alphabet));
     e->fin = -1;
     e->wnd = e->promised = 200 + below(8000);
+    e->pace = below(3) ? 0 : 20 + below(1000);
     memset(&m.w[side], 0, sizeof(m.w[side]));
     some_text(m.w[side].pattern, 1, PATTERN);
     some_text(m.w[side].replace, 0, below(2) ? 8 : 39);
@@ -583,6 +648,7 @@ static void begin(void)
     m.ts = below(2);
     m.sack = below(3) > 0;
     m.drops = below(5) == 0;
+    m.strict = below(2);
     new_end(0);
     new_end(1);
     c->irs = s->iss;
@@ -665,6 +731,8 @@ static void connection(void)
               m.e[1].fin);
         m.now += MSEC / 2;
         deliver();
+        take_in(0);
+        take_in(1);
         push_out(0);
         push_out(1);
         if (i % 8 == 0)
