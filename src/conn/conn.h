@@ -81,6 +81,7 @@ struct conn_edit {
     uint8_t what;        /* enum edit_what */
     bool fin;            /* its FIN is new */
     bool edited;         /* all but the first `pre` and the last `post` bytes */
+    bool whole;          /* edit_env.mix has it as it was presented, behind EDIT_MIX_OLD */
     uint32_t came, plen; /* its sequence number and payload, as it came */
     uint32_t snd_max;    /* its sender's, before; valid if: */
     bool entered;

@@ -122,6 +122,8 @@ int edit_begin(struct conn_env *env, struct conn_pkt *cp, bool hold)
         return 0;
     if (cp->edited && e->what == EDIT_WAITS)
         return hold ? 0 : waits();
+    if (cp->edited && e->what == EDIT_PARTS)
+        return hold ? 0 : err_set(EAGAIN, "it has grown too long: it is shown again in parts");
     if (cp->edited && e->what != EDIT_BESIDE)
         return err_set(EOPNOTSUPP, "this segment brings nothing new");
     if (cp->s->plen == 0 && !(cp->s->tflags & TH_FIN_))
@@ -139,6 +141,57 @@ int edit_begin(struct conn_env *env, struct conn_pkt *cp, bool hold)
         cp->edited = true;
     }
     return open_dir(env, cp, &fe->dir[cp->from], hold);
+}
+
+/* ---- what grows too long ---- */
+
+void edit_keep_whole(struct conn_env *env, const struct conn_pkt *cp)
+{
+    struct conn_edit *e = &env->edit.at;
+
+    if (e->what != EDIT_FRESH || e->edited || e->whole || cp->s->pcap > EDIT_GROWN ||
+        edit_mix(env) == NULL)
+        return;
+    memcpy(env->edit.mix + EDIT_MIX_OLD, seg_payload(cp->s), cp->s->pcap);
+    e->whole = true;
+}
+
+/* as_it_came: the new bytes, without those that are held. => false: no memory. */
+static bool as_it_came(struct conn_env *env, struct conn_pkt *cp, uint32_t held, uint32_t fresh)
+{
+    struct conn_edit *e = &env->edit.at;
+    struct edit_numbers n;
+
+    if ((e->edited || held) &&
+        edit_set_payload(env, cp, env->edit.mix + EDIT_MIX_OLD + held, fresh) < 0)
+        return false;
+    e->s += held;
+    e->r += held;
+    e->came = e->s;
+    n = edit_numbers_of(cp->s);
+    if (n.seq == e->s)
+        return true;
+    n.seq = e->s;
+    edit_renumber(cp->s, &n);
+    return true;
+}
+
+bool edit_in_parts(struct conn_env *env, struct conn_pkt *cp)
+{
+    struct conn_edit *e = &env->edit.at;
+    struct edit_dir *d = &e->fe->dir[cp->from];
+    uint32_t held = edit_held(d), fresh = e->slen - held;
+
+    if (e->what != EDIT_FRESH || !e->whole || fresh - e->floor < 2)
+        return false;
+    if (!as_it_came(env, cp, held, fresh) || !edit_wait_rest(env, cp, d, 0)) {
+        e->what = EDIT_LOST; /* its sender has it, and sends it again */
+        return true;
+    }
+    d->part = (uint16_t)((fresh - e->floor) / 2);
+    seqmap_pass(&d->map, e->floor);
+    e->what = EDIT_PARTS;
+    return true;
 }
 
 /* ---- what it sees of a repetition ---- */
@@ -258,7 +311,7 @@ int edit_hold(struct conn_env *env, const struct conn_pkt *cp, uint32_t off)
     struct conn_edit *e = &env->edit.at;
     uint32_t n = cp->s->pcap;
 
-    if (e->what == EDIT_WAITS || (cp->s->tflags & TH_FIN_))
+    if (e->what == EDIT_WAITS || e->what == EDIT_PARTS || (cp->s->tflags & TH_FIN_))
         return 0; /* all of it waits; behind a FIN nothing comes that is to be waited for */
     if (off > n)
         return err_set(EINVAL, "hold from %u on is outside of the payload's %u", off, n);

@@ -16,6 +16,7 @@ enum edit_what {
     EDIT_NUMBERS, /* SYN, RST */
     EDIT_CUT,     /* captured in part */
     EDIT_LOST,    /* no memory: its sender has it */
+    EDIT_PARTS,   /* it grows too long: it is shown again, in parts */
 };
 
 #define EDIT_SHOWN   61440u  /* payload bytes that are shown at once */
@@ -44,6 +45,10 @@ struct kept_frame *edit_wait_out(struct edit_dir *d);
  * more than `nxt`, where what was sent to it ends.
  */
 uint32_t edit_acceptable(const struct flow *f, int to, uint32_t r, uint32_t nxt);
+/*
+ * edit_in_parts: what is shown becomes too long: it is shown again, less at a time. => false: that cannot be.
+ */
+bool edit_in_parts(struct conn_env *env, struct conn_pkt *cp);
 /* edit_wait_rest: the payload from `off` on waits, FIN and all. => false: no memory. */
 bool edit_wait_rest(struct conn_env *env, struct conn_pkt *cp, struct edit_dir *d, uint32_t off);
 

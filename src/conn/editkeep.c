@@ -181,6 +181,16 @@ bool edit_wait_rest(struct conn_env *env, struct conn_pkt *cp, struct edit_dir *
     return true;
 }
 
+/* takes: has the receiver room for the first that waits? What has grown may have filled its window. */
+static bool takes(const struct conn_env *env, const struct flow *f, int to,
+                  const struct edit_dir *d)
+{
+    uint32_t least = d->wait->end - d->wait->seq > 1;
+
+    return env->edit.replay || !(f->side[to].flags & SIDE_EDGE) ||
+           seq_leq(d->map.nxt_r + least, f->ctr[to].edge);
+}
+
 struct kept_frame *edit_next(struct conn_env *env, uint32_t idx, int *from)
 {
     struct flow *f = flow_at(&env->ft, idx);
@@ -189,7 +199,7 @@ struct kept_frame *edit_next(struct conn_env *env, uint32_t idx, int *from)
     for (int side = CLI; fe && side <= SVR; side++) {
         struct edit_dir *d = &fe->dir[side];
 
-        while (d->on && d->wait && seq_leq(d->wait->seq, edit_top(d))) {
+        while (d->on && d->wait && seq_leq(d->wait->seq, edit_top(d)) && takes(env, f, !side, d)) {
             struct kept_frame *k = edit_wait_out(d);
 
             *from = side;
@@ -487,6 +497,7 @@ static bool get_dir(struct conn_env *env, struct edit_dir *d, struct image *im)
     d->tsval = was.tsval;
     d->since = was.since;
     d->ntold = was.ntold;
+    d->part = was.part;
     memcpy(d->told, was.told, sizeof(d->told));
     if (!get_map(env, &d->map, &was.map, im))
         return false;

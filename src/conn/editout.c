@@ -84,9 +84,11 @@ static int make_room(struct conn_env *env, struct conn_pkt *cp, uint32_t n)
 
 int edit_room(struct conn_env *env, struct conn_pkt *cp, uint32_t n)
 {
-    if (n > EDIT_GROWN)
-        return err_set(ENOBUFS, "a payload of %u bytes is too long", n);
-    return make_room(env, cp, n);
+    if (n <= EDIT_GROWN)
+        return make_room(env, cp, n);
+    if (edit_in_parts(env, cp))
+        return err_set(EAGAIN, "a payload of %u bytes is too long: it is shown again in parts", n);
+    return err_set(ENOBUFS, "a payload of %u bytes is too long", n);
 }
 
 int edit_set_payload(struct conn_env *env, struct conn_pkt *cp, const uint8_t *bytes, uint32_t n)

@@ -37,7 +37,8 @@ static bool in_window(const struct flow *f, int to, uint32_t end)
     return !(f->side[to].flags & SIDE_EDGE) || seq_leq(end, f->ctr[to].edge);
 }
 
-static enum edit_what classify(const struct conn_pkt *cp, const struct edit_dir *d)
+static enum edit_what classify(const struct conn_env *env, const struct conn_pkt *cp,
+                               const struct edit_dir *d)
 {
     const struct seg *s = cp->s;
     uint32_t top = edit_top(d), end = s->seq + s->plen;
@@ -52,6 +53,9 @@ static enum edit_what classify(const struct conn_pkt *cp, const struct edit_dir 
         return s->plen || fin ? EDIT_OLD : EDIT_BARE;
     if (d->fin)
         return EDIT_PROBE;
+    if (seq_lt(s->seq, d->map.nxt_s) && !env->edit.replay &&
+        !in_window(cp->f, cp->to, d->map.nxt_r))
+        return EDIT_OLD; /* what is new in it is not taken now */
     if (!seq_lt(top, s->seq))
         return EDIT_FRESH;
     return in_window(cp->f, cp->to, d->map.nxt_r + (end - d->map.nxt_s)) ? EDIT_WAITS : EDIT_PROBE;
@@ -205,7 +209,7 @@ bool edit_enter(struct conn_env *env, struct conn_pkt *cp)
     if (!env->edit.again) /* what was held may be longer than any that came */
         measure(d, cp->s);
     stamp(env, d, cp->s);
-    e->what = (uint8_t)classify(cp, d);
+    e->what = (uint8_t)classify(env, cp, d);
     if (e->what == EDIT_WAITS)
         return edit_wait(env, cp, d, false);
     e->r = r_of(cp, d, e);
@@ -229,6 +233,8 @@ static uint32_t slice(struct conn_env *env, struct conn_pkt *cp, struct edit_dir
     uint32_t held = edit_held(d), keep = EDIT_SHOWN > held ? EDIT_SHOWN - held : 0;
     struct edit_numbers n = edit_numbers_of(s);
 
+    if (d->part && keep > d->part)
+        keep = d->part;
     if (fresh <= keep)
         return fresh;
     if (!edit_wait_rest(env, cp, d, off + keep))
@@ -407,9 +413,15 @@ static int apply_old(struct conn_env *env, struct conn_pkt *cp, struct edit_dir 
     env->reasons[REASON_EDIT_AGAIN]++;
     if (edit_mix(env) == NULL)
         return -1;
-    e->out = seqmap_rebuild(m, e->came, len, fin, seg_payload(cp->s), env->edit.mix, EDIT_MIX_OLD,
-                            &n->seq);
-    return e->out == UINT32_MAX ? -1 : edit_set_payload(env, cp, env->edit.mix, e->out);
+    while ((e->out = seqmap_rebuild(m, e->came, len, fin, seg_payload(cp->s), env->edit.mix,
+                                    EDIT_MIX_OLD, &n->seq)) == UINT32_MAX) {
+        if (len < 2)
+            return -1;
+        len /= 2; /* the rest when its sender repeats that */
+        fin = false;
+        n->tflags &= (uint8_t)~TH_FIN_;
+    }
+    return edit_set_payload(env, cp, env->edit.mix, e->out);
 }
 
 /* urgent: where urgent data ends, for the receiver. */
@@ -518,7 +530,10 @@ bool edit_apply(struct conn_env *env, struct conn_pkt *cp)
             edit_wait(env, cp, &e->fe->dir[cp->from], true);
         return false;
     }
-    if (e->what == EDIT_FRESH && (s->pb->flags & PB_DROP)) { /* perhaps it comes as another */
+    if (e->what == EDIT_PARTS)
+        s->pb->flags |= PB_DROP;
+    if ((e->what == EDIT_FRESH || e->what == EDIT_PARTS) && (s->pb->flags & PB_DROP)) {
+        /* it comes again, perhaps as another */
         edit_finish(env, cp);
         return false;
     }
@@ -579,6 +594,8 @@ static void commit(struct conn_env *env, struct edit_dir *d)
         seqmap_pass(&d->map, e->slen - e->tail);
     }
     d->fin |= e->fin;
+    if (d->part && e->out <= EDIT_GROWN / 4)
+        d->part = d->part >= EDIT_SHOWN / 2 ? 0 : (uint16_t)(2 * d->part);
     d->below = d->below && d->map.nxt_s - d->start < 1u << 30;
     commit_hold(env, d);
 }
@@ -660,7 +677,7 @@ void edit_finish(struct conn_env *env, struct conn_pkt *cp)
         else if (e->what == EDIT_CUT)
             skip(env, cp, d);
         acknowledge(env, cp, d);
-    } else if (e->what == EDIT_FRESH && e->entered)
+    } else if ((e->what == EDIT_FRESH || e->what == EDIT_PARTS) && e->entered)
         cp->f->side[cp->from].snd_max =
             e->snd_max; /* it has not been sent, and may become shorter */
     if (env->edit.again && (e->what == EDIT_PROBE || (cp->s->pb->flags & PB_DROP)))

@@ -69,6 +69,7 @@ struct edit_dir { /* by sender */
     uint32_t waiting;               /* bytes of memory */
     struct flow_range told[3];      /* what waits, as its sender was told last: newest first */
     uint8_t ntold;
+    uint16_t part; /* new bytes that are shown at once; 0: EDIT_SHOWN */
 };
 
 struct flow_edit {
@@ -133,9 +134,14 @@ uint64_t edit_when(const struct conn_env *env);
 /*
  * edit_begin: the payload at hand may change its length now, or be held. => 0; -1 EOPNOTSUPP, ENOBUFS,
  * with text; EAGAIN: what lies in front of it is missing: it waits, and is shown again in its turn.
+ * edit_keep_whole: before the first change: should it grow too long it is there as it was.
  */
+void edit_keep_whole(struct conn_env *env, const struct conn_pkt *cp);
 int edit_begin(struct conn_env *env, struct conn_pkt *cp, bool hold);
-/* edit_room: room for a payload of n bytes. Moves the frame if need be. => 0; -1 ENOBUFS. */
+/*
+ * edit_room: room for a payload of n bytes. Moves the frame if need be. => 0; -1 ENOBUFS; EAGAIN: that is too
+ * long: it is as it was, and is shown again in parts.
+ */
 int edit_room(struct conn_env *env, struct conn_pkt *cp, uint32_t n);
 /* edit_reserve: memory to keep a change of a payload of n bytes. => 0; -1 ENOBUFS. */
 int edit_reserve(struct conn_env *env, struct conn_pkt *cp, uint32_t n);

@@ -271,6 +271,8 @@ static int keep_change(struct mon *m, uint32_t off, uint32_t len, uint32_t n)
         payload_back(m);
         return -1;
     }
+    if (!of_this_packet(m) || m->fix.pay_hi == 0)
+        edit_keep_whole(&m->env, m->cp);
     if (changed_before(m) < 0)
         return -1;
     if (!edit_editable(&m->env, off, len, n))

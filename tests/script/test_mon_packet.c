@@ -401,12 +401,35 @@ static void test_resize(void **state)
     }
 }
 
+static char shown[16];
+
+static void note_shown(int sock, int side)
+{
+    struct pkt_info p;
+
+    assert_int_equal(mtcp_getlastpkt(fix.ctx, sock, side, &p), 0);
+    strncat(shown, (const char *)p.payload, p.payloadlen);
+    strcat(shown, ".");
+}
+
+/* What grows too long is shown again, less at a time; of a single byte not even 131,072 can be made. */
 static void too_much(int sock, int side, event_t ev)
 {
     static char big[65535];
 
-    if (fix.calls != 2)
+    if (fix.calls < 2)
         return;
+    note_shown(sock, side);
+    if (fix.calls > 3)
+        return;
+    assert_int_equal(setpkt(0, big, sizeof(big), MOS_INSERT | MOS_TCP_PAYLOAD), 0);
+    if (fix.calls == 2) {
+        assert_fails(EAGAIN, setpkt(0, big, sizeof(big), MOS_INSERT | MOS_TCP_PAYLOAD));
+        assert_fails(EAGAIN, setpkt(0, NULL, 1, MOS_CHOMP | MOS_TCP_PAYLOAD));
+        assert_int_equal(setpkt(0, NULL, 0, MOS_HOLD), 0);
+        note_shown(sock, side);
+        return;
+    }
     assert_int_equal(setpkt(0, big, sizeof(big), MOS_INSERT | MOS_TCP_PAYLOAD), 0);
     assert_fails(ENOBUFS, setpkt(0, big, sizeof(big), MOS_INSERT | MOS_TCP_PAYLOAD));
 }
@@ -416,8 +439,10 @@ static void test_no_room(void **state)
     fix_on(fix.lst, MOS_ON_PKT_IN, MOS_HK_SND);
     fix.act = too_much;
     fix_push((struct frame){.flags = "S", .seq = FIX_CLI});
+    shown[0] = '\0';
     fix_push(fix_cli(0, "abc"));
     assert_int_equal(fix.last[0].verdict, MTCP_FRAME_DROP); /* others leave instead */
+    assert_string_equal(shown, "abc.abc.a.b.c.");
 }
 
 /* ---- frames of our own ---- */
