@@ -105,11 +105,45 @@ static int become(struct packet *k, size_t skip, size_t n)
     return swap(k, skip + pre, n - pre - post, o->buf + pre, o->len - pre - post);
 }
 
+/* How much payload may grow without any doubt that the library takes it. */
+enum { GROWS = 32768 };
+
+/*
+ * feed: n bytes from `skip` on, to the rewriter, and the packet becomes what that makes of them. => false: that
+ * cannot be. Where it is shown again, less at a time, nothing has happened.
+ */
+static bool feed(struct packet *k, size_t skip, size_t n, bool fin)
+{
+    struct conn *x = k->conn;
+    struct rewrite_out *o = &k->t->out;
+    struct rewrite_counts counts = k->t->counts;
+    struct rewrite_conn was;
+    bool large = n / k->rule->nfind * k->rule->nwith > GROWS, ok;
+
+    if (large && !rewrite_save(&x->rw, k->dir, x->held[k->dir], &was))
+        return false;
+    rewrite_feed(&x->rw, k->rule, &k->t->counts, k->dir, (const char *)k->p.payload + skip, n, fin,
+                 o);
+    ok = !o->failed && become(k, skip, n - o->hold) == 0 &&
+         (o->hold == 0 || set(k, skip + o->len, NULL, 0, MOS_HOLD) == 0);
+    if (!ok && large && !o->failed && errno == EAGAIN) {
+        rewrite_back(&x->rw, k->dir, &was);
+        k->t->counts = counts;
+        return true;
+    }
+    if (large)
+        rewrite_saved(k->dir, &was);
+    if (!ok)
+        return false;
+    x->out[k->dir] += o->len;
+    x->held[k->dir] = fin ? 0 : o->hold;
+    return true;
+}
+
 /* work_on: payload from `skip` on is new. */
 static void work_on(struct packet *k, size_t skip, bool fin)
 {
     struct conn *x = k->conn;
-    struct rewrite_out *o = &k->t->out;
     size_t n = k->p.payloadlen - skip;
 
     if (rewrite_passes(&x->rw, k->rule, k->dir, (const char *)k->p.payload + skip, n)) {
@@ -117,15 +151,8 @@ static void work_on(struct packet *k, size_t skip, bool fin)
         x->held[k->dir] = 0;
         return;
     }
-    rewrite_feed(&x->rw, k->rule, &k->t->counts, k->dir, (const char *)k->p.payload + skip, n, fin,
-                 o);
-    if (o->failed || become(k, skip, n - o->hold) < 0 ||
-        (o->hold && set(k, skip + o->len, NULL, 0, MOS_HOLD) < 0)) {
+    if (!feed(k, skip, n, fin))
         give_up(k);
-        return;
-    }
-    x->out[k->dir] += o->len;
-    x->held[k->dir] = fin ? 0 : o->hold;
 }
 
 /* in_order: what the packet brings that is new, from the next byte on. => false: nothing, now. */

@@ -662,6 +662,33 @@ void rewrite_feed(struct rewrite_conn *c, const struct rewrite_rule *rule,
     o->hold = x.n;
 }
 
+bool rewrite_save(const struct rewrite_conn *c, int dir, size_t held, struct rewrite_conn *saved)
+{
+    const struct rewrite_dir *d = &c->dir[dir];
+
+    *saved = *c;
+    if (d->head == NULL || d->gone + held == 0) {
+        saved->dir[dir].head = NULL;
+        return d->gone == 0;
+    }
+    saved->dir[dir].head = malloc(d->gone + held);
+    if (saved->dir[dir].head == NULL)
+        return false;
+    memcpy(saved->dir[dir].head, d->head, d->gone + held);
+    return true;
+}
+
+void rewrite_back(struct rewrite_conn *c, int dir, const struct rewrite_conn *saved)
+{
+    free(c->dir[dir].head);
+    *c = *saved;
+}
+
+void rewrite_saved(int dir, struct rewrite_conn *saved)
+{
+    free(saved->dir[dir].head);
+}
+
 bool rewrite_passes(const struct rewrite_conn *c, const struct rewrite_rule *rule, int dir,
                     const char *p, size_t n)
 {

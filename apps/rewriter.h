@@ -89,6 +89,13 @@ void rewrite_feed(struct rewrite_conn *c, const struct rewrite_rule *rule,
                   struct rewrite_counts *counts, int dir, const char *p, size_t n, bool end,
                   struct rewrite_out *o);
 /*
+ * rewrite_save: where the connection is before a piece of this direction, of which `held` bytes were to be
+ * held. => false: no memory. rewrite_back: it was fed, and that does not count. rewrite_saved: it does.
+ */
+bool rewrite_save(const struct rewrite_conn *c, int dir, size_t held, struct rewrite_conn *saved);
+void rewrite_back(struct rewrite_conn *c, int dir, const struct rewrite_conn *saved);
+void rewrite_saved(int dir, struct rewrite_conn *saved);
+/*
  * rewrite_passes: would these bytes pass as they are, and leave everything as it is? Cheaper than to
  * feed them.
  */
