@@ -20,7 +20,12 @@
  * segments beyond a hole wait (and are told to their sender with an ACK of our own, SACK and all, as
  * their receiver would), what was seen before is repeated from what is kept. A segment that only repeats is
  * shown without its payload, so that its headers are changed as those of the first copy were. What lies in
- * front of the first edit is shown whenever it comes, as before: it was not kept.
+ * front of the first edit is shown whenever it comes, as before: it was not kept. A segment that grows too
+ * long is shown again, in parts (EDIT_PARTS).
+ *
+ * WINDOWS. What has grown may fill the receiver's window before its sender is at the end of the one that it
+ * was told. The window told back shrinks by that. What waits then waits for room; what comes is refused by
+ * its receiver, and its sender repeats it.
  *
  * LIFE. Without the map the two ends do not understand each other, and bytes would be lost that nobody misses. So
  * such a flow (edit_lasts) is kept through silence as a translator keeps one (RFC 5382: 2 hours 4 minutes, or
