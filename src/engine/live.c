@@ -48,7 +48,7 @@
 #define TELL_EVERY  (100 * NSEC_PER_MSEC) /* counters are published so often */
 #define BLIND_NAP   (50 * NSEC_PER_USEC) /* between questions to an interface that cannot be polled */
 #define BUSY_NAP    (30 * NSEC_PER_USEC) /* when so many frames came since the last sleep: */
-#define BUSY_FRAMES 8
+#define BUSY_FRAMES 32
 
 /* ---- the clock ---- */
 
