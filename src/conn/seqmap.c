@@ -188,7 +188,8 @@ void seqmap_acked(struct seqmap *m, uint32_t r)
 
 uint32_t seqmap_surplus(const struct seqmap *m, uint32_t r)
 {
-    int32_t more = seq_diff(m->nxt_r, r) - seq_diff(m->nxt_s, seqmap_to_s(m, r));
+    /* r may be any number: an ACK of what was never sent */
+    int64_t more = (int64_t)seq_diff(m->nxt_r, r) - seq_diff(m->nxt_s, seqmap_to_s(m, r));
 
     return more > 0 ? (uint32_t)more : 0;
 }
