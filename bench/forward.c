@@ -101,7 +101,7 @@ static void wait_for_frames(struct lane *l)
     int n = io_fds(l->dev[0], p), m = io_fds(l->dev[1], p + n);
 
     if (!spin && n > 0 && m > 0)
-        poll(p, (nfds_t)(n + m), PATIENCE_MS);
+        poll(p, (nfds_t)n + (nfds_t)m, PATIENCE_MS);
 }
 
 static void forward(struct lane *l)
