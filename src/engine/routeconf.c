@@ -164,7 +164,8 @@ int routeconf_read(const struct conf_file *f, const struct conf_item *addrs,
     if (addrs == NULL || addrs->child == NULL)
         return 0;
     if (nnames > ROUTER_IFS)
-        return err_set(EINVAL, "%s: address_table: more than %d devices", f->path, ROUTER_IFS);
+        return err_set(EINVAL, "%s:%d: address_table: more than %d devices", f->path, addrs->line,
+                       ROUTER_IFS);
     r.c = calloc(1, sizeof(*r.c));
     if (r.c == NULL)
         return err_set(ENOMEM, "no memory");
