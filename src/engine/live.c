@@ -485,8 +485,8 @@ static bool should_stop(const struct live *lv, const struct lane *l)
 }
 
 /*
- * nap: more frames are on their way. To be woken by the next one costs its sender more than the frame does, so
- * they gather for a moment.
+ * nap: more frames are on their way. To be woken for the next one costs its sender time and us, so they gather
+ * for a moment.
  */
 static void nap(void)
 {
