@@ -9,7 +9,8 @@
  * request, two short segments, both FINs: 12 packets each. `grow` plays handshake and request
  * of so many flows, nothing else, to a listener without callbacks, and takes the CPU time of each
  * batch of 64 packets: what the growth of the tables costs at once. Packets are made a million at a
- * time while the clock stands.
+ * time while the clock stands. Behind it a loop that only counts takes as much CPU time again, in
+ * pieces as long as a batch: the longest of those is what the machine itself adds.
  *
  * Sizes for which there is not memory enough are left out, and said. Exit status 1: wrong counts.
  */
@@ -30,6 +31,7 @@
 #define PER_FLOW  1000   /* bytes a flow may take of generator, library and application together */
 #define AT_LEAST  100000 /* flows in all, however few at a time */
 #define ONCE_FROM 900000 /* flows from which one round must do */
+#define PIECE_US  20     /* of the loop that does nothing: about a batch */
 
 enum kind { FLOOR, COUNT, GROW, KINDS };
 
@@ -46,8 +48,9 @@ struct job {
 
 struct outcome {
     uint64_t packets, ns, rss;
-    double longest_us, most_us; /* batches: the longest; 99.99 % are not longer */
-    double over, plain_us;      /* above 200 us; the longest for which the system gave no page */
+    double longest_us, most_us;  /* batches: the longest; 99.99 % are not longer */
+    double over, plain_us;       /* above 200 us; the longest for which the system gave no page */
+    double still_us, still_over; /* the same of pieces of a loop that does nothing */
 };
 
 /* All rounds of a size. */
@@ -56,7 +59,7 @@ struct score {
     int n[KINDS];
     double cycles[KINDS][MEASURE_ROUNDS];
     double longest[MEASURE_ROUNDS], most[MEASURE_ROUNDS], over[MEASURE_ROUNDS];
-    double plain[MEASURE_ROUNDS];
+    double plain[MEASURE_ROUNDS], still[MEASURE_ROUNDS], still_over[MEASURE_ROUNDS];
     double rss[KINDS][MEASURE_ROUNDS];
 };
 
@@ -109,6 +112,34 @@ static void tell_batches(struct memdev_batches *b, struct outcome *o)
             o->plain_us = b->v[i].ns / 1e3;
 }
 
+/* count_for: so many ns of CPU time go by. */
+static void count_for(uint64_t ns, uint64_t turns_per_us, struct outcome *o)
+{
+    uint64_t begin = thread_ns(), was = begin, now;
+
+    do {
+        for (volatile uint64_t i = 0; i < PIECE_US * turns_per_us; i++)
+            ;
+        now = thread_ns();
+        if ((double)(now - was) / 1e3 > o->still_us)
+            o->still_us = (double)(now - was) / 1e3;
+        o->still_over += now - was > 200000;
+        was = now;
+    } while (now - begin < ns);
+}
+
+/* stand_still: how long does the machine hold up what asks for no memory? */
+static void stand_still(struct outcome *o)
+{
+    const uint64_t turns = 10000000;
+    uint64_t was = thread_ns();
+
+    for (volatile uint64_t i = 0; i < turns; i++)
+        ;
+    was = thread_ns() - was;
+    count_for(o->ns, was ? turns * 1000 / was : 1000, o);
+}
+
 static bool run_floor(struct preload *p, struct outcome *o, char *why)
 {
     struct floor_result r;
@@ -136,6 +167,8 @@ static bool run_app(struct preload *p, const struct job *job, struct outcome *o,
     *o = (struct outcome){.packets = r.fed, .ns = r.ns, .rss = r.rss_bytes};
     tell_batches(&b, o);
     free(b.v);
+    if (job->kind == GROW)
+        stand_still(o);
     if (!good)
         snprintf(why, WHY_TEXT, "%s", said);
     else if (r.flows != r.tot.flows || (job->kind == COUNT && r.packets != r.fed))
@@ -196,6 +229,8 @@ static bool one_round(struct score *s, int round)
             s->most[round] = o.most_us;
             s->over[round] = o.over;
             s->plain[round] = o.plain_us;
+            s->still[round] = o.still_us;
+            s->still_over[round] = o.still_over;
         }
     }
     return true;
@@ -211,10 +246,11 @@ static void print_row(const struct score *s, const struct score *first)
     int n = s->n[GROW];
     double rss = median(s->rss[GROW], n);
 
-    printf("  %9u %10.0f %10.0f %8.2f %10.2f %12.1f %10.0f %12.0f %8.0f %6.0f %8.0f\n", s->flows,
-           cycles(s, FLOOR), cycles(s, COUNT), cycles(s, COUNT) / cycles(s, FLOOR),
+    printf("  %9u %10.0f %10.0f %8.2f %10.2f %12.1f %10.0f %12.0f %8.0f %6.0f %8.0f %8.0f %6.0f\n",
+           s->flows, cycles(s, FLOOR), cycles(s, COUNT), cycles(s, COUNT) / cycles(s, FLOOR),
            cycles(s, COUNT) / cycles(first, COUNT), rss / 1048576, rss / s->flows,
-           median(s->most, n), median(s->longest, n), median(s->over, n), median(s->plain, n));
+           median(s->most, n), median(s->longest, n), median(s->over, n), median(s->plain, n),
+           median(s->still, n), median(s->still_over, n));
     fflush(stdout);
 }
 
@@ -222,16 +258,17 @@ static void print_json(FILE *f, const struct score *s, const struct score *first
 {
     int n = s->n[GROW];
 
-    fprintf(f,
-            "{\"bench\":\"growth\",\"workload\":\"W5\",\"flows\":%u,\"rounds\":%d,"
-            "\"floor_cycles\":%.1f,\"cycles_per_packet\":%.1f,\"ratio\":%.3f,\"to_first\":%.3f,"
-            "\"grow_cycles\":%.1f,\"rss_bytes\":%.0f,\"bytes_per_flow\":%.1f,"
-            "\"batch_9999_us\":%.1f,\"batch_longest_us\":%.1f,\"batches_over_200us\":%.0f,\"batch_"
-            "longest_without_fault_us\":%.1f}\n",
-            s->flows, n, cycles(s, FLOOR), cycles(s, COUNT), cycles(s, COUNT) / cycles(s, FLOOR),
-            cycles(s, COUNT) / cycles(first, COUNT), cycles(s, GROW), median(s->rss[GROW], n),
-            median(s->rss[GROW], n) / s->flows, median(s->most, n), median(s->longest, n),
-            median(s->over, n), median(s->plain, n));
+    fprintf(
+        f,
+        "{\"bench\":\"growth\",\"workload\":\"W5\",\"flows\":%u,\"rounds\":%d,"
+        "\"floor_cycles\":%.1f,\"cycles_per_packet\":%.1f,\"ratio\":%.3f,\"to_first\":%.3f,"
+        "\"grow_cycles\":%.1f,\"rss_bytes\":%.0f,\"bytes_per_flow\":%.1f,"
+        "\"batch_9999_us\":%.1f,\"batch_longest_us\":%.1f,\"batches_over_200us\":%.0f,\"batch_"
+        "longest_without_fault_us\":%.1f,\"still_longest_us\":%.1f,\"still_over_200us\":%.0f}\n",
+        s->flows, n, cycles(s, FLOOR), cycles(s, COUNT), cycles(s, COUNT) / cycles(s, FLOOR),
+        cycles(s, COUNT) / cycles(first, COUNT), cycles(s, GROW), median(s->rss[GROW], n),
+        median(s->rss[GROW], n) / s->flows, median(s->most, n), median(s->longest, n),
+        median(s->over, n), median(s->plain, n), median(s->still, n), median(s->still_over, n));
 }
 
 static bool all_sizes(FILE *json)
@@ -275,9 +312,10 @@ int main(int argc, char **argv)
 
     bench_options(argc, argv, "growth", options);
     printf("W5: so many flows at a time. %s, counter at %.2f GHz; medians of %d rounds.\n"
-           "  %9s %10s %10s %8s %10s %12s %10s %12s %8s %6s %8s\n",
+           "  %9s %10s %10s %8s %10s %12s %10s %12s %8s %6s %8s %8s %6s\n",
            measure_cpu(), measure_hz() / 1e9, opt.rounds, "flows", "floor", "count", "ratio",
-           "to first", "grown: MB", "B a flow", "batch 99.99%", "longest", "> 200", "no fault");
+           "to first", "grown: MB", "B a flow", "batch 99.99%", "longest", "> 200", "no fault",
+           "still", "> 200");
     fflush(stdout);
     good = all_sizes(json);
     bench_json_show();
