@@ -25,7 +25,7 @@ static uint64_t fuzz_next(struct rng *r)
 #define rng_below fuzz_below
 #define rng_next  fuzz_next
 #define main      reasm_model_main
-int reasm_model_main(int argc, char **argv);
+int reasm_model_main(void);
 
 #include "model/test_reasm_model.c"
 

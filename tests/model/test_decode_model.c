@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "base/hash.h"
+#include "repeat.h"
 #include "wire/decode.h"
 
 enum { ETHER = 1, ROOM = 256, MAC = 12, TAG = 4 };
@@ -106,12 +107,11 @@ static void compare(const struct seg *a, const struct seg *b)
 
 static void usual_as_any_other(void **state)
 {
-    const char *steps = getenv("STEPS"), *s = getenv("SEED");
-    unsigned long long n = steps ? strtoull(steps, NULL, 0) : 100000, tcp = 0;
+    const unsigned long long n = env_number("STEPS", 100000);
+    unsigned long long tcp = 0;
     uint8_t plain[ROOM], tagged[ROOM + TAG];
 
-    seed = s ? strtoull(s, NULL, 0) : (unsigned long long)time(NULL);
-    print_message("SEED=%llu STEPS=%llu\n", seed, n);
+    seed = env_seed();
     rng_seed(&r, seed);
     for (step = 0; step < n; step++) {
         uint32_t wire = make(plain), len = below(6) ? wire : below(wire + 1);

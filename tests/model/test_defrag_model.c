@@ -24,6 +24,7 @@
 
 #include "base/hash.h"
 #include "frames.h"
+#include "repeat.h"
 #include "wire/decode.h"
 #include "wire/defrag.h"
 
@@ -470,13 +471,6 @@ static void episode(void)
     CHECK(m.d.entry.used == 0 && m.d.block.used == 0, "%u, %u", m.d.entry.used, m.d.block.used);
 }
 
-static uint64_t number(const char *name, uint64_t otherwise)
-{
-    const char *v = getenv(name);
-
-    return v ? strtoull(v, NULL, 0) : otherwise;
-}
-
 static void against_the_twin(void **state)
 {
     const struct defrag_conf conf = {.datagrams = 4,
@@ -485,10 +479,9 @@ static void against_the_twin(void **state)
                                      .min_tcp = 8,
                                      .timeout_ns = UINT64_MAX,
                                      .timeout6_ns = UINT64_MAX};
-    uint64_t steps = number("STEPS", 60000);
+    const uint64_t steps = env_number("STEPS", 60000);
 
-    m.seed = number("SEED", (uint64_t)time(NULL));
-    print_message("seed %llu\n", (unsigned long long)m.seed);
+    m.seed = env_seed();
     rng_seed(&m.r, m.seed);
     defrag_init(&m.d, &conf, m.seed);
     while (m.step < steps)

@@ -30,6 +30,7 @@
 #include "base/hash.h"
 #include "engine/engine.h"
 #include "frames.h"
+#include "repeat.h"
 #include "tcp/seq.h"
 #include "wire/csum.h"
 #include "wire/decode.h"
@@ -749,12 +750,10 @@ static void connection(void)
 
 static void test_connections(void **state)
 {
-    const char *s = getenv("SEED"), *n = getenv("RUNS");
-    int runs = n ? atoi(n) : 100;
+    const int runs = (int)env_number("RUNS", 100);
 
     trace = getenv("TRACE") ? atoi(getenv("TRACE")) : -1;
-    seed = s ? strtoull(s, NULL, 0) : (uint64_t)time(NULL);
-    print_message("SEED=%llu\n", (unsigned long long)seed);
+    seed = env_seed();
     rng_seed(&m.r, seed);
     m.now = START;
     m.net = calloc(FLIGHT, sizeof(*m.net));

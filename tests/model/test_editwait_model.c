@@ -4,7 +4,7 @@
  * numbers that wrap, some twice and some longer than before; the first leave. After every step the list is
  * compared, in both directions.
  *
- * SEED=n or --seed n repeats a run, STEPS=n makes it longer. The seed is printed.
+ * SEED=n repeats a run, STEPS=n makes it longer. The seed is printed.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,6 +18,7 @@
 
 #include "base/hash.h"
 #include "conn/editint.h"
+#include "repeat.h"
 
 #define ROOM 600
 
@@ -107,8 +108,7 @@ static void step(void)
 
 static void random_against_an_array(void **state)
 {
-    const char *env = getenv("STEPS");
-    uint64_t steps = env ? strtoull(env, NULL, 0) : 30000;
+    const uint64_t steps = env_number("STEPS", 30000);
 
     rng_seed(&m.r, seed);
     while (m.steps < steps) {
@@ -127,16 +127,12 @@ static void random_against_an_array(void **state)
         CHECK(m.out && m.refused && m.twice);
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_against_an_array),
     };
-    const char *env = getenv("SEED");
 
-    seed = env ? strtoull(env, NULL, 0) : (uint64_t)time(NULL);
-    if (argc == 3 && strcmp(argv[1], "--seed") == 0)
-        seed = strtoull(argv[2], NULL, 0);
-    printf("# SEED=%llu\n", (unsigned long long)seed);
+    seed = env_seed();
     return cmocka_run_group_tests_name("editwait_model", tests, NULL, NULL);
 }

@@ -4,7 +4,7 @@
  * removing, replacing, inheriting, ending, dispatching, raising; callbacks and filters do the same while a walk goes on. What
  * they do is drawn from (seed, dispatch, step), so both twins meet the same decisions as long as they run the same functions.
  *
- * WEIR_SEED=n repeats a run.
+ * SEED=n repeats a run.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,6 +19,7 @@
 #include "base/hash.h"
 #include "event/evset_int.h"
 #include "event/ude.h"
+#include "repeat.h"
 
 #define CHILDREN 12
 #define NUDE     40
@@ -478,8 +479,7 @@ static void random_run(uint64_t s)
 
 static void against_the_naive_twin(void **state)
 {
-    const char *one = getenv("WEIR_SEED");
-    uint64_t first = one ? strtoull(one, NULL, 0) : 1, n = one ? 1 : 60;
+    const uint64_t one = env_number("SEED", 0), first = one ? one : 1, n = one ? 1 : 60;
 
     print_message("# seeds %llu to %llu\n", (unsigned long long)first,
                   (unsigned long long)(first + n - 1));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * test_ftable_model.c: random work on the flow table against a naive twin, an array of keys that is
- * searched from one end to the other. The seed is printed; WEIR_SEED repeats a run. Last, a million
+ * searched from one end to the other. The seed is printed; SEED repeats a run. Last, a million
  * flows, with the cost of a look-up in lines touched.
  */
 #include "flow/glance.h"
@@ -9,6 +9,7 @@
 
 #include "base/errtext.h"
 #include "base/hash.h"
+#include "repeat.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -302,9 +303,7 @@ int main(void)
         cmocka_unit_test(random_work_agrees_with_the_twin),
         cmocka_unit_test(a_million_flows),
     };
-    const char *s = getenv("WEIR_SEED");
 
-    seed = s ? strtoull(s, NULL, 0) : (uint64_t)time(NULL);
-    print_message("# WEIR_SEED=%llu\n", (unsigned long long)seed);
+    seed = env_seed();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

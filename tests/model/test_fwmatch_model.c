@@ -18,6 +18,7 @@
 
 #include "base/hash.h"
 #include "fwrules.h"
+#include "repeat.h"
 
 #define RULES 60
 
@@ -164,12 +165,10 @@ static void a_packet(struct fw_packet *p)
 
 static void like_the_twin(void **state)
 {
-    const char *s = getenv("SEED"), *n = getenv("STEPS");
-    const unsigned long long seed = s ? strtoull(s, NULL, 0) : (unsigned long long)time(NULL);
-    const int steps = n ? atoi(n) : 2000;
+    const unsigned long long seed = env_seed();
+    const int steps = (int)env_number("STEPS", 2000);
     int found = 0;
 
-    print_message("SEED=%llu STEPS=%d\n", seed, steps);
     rng_seed(&r, seed);
     for (int step = 0; step < steps; step++) {
         struct fwrules *rules = some_rules();

@@ -5,7 +5,7 @@
  * everything from some offset on goes; memory runs out and comes back. After every step each member, and
  * some searches, are compared. A member that found no room must have changed nothing.
  *
- * SEED=n or --seed n repeats a run, STEPS=n makes it longer. The seed is printed.
+ * SEED=n repeats a run, STEPS=n makes it longer. The seed is printed.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "base/hash.h"
+#include "repeat.h"
 #include "stream/chunk.h"
 
 #define ROOM 4000
@@ -220,8 +221,7 @@ static void episode(uint32_t steps)
 
 static void random_against_bitmap(void **state)
 {
-    const char *env = getenv("STEPS");
-    uint64_t steps = env ? strtoull(env, NULL, 0) : 40000;
+    const uint64_t steps = env_number("STEPS", 40000);
 
     rng_seed(&m.r, seed);
     while (m.steps < steps)
@@ -233,16 +233,12 @@ static void random_against_bitmap(void **state)
         CHECK(m.most > 200 && m.joined > 1000 && m.refused);
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_against_bitmap),
     };
-    const char *env = getenv("SEED");
 
-    seed = env ? strtoull(env, NULL, 0) : (uint64_t)time(NULL);
-    if (argc == 3 && strcmp(argv[1], "--seed") == 0)
-        seed = strtoull(argv[2], NULL, 0);
-    printf("# SEED=%llu\n", (unsigned long long)seed);
+    seed = env_seed();
     return cmocka_run_group_tests_name("ival_model", tests, NULL, NULL);
 }

@@ -22,6 +22,7 @@
 
 #include "base/hash.h"
 #include "natports.h"
+#include "repeat.h"
 
 enum { CORES = 64, LIVE = 1 << 17 };
 
@@ -179,8 +180,7 @@ static void one_life(void)
 
 static void against_twin(void **state)
 {
-    const char *steps = getenv("STEPS");
-    const uint64_t end = steps ? strtoull(steps, NULL, 10) : 60000;
+    const uint64_t end = env_number("STEPS", 60000);
 
     while (m.steps < end)
         one_life();
@@ -262,10 +262,8 @@ int main(void)
         cmocka_unit_test(all_ports_to_one_server),
         cmocka_unit_test(address_of_a_client),
     };
-    const char *s = getenv("SEED");
 
-    seed = s ? strtoull(s, NULL, 10) : (uint64_t)time(NULL);
+    seed = env_seed();
     rng_seed(&m.r, seed);
-    fprintf(stderr, "SEED=%llu\n", (unsigned long long)seed);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

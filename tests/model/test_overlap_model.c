@@ -18,6 +18,7 @@
 #include "base/errtext.h"
 #include "base/hash.h"
 #include "hosttwin.h"
+#include "repeat.h"
 #include "stream/chunk.h"
 
 #define CASE 100 /* segments of one stream at most */
@@ -177,8 +178,7 @@ static void stream(enum overlap_policy policy)
 
 static void all_policies_against_the_twin(void **state)
 {
-    const char *env = getenv("STEPS");
-    uint64_t steps = env ? strtoull(env, NULL, 0) : 100000;
+    const uint64_t steps = env_number("STEPS", 100000);
 
     rng_seed(&m.r, seed);
     strm_env_init(&m.e, &m.acct, 1u << 16, 1u << 16);
@@ -197,9 +197,7 @@ static void all_policies_against_the_twin(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(all_policies_against_the_twin)};
-    const char *env = getenv("SEED");
 
-    seed = env ? strtoull(env, NULL, 0) : (uint64_t)time(NULL);
-    printf("# SEED=%llu\n", (unsigned long long)seed);
+    seed = env_seed();
     return cmocka_run_group_tests_name("overlap_model", tests, NULL, NULL);
 }

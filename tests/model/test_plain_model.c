@@ -19,6 +19,7 @@
 
 #include "base/hash.h"
 #include "conn_fix.h"
+#include "repeat.h"
 #include "stream/chunk.h"
 
 enum { CONN = 200 }; /* segments of one connection at most */
@@ -335,11 +336,9 @@ static void one_connection(void)
 
 static void short_way_is_the_long_one(void **state)
 {
-    const char *steps = getenv("STEPS"), *s = getenv("SEED");
-    uint64_t n = steps ? strtoull(steps, NULL, 0) : 60000;
+    const uint64_t n = env_number("STEPS", 60000);
 
-    seed = s ? strtoull(s, NULL, 0) : (uint64_t)time(NULL);
-    print_message("SEED=%llu STEPS=%llu\n", (unsigned long long)seed, (unsigned long long)n);
+    seed = env_seed();
     rng_seed(&m.r, seed);
     while (m.steps < n)
         one_connection();

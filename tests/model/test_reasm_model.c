@@ -8,7 +8,7 @@
  * lack of memory. After every step all of stream/'s answers are compared. A segment refused for lack
  * of memory must have left no trace.
  *
- * SEED=n or --seed n repeats a run, STEPS=n makes it longer. The seed is printed.
+ * SEED=n repeats a run, STEPS=n makes it longer. The seed is printed.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "reasm_twin.h"
+#include "repeat.h"
 
 /* ---- segments ---- */
 
@@ -532,8 +533,7 @@ static void finish(void)
 
 static void random_against_twin(void **state)
 {
-    const char *env = getenv("STEPS");
-    uint64_t steps = env ? strtoull(env, NULL, 0) : 120000;
+    const uint64_t steps = env_number("STEPS", 120000);
 
     rng_seed(&m.r, seed);
     while (m.steps < steps) {
@@ -568,16 +568,12 @@ static void random_against_twin(void **state)
     CHECK(m.refused && m.dropped && m.syns && m.puts, "something never happened");
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_against_twin),
     };
-    const char *env = getenv("SEED");
 
-    seed = env ? strtoull(env, NULL, 0) : (uint64_t)time(NULL);
-    if (argc == 3 && strcmp(argv[1], "--seed") == 0)
-        seed = strtoull(argv[2], NULL, 0);
-    printf("# SEED=%llu\n", (unsigned long long)seed);
+    seed = env_seed();
     return cmocka_run_group_tests_name("reasm_model", tests, NULL, NULL);
 }

@@ -17,6 +17,7 @@
 
 #include "base/hash.h"
 #include "conn/seqmap.h"
+#include "repeat.h"
 #include "tcp/seq.h"
 
 #define LONGEST 4000 /* bytes of a stream on either side */
@@ -238,11 +239,9 @@ static void step(void)
 
 static void test_twin(void **state)
 {
-    const char *s = getenv("SEED"), *n = getenv("STEPS");
-    uint64_t steps = n ? strtoull(n, NULL, 0) : 1000000;
+    const uint64_t steps = env_number("STEPS", 1000000);
 
-    seed = s ? strtoull(s, NULL, 0) : (uint64_t)time(NULL);
-    print_message("SEED=%llu\n", (unsigned long long)seed);
+    seed = env_seed();
     rng_seed(&m.r, seed);
     while (m.steps < steps)
         step();

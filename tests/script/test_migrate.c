@@ -5,7 +5,7 @@
  * its frames, and made traffic with loss, repetition and reordering; connections that stop, change
  * their sets, have several children and contexts of their own.
  *
- * What is told is compared flow by flow, in order. WEIR_SEED and WEIR_ROUNDS choose other runs.
+ * What is told is compared flow by flow, in order. SEED and RUNS choose other runs.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,6 +26,7 @@
 #include "mon/mon.h"
 
 #include "frames.h"
+#include "repeat.h"
 
 #define MAX_FRAMES 20000
 #define START      UINT64_C(1700000000000000000)
@@ -466,13 +467,6 @@ static void compare(const char *what, const struct log *want, int step, int at)
     forget(&got);
 }
 
-static uint64_t number(const char *name, uint64_t otherwise)
-{
-    const char *v = getenv(name);
-
-    return v ? strtoull(v, NULL, 0) : otherwise;
-}
-
 /* try_places: the frames at hand, moved at `places` random frames. */
 static void try_places(const char *what, int places)
 {
@@ -486,7 +480,7 @@ static void try_places(const char *what, int places)
 
 static void captures(void **state)
 {
-    int places = (int)number("WEIR_ROUNDS", 3), files = 0;
+    int places = (int)env_number("RUNS", 3), files = 0;
     struct dirent **list;
     int n = scandir(trace_dir, &list, NULL, alphasort);
 
@@ -508,14 +502,14 @@ static void captures(void **state)
 
 static void made_traffic(void **state)
 {
-    int rounds = (int)number("WEIR_ROUNDS", 3);
+    int rounds = (int)env_number("RUNS", 3);
 
     for (int i = 0; i < rounds; i++) {
-        uint64_t seed = number("WEIR_SEED", 20261120) + (uint64_t)i;
+        uint64_t seed = env_number("SEED", 20261120) + (uint64_t)i;
         char what[64];
 
         rng = seed;
-        snprintf(what, sizeof(what), "WEIR_SEED=%llu", (unsigned long long)seed);
+        snprintf(what, sizeof(what), "SEED=%llu", (unsigned long long)seed);
         make_traffic(1 + (int)pick(40), 400 + (int)pick(2000));
         try_places(what, 4);
     }
@@ -587,7 +581,7 @@ int main(int argc, char **argv)
     }
     trace_dir = argv[1];
     frame = calloc(MAX_FRAMES, sizeof(*frame));
-    rng = number("WEIR_SEED", 20261120);
+    rng = env_number("SEED", 20261120);
     rc = cmocka_run_group_tests(tests, NULL, NULL);
     drop_frames();
     free(frame);

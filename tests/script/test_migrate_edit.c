@@ -6,7 +6,7 @@
  * of order, again and cut anew, and acknowledge what came; the first run makes the input, the others
  * repeat it. Then images with damaged bytes where the edits are: they are refused, or go on.
  *
- * WEIR_SEED and WEIR_ROUNDS choose other runs.
+ * SEED and RUNS choose other runs.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -30,6 +30,7 @@
 #include "frames.h"
 #include "tcp/seq.h"
 #include "wire/decode.h"
+#include "repeat.h"
 
 #define START  UINT64_C(1700000000000000000)
 #define STREAM 6000
@@ -460,18 +461,11 @@ static void compare(uint64_t seed, int at)
             continue;
         for (; i < told[c].n && i < want[c].n && told[c].p[i] == want[c].p[i]; i++)
             line = told[c].p[i] == '\n' ? i + 1 : line;
-        fail_msg("WEIR_SEED=%llu, connection %d, moved at %d:\n  expected %.*s\n  got      %.*s",
+        fail_msg("SEED=%llu, connection %d, moved at %d:\n  expected %.*s\n  got      %.*s",
                  (unsigned long long)seed, c, at, (int)(strcspn(want[c].p + line, "\n")),
                  want[c].p + line, (int)(strcspn(told[c].p + line, "\n")), told[c].p + line);
     }
     forget(told);
-}
-
-static uint64_t number(const char *name, uint64_t otherwise)
-{
-    const char *v = getenv(name);
-
-    return v ? strtoull(v, NULL, 0) : otherwise;
 }
 
 /* make: the input of this seed, and what becomes of it without moving. */
@@ -492,8 +486,8 @@ static int make(uint64_t seed)
 
 static void moves(void **state)
 {
-    uint64_t seed = number("WEIR_SEED", 20261130);
-    int rounds = (int)number("WEIR_ROUNDS", 4);
+    uint64_t seed = env_number("SEED", 20261130);
+    int rounds = (int)env_number("RUNS", 4);
 
     (void)state;
     for (; rounds > 0; rounds--, seed++) {
@@ -510,12 +504,11 @@ static void moves(void **state)
         forget(want);
         drop_input();
     }
-    print_message(
-        "# WEIR_SEED=%llu: moved %llu flows, edited %llu; directions that held %llu, kept "
-        "%llu, waited %llu\n",
-        (unsigned long long)number("WEIR_SEED", 20261130), (unsigned long long)moved.flows,
-        (unsigned long long)moved.edited, (unsigned long long)moved.held,
-        (unsigned long long)moved.kept, (unsigned long long)moved.waiting);
+    print_message("# SEED=%llu: moved %llu flows, edited %llu; directions that held %llu, kept "
+                  "%llu, waited %llu\n",
+                  (unsigned long long)env_number("SEED", 20261130), (unsigned long long)moved.flows,
+                  (unsigned long long)moved.edited, (unsigned long long)moved.held,
+                  (unsigned long long)moved.kept, (unsigned long long)moved.waiting);
     assert_true(moved.held && moved.kept && moved.waiting);
 }
 
@@ -579,8 +572,8 @@ static bool try_image(uint64_t now, const struct mon_regs *regs, struct image *i
 
 static void damaged(void **state)
 {
-    uint64_t seed = number("WEIR_SEED", 20261130), now;
-    int rounds = 100 * (int)number("WEIR_ROUNDS", 4), from = 0, nparts, refused = 0;
+    uint64_t seed = env_number("SEED", 20261130), now;
+    int rounds = 100 * (int)env_number("RUNS", 4), from = 0, nparts, refused = 0;
     struct part part[CONNS];
     struct mon_regs regs = {0};
     struct image im = {0};
@@ -607,7 +600,7 @@ static void damaged(void **state)
         *at = was;
     }
     broken = false;
-    print_message("# WEIR_SEED=%llu: %d of %d damaged images refused\n", (unsigned long long)seed,
+    print_message("# SEED=%llu: %d of %d damaged images refused\n", (unsigned long long)seed,
                   refused, rounds);
     assert_true(refused > rounds / 10);
     image_free(&im);
