@@ -190,6 +190,7 @@ bool edit_in_parts(struct conn_env *env, struct conn_pkt *cp)
     }
     d->part = (uint16_t)((fresh - e->floor) / 2);
     seqmap_pass(&d->map, e->floor);
+    d->start += e->floor;
     e->what = EDIT_PARTS;
     return true;
 }
@@ -201,6 +202,11 @@ bool edit_repeats(const struct conn_env *env, const struct conn_pkt *cp)
     return cp->edited && (env->edit.at.what == EDIT_OLD || env->edit.at.what == EDIT_PROBE);
 }
 
+bool edit_beside(const struct conn_env *env, const struct conn_pkt *cp)
+{
+    return !cp->edited || env->edit.at.what == EDIT_BESIDE;
+}
+
 bool edit_waits(const struct conn_env *env, const struct conn_pkt *cp)
 {
     return cp->edited && env->edit.at.what == EDIT_WAITS;
@@ -208,7 +214,7 @@ bool edit_waits(const struct conn_env *env, const struct conn_pkt *cp)
 
 bool edit_would_wait(const struct conn_env *env, const struct conn_pkt *cp)
 {
-    return !cp->edited && seq_lt(top_of(env, cp), cp->s->seq);
+    return edit_beside(env, cp) && seq_lt(top_of(env, cp), cp->s->seq);
 }
 
 bool edit_is_new(const struct conn_env *env, const struct conn_pkt *cp)
@@ -288,11 +294,11 @@ int edit_reserve(struct conn_env *env, struct conn_pkt *cp, uint32_t n)
     return 0;
 }
 
-bool edit_editable(const struct conn_env *env, uint32_t off, uint32_t len, uint32_t n)
+bool edit_editable(const struct conn_env *env, uint32_t off, uint32_t len, uint32_t n, bool stays)
 {
     const struct conn_edit *e = &env->edit.at;
 
-    return off >= e->floor && off + len <= n - e->tail;
+    return (stays || off >= e->floor) && off + len <= n - e->tail;
 }
 
 void edit_changed(struct conn_env *env, uint32_t off, uint32_t len, uint32_t n)

@@ -221,6 +221,18 @@ bool edit_enter(struct conn_env *env, struct conn_pkt *cp)
 
 /* ---- SND ---- */
 
+/* keep_front: of the segment at hand the first n bytes are left. */
+static void keep_front(struct conn_env *env, struct conn_pkt *cp, uint32_t n)
+{
+    struct seg *s = cp->s;
+    struct edit_numbers numbers = edit_numbers_of(s);
+
+    env->edit.at.plen = n;
+    numbers.tflags &= (uint8_t) ~(TH_FIN_ | TH_PSH_);
+    edit_chomp(s, n, s->plen - n);
+    edit_renumber(s, &numbers);
+}
+
 /*
  * slice: no more than can be shown at once; the rest waits, its turn comes next. => bytes to show;
  * UINT32_MAX: no memory.
@@ -228,10 +240,7 @@ bool edit_enter(struct conn_env *env, struct conn_pkt *cp)
 static uint32_t slice(struct conn_env *env, struct conn_pkt *cp, struct edit_dir *d, uint32_t off,
                       uint32_t fresh)
 {
-    struct conn_edit *e = &env->edit.at;
-    struct seg *s = cp->s;
     uint32_t held = edit_held(d), keep = EDIT_SHOWN > held ? EDIT_SHOWN - held : 0;
-    struct edit_numbers n = edit_numbers_of(s);
 
     if (d->part && keep > d->part)
         keep = d->part;
@@ -239,10 +248,7 @@ static uint32_t slice(struct conn_env *env, struct conn_pkt *cp, struct edit_dir
         return fresh;
     if (!edit_wait_rest(env, cp, d, off + keep))
         return UINT32_MAX;
-    e->plen = off + keep;
-    n.tflags &= (uint8_t) ~(TH_FIN_ | TH_PSH_);
-    edit_chomp(s, off + keep, s->plen - off - keep);
-    edit_renumber(s, &n);
+    keep_front(env, cp, off + keep);
     return keep;
 }
 
@@ -309,6 +315,24 @@ static void present_fresh(struct conn_env *env, struct conn_pkt *cp, struct edit
     edit_renumber(s, &n);
 }
 
+/*
+ * old_first: what lies in front of the first edit is asked about again, so it goes alone; what is new behind it
+ * comes next, or when its sender repeats it.
+ */
+static void old_first(struct conn_env *env, struct conn_pkt *cp, struct edit_dir *d)
+{
+    struct conn_edit *e = &env->edit.at;
+    uint32_t off = edit_top(d) - e->came;
+
+    if (!d->below || !seq_lt(e->came, d->start))
+        return;
+    if (!edit_wait_rest(env, cp, d, off))
+        cp->f->side[cp->from].snd_max = e->snd_max;
+    keep_front(env, cp, off);
+    e->r = seqmap_to_r(&d->map, e->came);
+    e->what = EDIT_OLD;
+}
+
 void edit_present(struct conn_env *env, struct conn_pkt *cp)
 {
     struct conn_edit *e = &env->edit.at;
@@ -316,6 +340,8 @@ void edit_present(struct conn_env *env, struct conn_pkt *cp)
     cp->s->seq = e->came;
     if (e->what == EDIT_FRESH && cp->ignored)
         e->what = EDIT_PROBE;
+    if (e->what == EDIT_FRESH)
+        old_first(env, cp, &e->fe->dir[cp->from]);
     if (e->what == EDIT_FRESH)
         present_fresh(env, cp, &e->fe->dir[cp->from]);
     if (edit_repeats(env, cp) && !edit_cover(env, cp))

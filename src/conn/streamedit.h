@@ -20,8 +20,8 @@
  * segments beyond a hole wait (and are told to their sender with an ACK of our own, SACK and all, as
  * their receiver would), what was seen before is repeated from what is kept. A segment that only repeats is
  * shown without its payload, so that its headers are changed as those of the first copy were. What lies in
- * front of the first edit is shown whenever it comes, as before: it was not kept. A segment that grows too
- * long is shown again, in parts (EDIT_PARTS).
+ * front of the first edit is shown whenever it comes, as before: it was not kept; what is new behind it in one
+ * segment is shown in its turn. A segment that grows too long is shown again, in parts (EDIT_PARTS).
  *
  * WINDOWS. What has grown may fill the receiver's window before its sender is at the end of the one that it
  * was told. The window told back shrinks by that. What waits then waits for room; what comes is refused by
@@ -113,6 +113,8 @@ bool edit_apply(struct conn_env *env, struct conn_pkt *cp);
 bool edit_cover(struct conn_env *env, struct conn_pkt *cp);
 bool edit_uncover(struct conn_env *env, struct conn_pkt *cp);
 bool edit_repeats(const struct conn_env *env, const struct conn_pkt *cp);
+/* edit_beside: is nothing of this direction edited, as far as is known now, whatever is of the other? */
+bool edit_beside(const struct conn_env *env, const struct conn_pkt *cp);
 /* edit_waits: is it one that waits? edit_would_wait: would it, if its direction were edited from here on? */
 bool edit_waits(const struct conn_env *env, const struct conn_pkt *cp);
 bool edit_would_wait(const struct conn_env *env, const struct conn_pkt *cp);
@@ -152,8 +154,11 @@ int edit_room(struct conn_env *env, struct conn_pkt *cp, uint32_t n);
 int edit_reserve(struct conn_env *env, struct conn_pkt *cp, uint32_t n);
 /* edit_changed: bytes [off, off + len) of the payload, n bytes long now, are not the sender's. */
 void edit_changed(struct conn_env *env, uint32_t off, uint32_t len, uint32_t n);
-/* edit_editable: may [off, off + len) of n be changed? Not what is held back. */
-bool edit_editable(const struct conn_env *env, uint32_t off, uint32_t len, uint32_t n);
+/*
+ * edit_editable: may [off, off + len) of n be changed? Not what is held back; nor, unless its length `stays`, what has
+ * left before.
+ */
+bool edit_editable(const struct conn_env *env, uint32_t off, uint32_t len, uint32_t n, bool stays);
 /* edit_hold: forward the first `off` bytes only. => 0; -1 EINVAL, ENOBUFS. */
 int edit_hold(struct conn_env *env, const struct conn_pkt *cp, uint32_t off);
 

@@ -264,8 +264,8 @@ static int changed_before(struct mon *m)
     return 0;
 }
 
-/* keep_change: see that a change of [off, off + len) of n bytes can be repeated. */
-static int keep_change(struct mon *m, uint32_t off, uint32_t len, uint32_t n)
+/* keep_change: see that a change of [off, off + len) of n bytes can be repeated; stays: its length does. */
+static int keep_change(struct mon *m, uint32_t off, uint32_t len, uint32_t n, bool stays)
 {
     if (edit_begin(&m->env, m->cp, false) < 0) {
         payload_back(m);
@@ -275,7 +275,7 @@ static int keep_change(struct mon *m, uint32_t off, uint32_t len, uint32_t n)
         edit_keep_whole(&m->env, m->cp);
     if (changed_before(m) < 0)
         return -1;
-    if (!edit_editable(&m->env, off, len, n))
+    if (!edit_editable(&m->env, off, len, n, stays))
         return err_set(EINVAL, "bytes that are held, or have left before, cannot be changed");
     return 0;
 }
@@ -293,8 +293,8 @@ static int overwrite(struct mon *m, const struct edit *e)
         return 0;
     if (e->data == NULL)
         return err_set(EINVAL, "mtcp_setlastpkt: data is NULL");
-    if (of_stream(m, e) && m->cp->edited && !edit_repeats(&m->env, m->cp)) {
-        if (keep_change(m, (uint32_t)e->off, e->len, e->size) < 0 ||
+    if (of_stream(m, e) && !edit_beside(&m->env, m->cp) && !edit_repeats(&m->env, m->cp)) {
+        if (keep_change(m, (uint32_t)e->off, e->len, e->size, true) < 0 ||
             edit_reserve(&m->env, m->cp, e->size) < 0)
             return err_prefix("mtcp_setlastpkt: "), -1;
         edit_changed(&m->env, (uint32_t)e->off, e->len, e->size);
@@ -302,7 +302,7 @@ static int overwrite(struct mon *m, const struct edit *e)
     keep_length(m, e);
     mon_write_guard(m);
     was = fixsum_begin(&m->fix, s, m->npackets, lo, hi);
-    if (of_stream(m, e) && !m->cp->edited)
+    if (of_stream(m, e) && edit_beside(&m->env, m->cp))
         note_payload(m, e);
     memcpy(s->pb->data + lo, e->data, e->len);
     s->pb->flags = (uint8_t)((s->pb->flags & ~PB_CSUM_GOOD) | PB_CHANGED);
@@ -364,7 +364,7 @@ static int resize(struct mon *m, struct edit *e)
     if (e->len == 0)
         return 0;
     n = s->pcap - gone + new_;
-    if (keep_change(m, off, gone, s->pcap) < 0 || edit_room(&m->env, m->cp, n) < 0 ||
+    if (keep_change(m, off, gone, s->pcap, false) < 0 || edit_room(&m->env, m->cp, n) < 0 ||
         edit_reserve(&m->env, m->cp, n > s->pcap ? n : s->pcap) < 0)
         return err_prefix("mtcp_setlastpkt: "), -1;
     mon_write_guard(m);
