@@ -74,6 +74,19 @@ static int waits(void)
                    "what lies in front of it is missing: it waits, and is shown again in its turn");
 }
 
+/* keeps_its_place: it repeats what has left as it was, or fills a hole in front of that. */
+static int keeps_its_place(void)
+{
+    return err_set(EOPNOTSUPP,
+                   "it has left before as it was, or what follows it has: its length stays");
+}
+
+/* fin_left: has the sender's FIN left before, by its own number? */
+static bool fin_left(const struct conn_pkt *cp)
+{
+    return cp->f->side[cp->from].flags & SIDE_FIN_SENT;
+}
+
 /*
  * open_dir: from this segment on. What it repeats passes again as it is (floor); where it is not the
  * next one it waits.
@@ -82,10 +95,10 @@ static int open_dir(struct conn_env *env, struct conn_pkt *cp, struct edit_dir *
 {
     struct conn_edit *e = &env->edit.at;
     const struct seg *s = cp->s;
-    uint32_t top = top_of(env, cp);
+    uint32_t top = top_of(env, cp), end = s->seq + s->plen;
 
-    if (seq_leq(s->seq + s->plen, top) && !((s->tflags & TH_FIN_) && s->seq + s->plen == top))
-        return err_set(EOPNOTSUPP, "a repetition of what has left as it was");
+    if (fin_left(cp) || (seq_leq(end, top) && !((s->tflags & TH_FIN_) && end == top)))
+        return keeps_its_place();
     d->on = d->below = true;
     d->fin = false;
     d->start = seq_lt(top, s->seq) ? top : s->seq;
@@ -125,7 +138,7 @@ int edit_begin(struct conn_env *env, struct conn_pkt *cp, bool hold)
     if (cp->edited && e->what == EDIT_PARTS)
         return hold ? 0 : err_set(EAGAIN, "it has grown too long: it is shown again in parts");
     if (cp->edited && e->what != EDIT_BESIDE)
-        return err_set(EOPNOTSUPP, "this segment brings nothing new");
+        return keeps_its_place();
     if (cp->s->plen == 0 && !(cp->s->tflags & TH_FIN_))
         return err_set(EOPNOTSUPP, "a segment without payload is repeated by nobody");
     fe = make(env, cp);
