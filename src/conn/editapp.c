@@ -42,7 +42,7 @@ static struct flow_edit *make(struct conn_env *env, struct conn_pkt *cp)
     struct flow_ext *x = conn_ext(env, cp->f);
     struct flow_edit *fe;
 
-    if (x == NULL)
+    if (x == NULL || edit_mix(env) == NULL || edit_big(env) == NULL)
         return NULL;
     if (x->edit == 0)
         x->edit = pool_zalloc(&env->edit.flows);

@@ -43,6 +43,13 @@ static void unsize(struct seg *s)
     decode(s, s->pb);
 }
 
+uint8_t *edit_big(struct conn_env *env)
+{
+    if (env->edit.big == NULL)
+        env->edit.big = edit_alloc(env, BIG);
+    return env->edit.big;
+}
+
 /* move: the frame goes into a buffer of our own, where it can grow. */
 static int move(struct conn_env *env, struct conn_pkt *cp)
 {
@@ -51,9 +58,7 @@ static int move(struct conn_env *env, struct conn_pkt *cp)
 
     if (e->data)
         return 0;
-    if (env->edit.big == NULL)
-        env->edit.big = edit_alloc(env, BIG);
-    if (env->edit.big == NULL)
+    if (edit_big(env) == NULL)
         return err_set(ENOBUFS, "no memory for a frame that grows");
     if (pb->flags & PB_BORROWED)
         conn_own_borrowed(env, pb->borrow_flow);

@@ -176,7 +176,12 @@ bool edit_import(struct conn_env *env, uint32_t idx, struct image *im);
 
 /* ---- what the parts share ---- */
 
-uint8_t *edit_mix(struct conn_env *env); /* room to put payload together; NULL: no memory */
+/*
+ * edit_mix: room to put payload together; edit_big: for a frame that grows. => NULL: no memory. Both are there before
+ * anything is edited: what is promised then needs them.
+ */
+uint8_t *edit_mix(struct conn_env *env);
+uint8_t *edit_big(struct conn_env *env);
 void *edit_alloc(struct conn_env *env, size_t n); /* counts; NULL is counted as a reason */
 void edit_release(struct conn_env *env, void *p, size_t n);
 /* edit_copy: a frame like this one, with payload [off, off + len) of it and room for more. */
