@@ -89,8 +89,9 @@ struct conn_edit {
     uint32_t pre, post;  /* bytes of it that are the sender's */
     uint32_t floor, tail; /* of those, known before; to be held back */
     uint32_t old,
-        old_r;    /* bytes in front that are a repetition (in edit_env.mix); where they begin */
-    uint32_t out; /* payload bytes that leave, without those */
+        old_r;      /* bytes in front that are a repetition (in edit_env.mix); where they begin */
+    uint32_t out;   /* payload bytes that leave, without those */
+    bool beginning; /* of a connection: its numbers are as they are */
     struct kept_frame *hold; /* what will be held */
     uint8_t *aside;          /* the payload, while less of it is shown (edit_cover); NULL: all is */
     uint32_t aside_len, seen; /* its bytes; so many are shown */

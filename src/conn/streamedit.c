@@ -111,7 +111,7 @@ static uint32_t r_of(const struct conn_pkt *cp, const struct edit_dir *d, const 
     if (e->what == EDIT_BARE)
         return ack_r(cp, d, e->came);
     if (e->what == EDIT_NUMBERS)
-        return bare_r(d, e->came, false);
+        return e->beginning ? e->came : bare_r(d, e->came, false);
     if (seq_lt(e->came, m->nxt_s) && e->what != EDIT_FRESH)
         return seqmap_to_r(m, e->came);
     return e->what == EDIT_OLD ? m->nxt_r : m->nxt_r + (e->came - m->nxt_s);
@@ -145,6 +145,23 @@ static void stamp(const struct conn_env *env, struct edit_dir *d, struct seg *s)
         n.tsval = d->tsval;
         edit_renumber(s, &n);
     }
+}
+
+/*
+ * of_beginning: a SYN, or what answers one: its numbers are of a connection's beginning, where nothing was changed,
+ * this one's or that of another, which may take its place (reuse.c).
+ */
+static bool of_beginning(const struct conn_env *env, const struct conn_pkt *cp)
+{
+    const struct flow_ext *x = pool_at(&env->ft.exts, cp->f->ext);
+    const struct seg *s = cp->s;
+
+    if (s->tflags & TH_SYN_)
+        return true;
+    for (int i = 0; (s->tflags & TH_RST_) && (s->tflags & TH_ACK_) && i < x->nsyn; i++)
+        if (x->syn[i].from == cp->to && s->ack - (x->syn[i].isn + 1) <= x->syn[i].len)
+            return true;
+    return false;
 }
 
 static void begin(struct conn_edit *e, struct conn_pkt *cp, struct flow_edit *fe)
@@ -202,6 +219,7 @@ bool edit_enter(struct conn_env *env, struct conn_pkt *cp)
     d = &fe->dir[cp->from];
     pb_own(cp->s->pb); /* from now on its numbers are changed */
     begin(e, cp, fe);
+    e->beginning = of_beginning(env, cp);
     if (unlikely(env->edit.replay) && !env->edit.again)
         of_capture(cp, &fe->dir[cp->to]);
     if (!d->on)
@@ -508,11 +526,10 @@ static void of_receiver(const struct conn_env *env, const struct conn_pkt *cp,
     uint32_t ack = n->ack;
     uint8_t k = 0;
 
-    if (!o->on || !(n->tflags & TH_ACK_) || env->edit.replay)
+    if (!o->on || !(n->tflags & TH_ACK_) || env->edit.replay || env->edit.at.beginning)
         return;
     n->ack = seqmap_to_s(&o->map, ack);
-    if (!(n->tflags & TH_SYN_))
-        n->win = edit_window(env, cp->f, cp->from, ack, n->win);
+    n->win = edit_window(env, cp->f, cp->from, ack, n->win);
     for (int i = 0; i < n->nsack; i++) {
         uint32_t start = n->sack[i].start, end = n->sack[i].end;
 
