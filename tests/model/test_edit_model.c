@@ -86,7 +86,7 @@ static struct {
     struct rng r;
     mctx_t ctx;
     int lst;
-    uint64_t now;
+    uint64_t now, born; /* the connection */
     struct end e[2];
     struct work w[2];
     struct packet *net;
@@ -203,7 +203,7 @@ static void send_segment(int side, int off, int len, bool fin)
     f.plen = (uint32_t)len;
     if (m.ts) {
         f.has_ts = true;
-        f.ts[0] = (uint32_t)((m.now - START) / MSEC) + 1000;
+        f.ts[0] = (uint32_t)((m.now - m.born) / MSEC) + 1000;
         f.ts[1] = e->ts_recent;
     }
     put_sacks(e, &f);
@@ -642,6 +642,7 @@ static void begin(void)
     struct end *c = &m.e[0], *s = &m.e[1];
     struct pktbuf *p;
 
+    m.born = m.now;
     m.mss = 12 + below(below(2) ? 60 : 1000);
     m.loss = below(3) ? below(100) : 0;
     m.jitter = below(3) ? below(40) : 0;
