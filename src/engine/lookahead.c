@@ -116,14 +116,28 @@ static inline void fetch_records(struct worker *w, uint64_t seen)
     w->gone = ft->gone;
 }
 
+/* ends: will this segment, or has one before it, begin the end of its flow? Then it needs the record's last line. */
+static inline bool ends(const struct flow *f, const struct seg *s)
+{
+    return unlikely((s->tflags & (TH_FIN_ | TH_RST_)) || ((f->side[CLI].state ^ FS_ESTABLISHED) |
+                                                          (f->side[SVR].state ^ FS_ESTABLISHED)));
+}
+
 /* fetch_contexts: the application's, of the flows expected: what callbacks will touch first. */
 static inline void fetch_contexts(struct worker *w, uint64_t seen)
 {
-    for (; seen; seen &= seen - 1) {
-        const uint32_t idx = w->guess[__builtin_ctzll(seen)];
+    const bool many = ftable_big(&w->m->env.ft);
 
-        if (idx)
-            prefetch_w(flow_at(&w->m->env.ft, idx)->c0.uctx);
+    for (; seen; seen &= seen - 1) {
+        const int i = __builtin_ctzll(seen);
+        struct flow *f;
+
+        if (w->guess[i] == 0)
+            continue;
+        f = flow_at(&w->m->env.ft, w->guess[i]);
+        prefetch_w(f->c0.uctx);
+        if (many && ends(f, &w->seg[i]))
+            prefetch_w(&f->start);
     }
 }
 

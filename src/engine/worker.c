@@ -26,6 +26,7 @@
 #include "conn/plain.h"
 #include "conn/streamedit.h"
 #include "flow/glance.h"
+#include "flow/queue.h"
 #include "wire/decode.h"
 #include "wire/neigh.h"
 
@@ -596,6 +597,8 @@ static never_inline bool input_in_place(struct worker *w, struct seg *s, uint32_
         return false;
     if (f->csum != CSUM_OFF && refused(w, s, idx, from, false))
         return true;
+    if ((f->flags & FLOW_HALF) && !(s->tflags & TH_SYN_) && ftable_big(&env->ft))
+        flow_fetch_neighbours(&env->ft, f);
     plain_begin(env, &cp, s, f, idx, from);
     cp.plain = false;
     cp.in_place = place;

@@ -22,6 +22,15 @@ void flow_begins_closing(struct ftable *t, uint32_t idx);
 /* flow_unqueue: out of its queue. => harmless if it is in none. */
 void flow_unqueue(struct ftable *t, uint32_t idx);
 
+/* flow_fetch_neighbours: those in its queue and in the wheel are written when it leaves them. */
+static inline void flow_fetch_neighbours(const struct ftable *t, const struct flow *f)
+{
+    prefetch_w(&flow_at(t, f->wheel.next)->wheel);
+    prefetch_w(&flow_at(t, f->wheel.prev)->wheel);
+    prefetch_w(&flow_at(t, f->qnext)->qnext);
+    prefetch_w(&flow_at(t, f->qprev)->qnext);
+}
+
 /* tomb_enqueue: the last in the queue of tombstones. tomb_unqueue: out of it. */
 void tomb_enqueue(struct ftable *t, uint32_t tomb);
 void tomb_unqueue(struct ftable *t, uint32_t tomb);

@@ -74,6 +74,14 @@ static inline struct flow *flow_at(const struct ftable *t, uint32_t idx)
            (idx & ((1u << FLOWS_SHIFT) - 1));
 }
 
+#define FTABLE_CACHED 4096 /* flows whose records lie in the caches close to the processor: 1 MB */
+
+/* ftable_big: are there more? Then what few packets touch is worth fetching ahead. */
+static inline bool ftable_big(const struct ftable *t)
+{
+    return t->count > FTABLE_CACHED;
+}
+
 /* ftable_hash: hash of a key under this table's secret. */
 static inline uint32_t ftable_hash(const struct ftable *t, const struct flow_key *k)
 {

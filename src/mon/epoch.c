@@ -10,6 +10,7 @@
  * freed.
  */
 #include "mon/mon.h"
+#include "flow/queue.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -289,8 +290,23 @@ void mon_burst(struct mon *m)
         conn_own_borrowed(&m->env, idx);
 }
 
+/* fetch_neighbours: of the flows that end, in wheel and queue: they are written when those go. */
+static void fetch_neighbours(const struct mon *m)
+{
+    const struct ftable *ft = &m->env.ft;
+
+    for (uint32_t i = 0; i < m->env.nended; i++) {
+        const struct flow *f = m->env.ended[i] ? flow_at(ft, m->env.ended[i]) : NULL;
+
+        if (f)
+            flow_fetch_neighbours(ft, f);
+    }
+}
+
 static void end_finished(struct mon *m)
 {
+    if (m->env.nended > 1 && ftable_big(&m->env.ft))
+        fetch_neighbours(m);
     for (uint32_t i = 0; i < m->env.nended; i++) {
         if ((m->env.unlisted = m->env.ended[i]) == 0)
             continue;
