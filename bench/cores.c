@@ -160,7 +160,6 @@ static bool push_all(struct worker_ctx *w)
             v[i] = (struct mtcp_frame){
                 .data = k->data, .len = k->len, .ts_ns = p->t0_ns + k->us * NSEC_PER_USEC};
         }
-        preload_ahead(p, at + 64, 64);
         if (mtcp_push(w->mctx, v, n) < 0)
             return false;
     }

@@ -8,6 +8,7 @@
 #ifndef WEIR_ENGINE_ENGINE_H
 #define WEIR_ENGINE_ENGINE_H
 
+#include "base/apart.h"
 #include "io/io.h"
 #include "mon/mon.h"
 #include "wire/defrag.h"
@@ -290,7 +291,7 @@ struct ctx {
     bool finished;     /* its last event was told; under engine.lock */
     int stop;          /* atomic, enum ctx_stop */
     struct push *push; /* fed by mtcp_push */
-};
+} __apart;
 
 enum ctx_stop { GO_ON, STOP_QUIETLY = 1 /* destroyed: no CONN_END */ };
 
@@ -309,7 +310,7 @@ struct engine {
     char why[512];     /* in words */
     int end_now;       /* atomic: SIGINT */
     /* atomic: of the devices, after each burst */
-    uint64_t position, size, frames, filtered, sent, refused;
+    uint64_t position __apart, size, frames, filtered, sent, refused;
 };
 
 extern struct engine engine;

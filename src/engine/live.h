@@ -37,7 +37,7 @@ struct lane {
     uint64_t told;              /* monotonic: when the counters were published */
     struct router_lane *router; /* NULL: frames are not routed */
     struct live_tally tally;    /* atomics, written by its thread */
-};
+} __apart;
 
 struct live {
     int cores, nif;

@@ -53,7 +53,7 @@ int live_init(struct engine *e)
             if (strcmp(c->dev[i].name, c->dev[k].name) == 0)
                 return err_set(EINVAL, "netdev: '%s' is there twice", c->dev[i].name);
     }
-    e->live = calloc(1, sizeof(*e->live));
+    e->live = apart_zalloc(sizeof(*e->live));
     if (e->live == NULL)
         return err_set(ENOMEM, "no memory for interfaces");
     e->live->nif = c->ndev;

@@ -132,7 +132,7 @@ static struct ctx *push_enter(mctx_t mctx)
     if (__atomic_load_n(&c->stop, __ATOMIC_RELAXED))
         return err_null(EPERM, "context %d was destroyed", mctx->cpu);
     if (c->push == NULL) {
-        c->push = calloc(1, sizeof(*c->push));
+        c->push = apart_zalloc(sizeof(*c->push));
         if (c->push == NULL)
             return err_null(ENOMEM, "mtcp_push: no memory for frames");
     }

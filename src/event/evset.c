@@ -27,6 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/apart.h"
 #include "base/errtext.h"
 #include "base/hash.h"
 #include "event/ude.h"
@@ -92,11 +93,10 @@ void *evtab_grow(struct evtab *t, void *p, uint32_t *cap, uint32_t need, size_t 
 
 struct evtab *evtab_create(struct memacct *acct)
 {
-    struct evtab *t = aligned_alloc(CACHELINE, sizeof(*t));
+    struct evtab *t = apart_zalloc(sizeof(*t));
 
     if (!t)
         return err_null(ENOMEM, "no memory for event sets");
-    memset(t, 0, sizeof(*t));
     t->acct = acct ? acct : &t->own;
     for (uint32_t r = 0; r < EV_RANKS; r++)
         t->root[r].id = ev_builtin((enum ev_rank)r);

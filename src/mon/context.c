@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/apart.h"
 #include "base/errtext.h"
 
 /*
@@ -110,7 +111,7 @@ static uint32_t stopped_limit(const struct mon_conf *c, uint32_t max)
 
 struct mon *mon_create(int cpu, const struct mon_conf *c)
 {
-    struct mon *m = calloc(1, sizeof(*m));
+    struct mon *m = apart_zalloc(sizeof(*m));
     uint32_t flows = c->max_flows ? c->max_flows : c->max_sock;
 
     if (m == NULL)
