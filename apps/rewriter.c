@@ -133,8 +133,8 @@ static const char *find(const struct rewrite_rule *r, const char *p, size_t n)
     for (int i = 0; i < 8; i++) {
         const char *hit = n < r->nfind ? NULL : memchr(p, r->find[0], n - r->nfind + 1);
 
-        if (hit == NULL || (hit[r->nfind - 1] == r->find[r->nfind - 1] &&
-                            memcmp(hit, r->find, r->nfind) == 0))
+        if (hit == NULL ||
+            (hit[r->nfind - 1] == r->find[r->nfind - 1] && memcmp(hit, r->find, r->nfind) == 0))
             return hit;
         n -= (size_t)(hit + 1 - p);
         p = hit + 1;
