@@ -370,6 +370,12 @@ def show(results, args):
     print(f'{"":20}' + ''.join(f'{unit:>9}' for _, unit, _ in COLUMNS))
     for name in names:
         print(f'{name:20}' + ''.join(f'{cell(medians[name][key]):>9}' for key, _, _ in COLUMNS))
+    soaked = [n for n in names if any('soak_lost' in r for r in results[n])]
+    if soaked:
+        print(f'\n{f"{args.soak:.0f} s at 80 % of 60":20}{"kpps":>9}{"lost, %":>9}')
+    for name in soaked:
+        kpps, lost = (over_rounds(results[name], key, args) for key in ('soak_kpps', 'soak_lost'))
+        print(f'{name:20}{cell(kpps):>9}{100 * lost:>9.3f}')
     ratios = [(a, b) for a, b in RATIOS if a in medians and b in medians]
     if ratios:
         print(f'\n{"ratio":40}' + ''.join(f'{title:>9}' for title in ('wire', '60', 'cpu/60', '1514', 'conn', 'rtt + us', 'p10 + us')))
