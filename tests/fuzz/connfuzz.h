@@ -72,6 +72,7 @@ struct cf_world {
     struct cf_peer peer[CF_PEERS];
     struct cf_kid kid[CF_KIDS];
     bool loose;      /* a listener's callbacks were changed: all its children are loose */
+    bool tight;      /* memory has a limit */
     bool tells_gaps; /* all listeners have asked for GAP at MOS_NULL */
     bool miscounts;  /* counters were switched off or on */
     bool any_bytes;  /* payload was changed by somebody: bytes are not compared */

@@ -161,6 +161,7 @@ static bool set_up(const uint8_t *h)
 
     memset(cf.kid, 0, sizeof(cf.kid[0]) * CF_KIDS);
     cf.header = h;
+    cf.tight = h[2] >> 6 != 0;
     cf.tells_gaps = !(h[5] & 8) && !(h[0] & 64 && h[12] & 8);
     cf.now = UINT64_C(1700000000000000000);
     cf.any_bytes = cf.loose = cf.miscounts = false;
