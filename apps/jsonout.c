@@ -60,13 +60,29 @@ static size_t utf8_len(const unsigned char *s, size_t n)
     return len;
 }
 
+/* plain_len: bytes at s that stand for themselves: ASCII, nothing to be escaped. */
+static size_t plain_len(const char *s, size_t n)
+{
+    size_t i = 0;
+
+    while (i < n && s[i] >= ' ' && s[i] < 0x7f && s[i] != '"' && s[i] != '\\')
+        i++;
+    return i;
+}
+
 static void quoted(struct json *j, const char *s, size_t n)
 {
     json_raw(j, "\"", 1);
     for (size_t i = 0; i < n;) {
         const unsigned char *p = (const unsigned char *)s + i;
-        size_t len = utf8_len(p, n - i);
+        size_t plain = plain_len(s + i, n - i), len;
 
+        json_raw(j, s + i, plain);
+        i += plain;
+        if (i == n)
+            break;
+        p += plain;
+        len = utf8_len(p, n - i);
         if (*p == '"' || *p == '\\') {
             json_raw(j, "\\", 1);
             json_raw(j, s + i, 1);
@@ -137,13 +153,20 @@ void json_str(struct json *j, const char *key, const char *s)
     json_strn(j, key, s, strlen(s));
 }
 
+/* decimal: the digits of v, `least` of them at least, in front of `end`. => where they begin. */
+static char *decimal(char *end, uint64_t v, int least)
+{
+    for (; v || least > 0; v /= 10, least--)
+        *--end = (char)('0' + v % 10);
+    return end;
+}
+
 void json_u64(struct json *j, const char *key, uint64_t v)
 {
-    char text[24];
-    int n = snprintf(text, sizeof(text), "%llu", (unsigned long long)v);
+    char text[24], *end = text + sizeof(text), *p = decimal(end, v, 1);
 
     member(j, key);
-    json_raw(j, text, (size_t)n);
+    json_raw(j, p, (size_t)(end - p));
 }
 
 void json_number(struct json *j, const char *key, double v, int decimals)
@@ -169,10 +192,10 @@ void json_null(struct json *j, const char *key)
 
 void json_time(struct json *j, const char *key, uint64_t ns)
 {
-    char text[40];
-    int n = snprintf(text, sizeof(text), "%llu.%09u", (unsigned long long)(ns / 1000000000),
-                     (unsigned)(ns % 1000000000));
+    char text[40], *end = text + sizeof(text), *p = decimal(end, ns % 1000000000, 9);
 
+    *--p = '.';
+    p = decimal(p, ns / 1000000000, 1);
     member(j, key);
-    json_raw(j, text, (size_t)n);
+    json_raw(j, p, (size_t)(end - p));
 }
