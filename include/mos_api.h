@@ -156,8 +156,8 @@ typedef bool (*filter4_t)(mctx_t mctx, int sock, int side, event_t event);
 /*
  * Bytes of a stream are given up, never seen or for want of memory; receiver. NULL: at the end of the batch, no packet.
  * RCV: at once, with the packet that caused it, or none if a timer did. One event for each gap,
- * ascending; last, wherever they lie, bytes that could be read, were not, and find no memory behind the
- * batch. MOS_GAP_INFO has place and cause.
+ * ascending; but what the capture cut off, or found no memory (readable bytes too, behind the batch),
+ * is told when it is lost, wherever it lies. MOS_GAP_INFO has place and cause.
  */
 #define MOS_ON_GAP (UINT64_C(1) << 32)
 /*

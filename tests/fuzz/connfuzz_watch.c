@@ -124,10 +124,8 @@ static void gap(struct cf_kid *k, int sock, int side, int hook)
                g.side, (unsigned long long)g.len, g.cause);
     if (hook == HOOK_NULL)
         cf_told(k, side, g.off, g.len);
-    /* what the capture cut off is lost at once, wherever it lies; what could be read and finds no memory, last */
-    if (hook != HOOK_NULL || g.cause == MOS_GAP_SNAPLEN)
-        return;
-    if (cf.tight && g.cause == MOS_GAP_LIMIT && g.off < k->gap[side])
+    /* what the capture cut off, or finds no memory, is lost wherever it lies; other holes in their order */
+    if (hook != HOOK_NULL || g.cause == MOS_GAP_SNAPLEN || (cf.tight && g.cause == MOS_GAP_LIMIT))
         return;
     FUZZ_CHECK(g.off >= k->gap[side], "gap at %llu+%llu, cause %d, after %llu",
                (unsigned long long)g.off, (unsigned long long)g.len, g.cause,
