@@ -597,6 +597,7 @@ static never_inline bool input_in_place(struct worker *w, struct seg *s, uint32_
         return false;
     if (f->csum != CSUM_OFF && refused(w, s, idx, from, false))
         return true;
+    /* its handshake ends: it leaves a queue, soon */
     if ((f->flags & FLOW_HALF) && !(s->tflags & TH_SYN_) && ftable_big(&env->ft))
         flow_fetch_neighbours(&env->ft, f);
     plain_begin(env, &cp, s, f, idx, from);

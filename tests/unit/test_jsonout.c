@@ -70,11 +70,27 @@ static void grows(void **state)
     json_free(&j);
 }
 
+static void numbers(void **state)
+{
+    static const char want[] = "0,10,18446744073709551615,0.000000000,18446744073.709551615";
+    struct json j = {0};
+
+    json_u64(&j, NULL, 0);
+    json_u64(&j, NULL, 10);
+    json_u64(&j, NULL, UINT64_MAX);
+    json_time(&j, NULL, 0);
+    json_time(&j, NULL, UINT64_MAX);
+    assert_int_equal(j.len, sizeof(want) - 1);
+    assert_memory_equal(j.text, want, j.len);
+    json_free(&j);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(commas_and_nesting),
         cmocka_unit_test(escapes),
+        cmocka_unit_test(numbers),
         cmocka_unit_test(grows),
     };
 
