@@ -268,7 +268,9 @@ static void op_read(void)
 /* Anywhere, also out of order: ppeek. */
 static void op_ppeek(void)
 {
-    look(below(m.size), below(m.size + 1), one_in(2) ? SIZE_MAX : below(m.seg), false);
+    uint64_t from = below(m.size), end = below(m.size + 1);
+
+    look(from, end, one_in(2) ? SIZE_MAX : below(m.seg), false);
 }
 
 /* ---- what else happens to a stream ---- */

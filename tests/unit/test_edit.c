@@ -235,12 +235,13 @@ static void wrong_stays_equally_wrong(void **state)
     for (uint32_t i = 0; i < 300; i++) {
         struct pktbuf *pb =
             frame_tcp(&fb, (struct frame){.plen = 50 + pick(9), .bad_csum = true, .v6 = pick(2)});
-        uint32_t error = tcp_error(pb);
+        uint32_t error = tcp_error(pb), at;
         struct seg s;
 
         decode(&s, pb);
         edit_overwrite(&s, s.pay_off + pick(9), (const uint8_t *)"zzz", 3);
-        edit_chomp(&s, pick(20), 1 + pick(9));
+        at = pick(20);
+        edit_chomp(&s, at, 1 + pick(9));
         edit_insert(&s, pick(20), (const uint8_t *)"abcdefghi", 1 + pick(9));
         edit_overwrite(&s, s.l3_off + 20u, (const uint8_t *)"\7\7", 2);
         assert_int_not_equal(error, 0);
