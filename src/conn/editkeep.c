@@ -501,7 +501,7 @@ static bool get_dir(struct conn_env *env, struct edit_dir *d, struct image *im)
     memcpy(d->told, was.told, sizeof(d->told));
     if (!get_map(env, &d->map, &was.map, im))
         return false;
-    if (d->below && seq_lt(d->map.nxt_s, d->start)) /* it begins in what has passed */
+    if (d->on && d->below && seq_lt(d->map.nxt_s, d->start)) /* it begins in what has passed */
         return unsound(im);
     if (was.held) {
         d->held = get_frame(env, im);

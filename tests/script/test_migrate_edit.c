@@ -489,7 +489,7 @@ static int make(uint64_t seed)
 
 static void moves(void **state)
 {
-    uint64_t seed = env_number("SEED", 20261130);
+    uint64_t seed = env_number("SEED", 108);
     int rounds = (int)env_number("RUNS", 4);
 
     (void)state;
@@ -509,7 +509,7 @@ static void moves(void **state)
     }
     print_message("# SEED=%llu: moved %llu flows, edited %llu; directions that held %llu, kept "
                   "%llu, waited %llu\n",
-                  (unsigned long long)env_number("SEED", 20261130), (unsigned long long)moved.flows,
+                  (unsigned long long)env_number("SEED", 108), (unsigned long long)moved.flows,
                   (unsigned long long)moved.edited, (unsigned long long)moved.held,
                   (unsigned long long)moved.kept, (unsigned long long)moved.waiting);
     assert_true(moved.held && moved.kept && moved.waiting);
@@ -599,7 +599,7 @@ static void behind_its_end(uint64_t now, const struct mon_regs *regs, struct ima
 
 static void damaged(void **state)
 {
-    uint64_t seed = env_number("SEED", 20261130), now;
+    uint64_t seed = env_number("SEED", 108), now;
     int rounds = 100 * (int)env_number("RUNS", 4), from = 0, nparts, refused = 0;
     struct part part[CONNS];
     struct mon_regs regs = {0};
