@@ -29,6 +29,7 @@ struct counts {
     uint64_t packets[2];    /* translated, by sender */
     uint64_t taken, most;   /* ports taken now, and most at a time */
     uint64_t stray, other;  /* dropped: of no connection; no TCP, or damaged */
+    uint64_t related;       /* ICMP errors about translated packets, translated */
     uint64_t astray;        /* dropped: came by the wrong interface, or was to begin with no SYN */
     uint64_t now_ns;        /* packet time */
 };
@@ -272,6 +273,7 @@ static void ask_library(struct app_ctx *c)
     set(&t->n.stray,
         appstat_value(&t->stats, "orphan-drop") + appstat_value(&t->stats, "syn-gate-drop"));
     set(&t->n.other, appstat_value(&t->stats, "other-drop"));
+    set(&t->n.related, appstat_value(&t->stats, "icmp-related"));
 }
 
 /* All contexts together. */
@@ -309,6 +311,7 @@ static void report_json(struct app *app, const struct counts *n, bool final)
     json_u64(j, "ports_most", n->most);
     json_u64(j, "packets_out", n->packets[0]);
     json_u64(j, "packets_in", n->packets[1]);
+    json_u64(j, "icmp_errors", n->related);
     json_u64(j, "dropped_stray", n->stray + n->astray);
     json_u64(j, "dropped_other", n->other);
     json_u64(j, "failed", n->failed);

@@ -88,6 +88,7 @@
     R(HOPS, "hops", "no hops left")                                                                \
     R(TOO_BIG, "too-big", "longer than the MTU of the way it would take; its sender is told")      \
     R(KEY_TAKEN, "key-taken", "translated tuple belongs to another live flow")                     \
+    R(ICMP_RELATED, "icmp-related", "ICMP error about a changed segment, as its sender knows it")  \
     R(EDIT_WAIT, "edit-wait", "waited: bytes in front of it were missing, and the flow is edited") \
     R(EDIT_AGAIN, "edit-again", "repeated, and rebuilt from the changed bytes that are kept")      \
     R(EDIT_SPLIT, "edit-split", "had grown too long, and left as several")                         \

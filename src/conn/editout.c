@@ -288,25 +288,6 @@ uint32_t edit_sent_by(const struct conn_env *env, const struct flow *f, int side
     return fe && fe->dir[side].on ? seqmap_to_s(&fe->dir[side].map, ack) : ack;
 }
 
-/* as_known_to: the addresses between the two ends, as this one knows them. */
-static void as_known_to(const struct conn_env *env, const struct flow *f, int from, struct seg *s)
-{
-    const struct ftable *ft = &env->ft;
-    uint32_t n = f->flags & FLOW_V6 ? 16 : 4;
-
-    if (f->alt && from == SVR) {
-        const struct flow_alt *a = pool_at(&ft->alts, f->alt);
-
-        memcpy(s->src.b, a->key.addr[a->svr_end], n);
-        memcpy(s->dst.b, a->key.addr[!a->svr_end], n);
-        s->sport = a->key.port[a->svr_end];
-        s->dport = a->key.port[!a->svr_end];
-        return;
-    }
-    memcpy(s->src.b, flow_addr(ft, f, from, &s->sport), n);
-    memcpy(s->dst.b, flow_addr(ft, f, !from, &s->dport), n);
-}
-
 /* add_sacks: what waits. */
 static void add_sacks(const struct edit_dir *d, struct build_tcp *b)
 {
@@ -331,7 +312,7 @@ void edit_answer(struct conn_env *env, const struct conn_pkt *cp, bool waits)
     if (!(rcv->flags & SIDE_ACKED) || !env->edit.send || env->edit.replay ||
         like.l3_off > HEADERS / 2)
         return;
-    as_known_to(env, f, cp->from, &like);
+    flow_as_known_to(&env->ft, f, cp->from, &like);
     b.seq = cp->s->ack;
     if (rcv->flags & SIDE_SPOKE)
         b.seq = edit_acceptable(f, cp->from, rcv->snd_max, rcv->snd_max);

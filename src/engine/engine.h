@@ -135,6 +135,8 @@ static inline uint32_t worker_realm(uint32_t vlan)
 {
     return vlan + 1;
 }
+/* worker_give_realm: what a frame's tags make its realm, if they count; it has it from now on. */
+uint32_t worker_give_realm(struct worker *w, const struct seg *s);
 /* worker_key: the key of a segment, its hash and end, at place i of the burst. */
 void worker_key(struct worker *w, struct seg *s, int i);
 /* worker_epoch: the end of a batch at this time: mon_epoch, and unfinished datagrams grow old. */
@@ -213,13 +215,23 @@ void frags_tell(struct worker *w, struct seg *s);
  */
 bool frags_whole(struct worker *w, const struct seg *of, struct datagram *g, int i);
 
+/* ---- errors about segments (related.c) ---- */
+
+/*
+ * related_input: an ICMP error about a segment that was changed here is put in its sender's terms. => false: it is
+ * none of those, and as it came.
+ */
+bool related_input(struct worker *w, struct seg *s);
+
 /* ---- which core (steer.c) ---- */
 
 /*
- * steer_core: 0 .. cores-1; the same for both directions, and what GetRSSCPUCore tells for IPv4.
- * Not an IP packet: 0.
+ * steer_core: 0 .. cores-1; the same for both directions, and what GetRSSCPUCore tells for IPv4. An ICMP error
+ * goes where the segment went that it quotes. Not an IP packet: 0.
+ * steer_error: the same, of such an error. => -1: it is none.
  */
 int steer_core(const struct seg *s, int cores);
+int steer_error(const struct seg *s, int cores);
 
 /* ---- the way out (egress.c) ---- */
 

@@ -13,7 +13,7 @@
  * given the clock for its time: interfaces are read in turn, and what is a little late by that is not
  * out of order.
  *
- * Whose frame. With several contexts a TCP segment belongs to the one that steer_core names, whatever
+ * Whose frame. With several contexts a TCP segment, or an ICMP error about one, belongs to the one that steer_core names, whatever
  * the interface thought: core_of. If it came elsewhere it crosses once (crossing.h), is worked off and
  * leaves there. What is no TCP stays where it came. A context that does not run (not started yet,
  * ended, destroyed) is passed nothing: its frames are worked off where they come.
@@ -120,13 +120,15 @@ static void ring_bell(struct lane *l)
 static int core_of(const struct live *lv, const struct lane *l, const struct seg *s)
 {
     const struct frag_note *note = s->pb->frag;
+    int error;
 
     if (s->level == SEG_TCP)
         return steer_core(s, lv->cores);
     for (int k = 0; note && k < FRAG_DATAGRAMS; k++)
         if (note->dg[k])
             return frags_core(s, lv->cores);
-    return l->me;
+    error = s->level == SEG_IP ? steer_error(s, lv->cores) : -1;
+    return error >= 0 ? error : l->me;
 }
 
 static bool takes(const struct live *lv, int core)

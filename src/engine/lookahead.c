@@ -58,6 +58,12 @@ static inline void give_realm(struct worker *w, const struct seg *s)
         s->pb->realm = realm_of(w, s);
 }
 
+uint32_t worker_give_realm(struct worker *w, const struct seg *s)
+{
+    give_realm(w, s);
+    return s->pb->realm;
+}
+
 void worker_key(struct worker *w, struct seg *s, int i)
 {
     give_realm(w, s);

@@ -19,6 +19,7 @@
 #include "wire/csum.h"
 #include "wire/decode.h"
 #include "wire/icmp.h"
+#include "wire/icmpquote.h"
 #include "wire/neigh.h"
 
 enum {
@@ -320,16 +321,17 @@ static void hear(struct router_lane *l, uint8_t ifidx, const struct neigh_msg *m
         say(l, ifidx, frame, neigh_answer(frame, m, l->r->mac[ifidx]));
 }
 
-/* in_local: for an address of ours. => true: TCP, which may be translated. */
+/* in_local: for an address of ours. => true: TCP, or an error about it, which may be translated. */
 static bool in_local(struct router_lane *l, struct pktbuf *pb, bool v6)
 {
     uint8_t frame[ECHO_MOST];
+    struct icmp_quote q;
     struct seg s;
 
     if (proto_of(pb, v6) == PROTO_TCP)
         return true;
     decode(&s, pb);
-    if (s.level == SEG_TCP || (s.flags & SEG_FRAG))
+    if (s.level == SEG_TCP || (s.flags & SEG_FRAG) || icmp_quotes_tcp(&s, &q))
         return true;
     if (icmp_is_echo(&s))
         say(l, pb->in_if, frame, icmp_echo_reply(frame, sizeof(frame), &s));

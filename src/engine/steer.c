@@ -3,12 +3,15 @@
  * steer.c: which core. Chosen from the addresses and ports, the same for both directions, by the
  * function that applications can ask (GetRSSCPUCore) for IPv4; for IPv6 by the same fold of the
  * longer addresses. Fragments have no ports to go by: they go by addresses alone.
+ * ICMP errors go by what they quote.
  */
 #include "engine/engine.h"
 
 #include <string.h>
 
 #include <mtcp_util.h>
+
+#include "wire/icmpquote.h"
 
 static uint32_t fold6(const uint8_t *addr)
 {
@@ -21,12 +24,10 @@ static uint32_t fold6(const uint8_t *addr)
     return x;
 }
 
-int steer_core(const struct seg *s, int cores)
+static int core_of(const struct seg *s, int cores)
 {
     uint16_t sport = 0, dport = 0;
 
-    if (cores < 2 || s->level < SEG_IP)
-        return 0;
     if (s->level >= SEG_L4 && !(s->flags & SEG_FRAG)) {
         sport = s->sport;
         dport = s->dport;
@@ -34,4 +35,22 @@ int steer_core(const struct seg *s, int cores)
     if (s->flags & SEG_IP6)
         return GetRSSCPUCore(fold6(s->src.b), fold6(s->dst.b), sport, dport, cores);
     return GetRSSCPUCore(s->src.v4, s->dst.v4, sport, dport, cores);
+}
+
+int steer_error(const struct seg *s, int cores)
+{
+    struct icmp_quote q;
+
+    return icmp_quotes_tcp(s, &q) ? core_of(&q.seg, cores) : -1;
+}
+
+int steer_core(const struct seg *s, int cores)
+{
+    int core = -1;
+
+    if (cores < 2 || s->level < SEG_IP)
+        return 0;
+    if (unlikely(s->level == SEG_IP))
+        core = steer_error(s, cores);
+    return core >= 0 ? core : core_of(s, cores);
 }

@@ -735,6 +735,8 @@ static void input_other(struct worker *w, struct seg *s)
     bool lost = s->reason == REASON_IP_FRAGMENT;
     struct mon *m = w->m;
 
+    if (s->level == SEG_IP && !(s->pb->flags & PB_DROP) && related_input(w, s))
+        return;
     m->env.reasons[lost ? REASON_FRAG_LIMIT : s->reason]++;
     if (lost && m->env.cfg.strict)
         s->pb->flags |= PB_DROP;

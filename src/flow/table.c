@@ -417,6 +417,23 @@ const uint8_t *flow_addr(const struct ftable *t, const struct flow *f, int side,
     return (const uint8_t *)&f->addr[end];
 }
 
+void flow_as_known_to(const struct ftable *t, const struct flow *f, int side, struct seg *s)
+{
+    const uint32_t n = f->flags & FLOW_V6 ? 16 : 4;
+
+    if (f->alt && side == SVR) {
+        const struct flow_alt *a = pool_at(&t->alts, f->alt);
+
+        memcpy(s->src.b, a->key.addr[a->svr_end], n);
+        memcpy(s->dst.b, a->key.addr[!a->svr_end], n);
+        s->sport = a->key.port[a->svr_end];
+        s->dport = a->key.port[!a->svr_end];
+        return;
+    }
+    memcpy(s->src.b, flow_addr(t, f, side, &s->sport), n);
+    memcpy(s->dst.b, flow_addr(t, f, !side, &s->dport), n);
+}
+
 struct flow_ext *flow_ext_get(struct ftable *t, struct flow *f)
 {
     if (!f->ext)

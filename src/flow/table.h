@@ -164,6 +164,11 @@ int tomb_get_key(const struct ftable *t, const struct flow_tomb *tomb, struct fl
 
 /* flow_addr: address (4 or 16 bytes) and port of a side, network order. */
 const uint8_t *flow_addr(const struct ftable *t, const struct flow *f, int side, uint16_t *port);
+/*
+ * flow_as_known_to: addresses and ports, into s, of what `side` sends, as this end of a flow that may be translated
+ * knows them.
+ */
+void flow_as_known_to(const struct ftable *t, const struct flow *f, int side, struct seg *s);
 
 /*
  * flow_ext_get: the extension, made if missing, perhaps to be changed (flow.asks). => NULL when out of

@@ -5,11 +5,14 @@
  *   input: link type (1 byte, of a table), what was not captured (1), an edit: kind, offset, length
  *   (1 + 2 + 1 bytes), then the frame
  */
+#include <arpa/inet.h>
+
 #include "base/compiler.h"
 #include "fuzz.h"
 #include "wire/build.h"
 #include "wire/csum.h"
 #include "wire/decode.h"
+#include "wire/icmpquote.h"
 #include "wire/print.h"
 
 #define ROOM 512 /* behind the frame, for what is inserted */
@@ -143,6 +146,33 @@ static void answer(const struct seg *s)
     FUZZ_CHECK(t.seq == s->ack && t.plen == 0 && t.nvlan == s->nvlan, "%u %u", t.seq, t.plen);
 }
 
+/* requote: an ICMP error with these bytes in it, whatever its checksum was. */
+static void requote(struct seg *s, uint8_t fill)
+{
+    uint8_t *p = s->pb->data + s->l4_off;
+    uint32_t len = s->ip_len - (uint32_t)(s->l4_off - s->l3_off);
+    struct icmp_quote q;
+    struct icmp_terms t;
+    uint64_t sum = 0;
+    uint16_t csum;
+
+    if (s->level != SEG_IP || (s->flags & SEG_TRUNC) || len < 8)
+        return;
+    memset(p + 2, 0, 2);
+    if (s->flags & SEG_IP6)
+        sum = csum_add(csum_add((uint64_t)htons(58) + htonl(len), s->src.b, 16), s->dst.b, 16);
+    csum = csum_fold(csum_add(sum, p, len));
+    memcpy(p + 2, &csum, 2);
+    if (!icmp_quotes_tcp(s, &q))
+        return;
+    memset(&t, fill, sizeof(t));
+    icmp_requote(s, &q, &t);
+    check_seg(s, decode(s, s->pb));
+    FUZZ_CHECK(icmp_quotes_tcp(s, &q), "no error any more, or a wrong checksum");
+    FUZZ_CHECK(q.seg.sport == t.sport && q.seg.dport == t.dport && q.seq == t.seq, "%u", q.seq);
+    FUZZ_CHECK(memcmp(q.seg.src.b, t.src, 4) == 0 && memcmp(s->dst.b, t.to, 4) == 0, "%u", fill);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct take t = {data, data + size};
@@ -167,8 +197,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(room, frame, n);
     pb.data = room;
     pb.cap = (uint32_t)n + ROOM;
+    s.pb = &pb;
     if (kind & 0x80)
         checksums(&s);
+    requote(&s, (uint8_t)len);
     edit(&s, kind & 0x7f, off, len);
     free(room);
     free(frame);
