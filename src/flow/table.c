@@ -420,6 +420,7 @@ const uint8_t *flow_addr(const struct ftable *t, const struct flow *f, int side,
 void flow_as_known_to(const struct ftable *t, const struct flow *f, int side, struct seg *s)
 {
     const uint32_t n = f->flags & FLOW_V6 ? 16 : 4;
+    uint16_t sport, dport;
 
     if (f->alt && side == SVR) {
         const struct flow_alt *a = pool_at(&t->alts, f->alt);
@@ -430,8 +431,10 @@ void flow_as_known_to(const struct ftable *t, const struct flow *f, int side, st
         s->dport = a->key.port[!a->svr_end];
         return;
     }
-    memcpy(s->src.b, flow_addr(t, f, side, &s->sport), n);
-    memcpy(s->dst.b, flow_addr(t, f, !side, &s->dport), n);
+    memcpy(s->src.b, flow_addr(t, f, side, &sport), n);
+    memcpy(s->dst.b, flow_addr(t, f, !side, &dport), n);
+    s->sport = sport;
+    s->dport = dport;
 }
 
 struct flow_ext *flow_ext_get(struct ftable *t, struct flow *f)
