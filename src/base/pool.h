@@ -79,4 +79,8 @@ static inline void *pool_at(const struct pool *p, uint32_t idx)
     return p->slab[idx >> p->shift] + (size_t)(idx & p->mask) * p->size;
 }
 
+/* pool_of: the same, with numbers that the compiler knows: of such objects, 1 << shift in a slab. */
+#define pool_of(p, type, shift, idx)                                                               \
+    ((type *)(void *)(p)->slab[(idx) >> (shift)] + ((idx) & ((1u << (shift)) - 1)))
+
 #endif

@@ -44,13 +44,13 @@ static inline bool plain_segment(const struct conn_env *env, const struct seg *s
 /* plain_flow: both ends connected, nothing rare about them, and not idle for too long. */
 static inline bool plain_flow(const struct conn_env *env, const struct flow *f)
 {
-    const struct flow_side *a = &f->side[CLI], *b = &f->side[SVR];
-    uint64_t idle = env->now - f->last;
+    const uint64_t is = SIDE_WORD(PLAIN_SIDE, FS_ESTABLISHED),
+                   differ = (side_word(&f->side[CLI]) ^ is) | (side_word(&f->side[SVR]) ^ is);
 
-    return (f->flags & (PLAIN_NEVER | PLAIN_BASES)) == PLAIN_BASES && !f->asks && !f->timed &&
-           ((a->state ^ FS_ESTABLISHED) | (b->state ^ FS_ESTABLISHED)) == 0 &&
-           (a->flags & b->flags & PLAIN_SIDE) == PLAIN_SIDE &&
-           !((a->flags | b->flags) & PLAIN_NO_SIDE) && idle < env->plain_ns;
+    return (flow_word(f) & FLOW_WORD(0, 1, 1, PLAIN_NEVER | PLAIN_BASES)) ==
+               FLOW_WORD(0, 0, 0, PLAIN_BASES) &&
+           (differ & SIDE_WORD(PLAIN_SIDE | PLAIN_NO_SIDE, UINT8_MAX)) == 0 &&
+           env->now - f->last < env->plain_ns;
 }
 
 /* plain_calm: nothing waits above what is in order on this side, and nothing is set aside. */
@@ -179,7 +179,7 @@ static inline bool plain_still(const struct conn_env *env, const struct conn_pkt
 {
     const struct flow *f = cp->f;
 
-    return !(cp->s->pb->flags & PLAIN_NO_PB) && !(f->flags & PLAIN_GONE) && !f->asks &&
+    return !(cp->s->pb->flags & PLAIN_NO_PB) && !(flow_word(f) & FLOW_WORD(0, 0, 1, PLAIN_GONE)) &&
            !((f->side[CLI].flags | f->side[SVR].flags) & SIDE_LAST) && plain_streams_calm(env, f);
 }
 

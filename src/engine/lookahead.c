@@ -41,10 +41,9 @@ static uint32_t realm_of_three(struct worker *w, const uint16_t *vlan)
     return 1u << 31 | w->nrealm3++;
 }
 
+/* realm_of: of a frame with tags. */
 static uint32_t realm_of(struct worker *w, const struct seg *s)
 {
-    if (s->nvlan == 0)
-        return 0;
     if (s->nvlan >= 3)
         return realm_of_three(w, s->vlan);
     return worker_realm(s->vlan[0]) | (s->nvlan == 2 ? (s->vlan[1] + 1u) << 13 : 0);
@@ -54,7 +53,7 @@ static uint32_t realm_of(struct worker *w, const struct seg *s)
 
 static inline void give_realm(struct worker *w, const struct seg *s)
 {
-    if (s->pb->realm == 0 && w->m->vlan_in_key)
+    if (unlikely(s->nvlan) && s->pb->realm == 0 && w->m->vlan_in_key)
         s->pb->realm = realm_of(w, s);
 }
 

@@ -466,7 +466,7 @@ static inline void track_plain(struct worker *w, struct conn_pkt *cp)
 
     plain_send(&m->env, cp);
     if (mon_hears(m, cp->f, HK_SND, EVB(EV_PKT_IN))) {
-        mon_tell_packet(m, cp, HK_SND, cp->from, EVB(EV_PKT_IN));
+        mon_tell_packet_in(m, cp, HK_SND, cp->from);
         if (unlikely(cp->edited)) {
             receive_edited(w, cp);
             return;
@@ -481,7 +481,7 @@ static inline void track_plain(struct worker *w, struct conn_pkt *cp)
     plain_recv(cp);
     plain_merge(&m->env, cp);
     if (mon_hears(m, cp->f, HK_RCV, EVB(EV_PKT_IN)))
-        mon_tell_packet(m, cp, HK_RCV, cp->to, EVB(EV_PKT_IN));
+        mon_tell_packet_in(m, cp, HK_RCV, cp->to);
     if (unlikely(cp->gap0 < m->env.ngaps) ||
         (cp->data && mon_hears(m, cp->f, HK_RCV, EVB(EV_NEW_DATA))))
         mon_tell_merged(m, cp);

@@ -97,10 +97,12 @@ static inline bool flow_is_of(const struct flow *f, const struct seg *s, unsigne
     const uint32_t ports = s->sport | (uint32_t)s->dport << 16;
     const unsigned turn = end * 32, half = end * 16;
 
-    return !(f->flags & (FLOW_NAT | FLOW_V6)) && !(s->flags & SEG_IP6) &&
+    return (flow_word(f) & FLOW_WORD(UINT8_MAX, 0, 0, FLOW_NAT | FLOW_V6)) ==
+               FLOW_WORD(s->l4proto, 0, 0, 0) &&
+           !(s->flags & SEG_IP6) &&
            (f->addr[0] | (uint64_t)f->addr[1] << 32) == (pair << turn | pair >> (-turn & 63)) &&
            (f->port[0] | (uint32_t)f->port[1] << 16) == (ports << half | ports >> (-half & 31)) &&
-           f->realm == s->pb->realm && f->proto == s->l4proto;
+           f->realm == s->pb->realm;
 }
 
 /* flow_from: which side is this endpoint of the flow's key? */

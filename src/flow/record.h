@@ -12,6 +12,8 @@
 #ifndef WEIR_FLOW_RECORD_H
 #define WEIR_FLOW_RECORD_H
 
+#include <string.h>
+
 #include "base/overlap.h"
 #include "base/wheel.h"
 #include "flow/key.h"
@@ -64,9 +66,9 @@ struct flow_side {      /* 32 bytes, written on every packet */
     uint32_t snd_max;   /* sender: highest sequence number seen + 1 (SND.NXT) */
     uint32_t ack;       /* sender: its highest ACK */
     uint16_t wnd;       /* sender: window of its last ACK, as on the wire */
-    uint16_t flags;     /* enum side_flags */
-    uint32_t strm;      /* receive stream's struct strm; 0 until it holds anything */
     uint16_t max_wnd;   /* sender: largest window, in units of its scale */
+    uint32_t strm;      /* receive stream's struct strm; 0 until it holds anything */
+    uint16_t flags;     /* enum side_flags */
     uint8_t state;      /* enum tcpstate */
     uint8_t wscale : 4; /* sender's: 0-14; 15 unknown (counts as 14) */
     uint8_t policy : 4; /* receive stream: enum overlap_policy */
@@ -148,6 +150,39 @@ struct flow {
     uint32_t qnext, qprev; /* its neighbours in that queue */
 } __cacheline;
 
+/*
+ * Neighbours in one number, for tests of several at once: flow_word: proto to flags; side_word: strm to the
+ * end. FLOW_WORD, SIDE_WORD: the number in which these fields have these values, and all others 0 (test_ftable).
+ */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define FLOW_WORD(proto, timed, asks, flags)                                                       \
+    ((uint32_t)(proto) | (timed) << 11 | (asks) << 14 | (uint32_t)(flags) << 16)
+#define SIDE_WORD(flags, state) ((uint64_t)(flags) << 32 | (uint64_t)(state) << 48)
+#else
+#define FLOW_WORD(proto, timed, asks, flags)                                                       \
+    ((uint32_t)(proto) << 24 | (timed) << 20 | (asks) << 17 | (uint32_t)(flags))
+#define SIDE_WORD(flags, state) ((uint64_t)(flags) << 16 | (uint64_t)(state) << 8)
+#endif
+
+static inline uint32_t flow_word(const struct flow *f)
+{
+    uint32_t w;
+
+    memcpy(&w, (const char *)f + offsetof(struct flow, proto), sizeof(w));
+    return w;
+}
+
+static inline uint64_t side_word(const struct flow_side *sd)
+{
+    uint64_t w;
+
+    memcpy(&w, (const char *)sd + offsetof(struct flow_side, strm), sizeof(w));
+    return w;
+}
+
+_Static_assert(offsetof(struct flow, ext) - offsetof(struct flow, proto) == sizeof(uint32_t) &&
+                   offsetof(struct flow_side, strm) + sizeof(uint64_t) == sizeof(struct flow_side),
+               "each is one word");
 _Static_assert(sizeof(struct flow_side) == 32, "a side is half a cache line");
 _Static_assert(sizeof(struct flow_ctr) == 32, "counters of a side are half a cache line");
 _Static_assert(sizeof(struct child) == 32, "child 0 ends line 0");

@@ -66,12 +66,11 @@ struct flow_hit {
 int ftable_init(struct ftable *t, uint32_t max_flows, uint64_t secret, struct memacct *acct);
 void ftable_fini(struct ftable *t);
 
-#define FLOWS_SHIFT 9 /* log2 of records in a slab: pool_at, with numbers that the compiler knows */
+#define FLOWS_SHIFT 9 /* log2 of records in a slab */
 
 static inline struct flow *flow_at(const struct ftable *t, uint32_t idx)
 {
-    return (struct flow *)(void *)t->flows.slab[idx >> FLOWS_SHIFT] +
-           (idx & ((1u << FLOWS_SHIFT) - 1));
+    return pool_of(&t->flows, struct flow, FLOWS_SHIFT, idx);
 }
 
 #define FTABLE_CACHED 4096 /* flows whose records lie in the caches close to the processor: 1 MB */

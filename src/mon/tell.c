@@ -4,6 +4,7 @@
  * client to server meets them in order of creation, what travels back in reverse. Each child hears
  * all of one hook call before the next child does.
  */
+#include "event/sole.h"
 #include "mon/mon.h"
 
 #include <netinet/in.h>
@@ -174,28 +175,73 @@ static never_inline void tell_some(struct mon *m, struct conn_pkt *cp, enum mon_
     m->ip_len_was = 0;
 }
 
-void mon_tell_packet_all(struct mon *m, struct conn_pkt *cp, enum mon_hook hook, int side,
-                         uint32_t ranks)
+/* tell_sole: the packet to child 0, which has one callback for it; nothing else is being told. */
+static inline void tell_sole(struct mon *m, struct conn_pkt *cp, enum mon_hook hook, int side,
+                             const struct ev_op *op)
 {
     struct child *c = &cp->f->c0;
-    struct telling before;
+    struct ev_call call;
 
-    if (unlikely((evset_mask(m->sets, c->set[hook]) & ranks) != EVB(EV_PKT_IN) || c->next ||
-                 c->sock < 0)) {
-        tell_some(m, cp, hook, side, ranks);
-        return;
-    }
-    before = tell_begin(m, cp->f, cp->idx, hook);
+    call.tab = m->sets;
+    call.setp = &c->set[hook];
+    call.flags = &c->flags;
+    call.stop = stop_bits(side);
+    call.mctx = m->mctx;
+    call.sock = c->sock;
+    call.side = side;
+    call.outer = NULL;
+    m->told = cp->f;
+    m->told_idx = cp->idx;
+    m->hook = hook;
     m->seg = cp->s;
     m->cp = cp;
-    tell_rank(m, c, hook, side, EV_PKT_IN);
+    m->call = &call;
+    m->in_callback = 1;
+    ev_run_sole(&call, op);
+    m->in_callback = 0;
+    m->call = NULL;
+    m->told = NULL;
     m->seg = NULL;
     m->cp = NULL;
     m->ip_len_was = 0;
-    tell_end(m, before);
+}
+
+/* sole_of: that callback, if that is so. => NULL: it is not. */
+static inline const struct ev_op *sole_of(const struct mon *m, const struct child *c,
+                                          enum mon_hook hook, int side)
+{
+    const struct ev_op *op = c->set[hook] ? ev_sole(m->sets, c->set[hook]) : NULL;
+
+    return likely(op && !c->next && c->sock >= 0 && !m->in_callback &&
+                  !(c->flags & stop_bits(side)))
+               ? op
+               : NULL;
+}
+
+void mon_tell_packet_all(struct mon *m, struct conn_pkt *cp, enum mon_hook hook, int side,
+                         uint32_t ranks)
+{
+    const struct child *c = &cp->f->c0;
+    const struct ev_op *op = sole_of(m, c, hook, side);
+
+    if (!op || (evset_mask(m->sets, c->set[hook]) & ranks) != EVB(EV_PKT_IN)) {
+        tell_some(m, cp, hook, side, ranks);
+        return;
+    }
+    tell_sole(m, cp, hook, side, op);
     ranks &= ~EVB(EV_PKT_IN);
     if (unlikely(ranks && mon_hears(m, cp->f, hook, ranks))) /* since then */
         tell_some(m, cp, hook, side, ranks);
+}
+
+void mon_tell_packet_in(struct mon *m, struct conn_pkt *cp, enum mon_hook hook, int side)
+{
+    const struct ev_op *op = sole_of(m, &cp->f->c0, hook, side);
+
+    if (likely(op != NULL))
+        tell_sole(m, cp, hook, side, op);
+    else
+        tell_some(m, cp, hook, side, EVB(EV_PKT_IN));
 }
 
 uint32_t mon_next_gap(const struct mon *m, uint32_t idx, int side, uint32_t gap0, uint64_t from)

@@ -10,7 +10,7 @@
 
 static inline struct chunk *chunk_at(const struct strm_env *e, uint32_t idx)
 {
-    return (struct chunk *)pool_at(&e->chunks, idx);
+    return pool_of(&e->chunks, struct chunk, CHUNKS_SHIFT, idx);
 }
 
 static inline uint64_t chunk_end(const struct chunk *c)

@@ -18,8 +18,8 @@ void strm_env_init(struct strm_env *e, struct memacct *acct, uint32_t limit, uin
     e->acct = acct;
     e->limit = limit;
     e->ooo_limit = ooo_limit;
-    pool_init(&e->strms, "stream", sizeof(struct strm), 8, 256, 0, acct);
-    pool_init(&e->chunks, "chunk", sizeof(struct chunk), 8, 512, 0, acct);
+    pool_init(&e->strms, "stream", sizeof(struct strm), 8, 1u << STRMS_SHIFT, 0, acct);
+    pool_init(&e->chunks, "chunk", sizeof(struct chunk), 8, 1u << CHUNKS_SHIFT, 0, acct);
     blkpool_init(&e->blks, acct);
     e->strms.vital = e->chunks.vital = true;
     for (int i = 0; i < BLK_CLASSES; i++)

@@ -40,8 +40,10 @@
 #include "base/image.h"
 #include "flow/record.h"
 
-#define STRM_GAPS  32  /* declared gaps remembered per stream */
-#define STRM_IVALS 512 /* intervals above `next`; one more declares the first hole a gap */
+#define STRM_GAPS    32 /* declared gaps remembered per stream */
+#define STRMS_SHIFT  8  /* log2 of streams in a slab, and of chunks */
+#define CHUNKS_SHIFT 9
+#define STRM_IVALS   512 /* intervals above `next`; one more declares the first hole a gap */
 
 struct ival {
     uint64_t start, end;
@@ -127,7 +129,7 @@ void strm_env_fini(struct strm_env *e);
 
 static inline struct strm *strm_at(const struct strm_env *e, uint32_t idx)
 {
-    return (struct strm *)pool_at(&e->strms, idx);
+    return pool_of(&e->strms, struct strm, STRMS_SHIFT, idx);
 }
 
 /*

@@ -123,13 +123,13 @@ static bool is_plain_ip4(const struct seg *s, const struct cursor *c)
 
 enum { AT_IP = 14, AT_TCP = 34, PLAIN_MIN = 54 };
 
-/* ip4_sum_ok: of a header of 20 bytes (RFC 1071: any word size will do). */
+/* ip4_sum_ok: of a header of 20 bytes (RFC 1071: any word size will do); it is not all zeros. */
 static inline bool ip4_sum_ok(const uint8_t *p)
 {
     uint64_t sum = (uint64_t)load32_raw(p) + load32_raw(p + 4) + load32_raw(p + 8) +
                    load32_raw(p + 12) + load32_raw(p + 16);
 
-    return csum_fold(sum) == 0;
+    return sum % UINT16_MAX == 0;
 }
 
 /*

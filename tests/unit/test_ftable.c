@@ -505,6 +505,28 @@ static void no_memory_for_v6_key_tomb_or_alias(void **state)
     assert_int_equal(acct.used, 0);
 }
 
+/* several fields as one number: each is where FLOW_WORD and SIDE_WORD say, and the rest is not. */
+static void fields_as_numbers(void **state)
+{
+    struct flow f = {.proto = 0xa5};
+    struct flow_side sd = {.flags = 0xa5c3};
+
+    assert_int_equal(flow_word(&f), FLOW_WORD(0xa5, 0, 0, 0));
+    f = (struct flow){.timed = 1};
+    assert_int_equal(flow_word(&f), FLOW_WORD(0, 1, 0, 0));
+    f = (struct flow){.asks = 1};
+    assert_int_equal(flow_word(&f), FLOW_WORD(0, 0, 1, 0));
+    f = (struct flow){.flags = 0xa5c3};
+    assert_int_equal(flow_word(&f), FLOW_WORD(0, 0, 0, 0xa5c3));
+    f = (struct flow){.kind = 7, .csum = 3, .lost = 1};
+    assert_int_equal(flow_word(&f) & FLOW_WORD(255, 1, 1, 65535), 0);
+    assert_true(side_word(&sd) == SIDE_WORD(0xa5c3, 0));
+    sd = (struct flow_side){.state = 0xa5};
+    assert_true(side_word(&sd) == SIDE_WORD(0, 0xa5));
+    sd = (struct flow_side){.strm = UINT32_MAX, .wscale = 15, .policy = 15, .wnd = 1, .max_wnd = 1};
+    assert_true((side_word(&sd) & SIDE_WORD(65535, 255)) == 0);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -525,6 +547,7 @@ int main(void)
         CASE(misses_stay_in_one_line),
         CASE(prefetching_is_harmless),
         CASE(expected_is_confirmed),
+        cmocka_unit_test(fields_as_numbers),
         cmocka_unit_test(a_full_table_says_so),
         cmocka_unit_test(no_memory_for_v6_key_tomb_or_alias),
     };
