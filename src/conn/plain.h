@@ -179,7 +179,8 @@ static inline bool plain_still(const struct conn_env *env, const struct conn_pkt
 {
     const struct flow *f = cp->f;
 
-    return !(cp->s->pb->flags & PLAIN_NO_PB) && !(flow_word(f) & FLOW_WORD(0, 0, 1, PLAIN_GONE)) &&
+    /* not as one word: the flags have just been written, and their neighbours have not */
+    return !(cp->s->pb->flags & PLAIN_NO_PB) && !(f->flags & PLAIN_GONE) && !f->asks &&
            !((f->side[CLI].flags | f->side[SVR].flags) & SIDE_LAST) && plain_streams_calm(env, f);
 }
 
