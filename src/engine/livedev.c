@@ -318,7 +318,7 @@ static int attach_router(struct engine *e, struct lane *l)
     l->router = malloc(sizeof(*l->router));
     if (l->router == NULL)
         return err_set(ENOMEM, "no memory for a router");
-    router_lane_init(l->router, e->live->router, &c->own, c->m->env.reasons, l->me == 0);
+    router_lane_init(l->router, e->live->router, &c->own, &c->w, c->m->env.reasons, l->me == 0);
     l->out.router = l->router;
     return 0;
 }

@@ -52,12 +52,13 @@ struct held {
     uint8_t data[];
 };
 
-void router_lane_init(struct router_lane *l, struct router *r, struct egress *eg, uint64_t *reasons,
-                      bool first)
+void router_lane_init(struct router_lane *l, struct router *r, struct egress *eg,
+                      struct worker *worker, uint64_t *reasons, bool first)
 {
     memset(l, 0, sizeof(*l));
     l->r = r;
     l->eg = eg;
+    l->worker = worker;
     l->reasons = reasons;
     l->first = first;
     l->secret = r->neigh.secret;
@@ -182,6 +183,28 @@ static void ask(struct router_lane *l, uint8_t ifidx, const struct ipaddr *addr,
         say(l, ifidx, frame, neigh_ask(frame, addr->v6, l->r->mac[ifidx], own->b, addr->b, to));
 }
 
+/*
+ * as_it_came: an error about a frame that was changed here: it quotes the frame as its sender knows it, and goes
+ * to him. => its length; 0: nobody would understand it.
+ */
+static uint32_t as_it_came(struct router_lane *l, uint8_t *frame, uint32_t len)
+{
+    struct pktbuf pb = {
+        .data = frame, .len = len, .wire_len = len, .cap = len, .linktype = 1, .refs = 1};
+    struct ipaddr src, dst;
+    const struct route *rt;
+    struct seg s;
+
+    if (len == 0 || l->worker == NULL)
+        return 0;
+    decode(&s, &pb);
+    related_input(l->worker, &s);
+    if (!ends_of(&pb, &src, &dst))
+        return 0;
+    rt = route_find(&l->r->routes, &dst);
+    return rt && !rt->local ? len : 0;
+}
+
 /* say_why: an ICMP error to whom this frame came from, if there were not too many. mtu: of ICMP_TOO_BIG */
 static void say_why(struct router_lane *l, struct pktbuf *pb, enum icmp_why why, uint32_t mtu,
                     const struct ipaddr *src)
@@ -189,6 +212,7 @@ static void say_why(struct router_lane *l, struct pktbuf *pb, enum icmp_why why,
     const struct ipaddr *own = own_addr(l->r, pb->in_if, src);
     const uint8_t *mac = l->r->mac[pb->in_if];
     uint8_t frame[ICMP_FRAME];
+    uint32_t len;
     struct seg s;
 
     if (l->errors == 0 || own == NULL)
@@ -197,19 +221,27 @@ static void say_why(struct router_lane *l, struct pktbuf *pb, enum icmp_why why,
     decode(&s, pb);
     if (s.flags & SEG_IPCSUM_BAD)
         return;
-    say(l, pb->in_if, frame,
-        why == ICMP_TOO_BIG ? icmp_too_big(frame, &s, mtu, mac, own->b)
-                            : icmp_error(frame, &s, why, mac, own->b));
+    len = why == ICMP_TOO_BIG ? icmp_too_big(frame, &s, mtu, mac, own->b)
+                              : icmp_error(frame, &s, why, mac, own->b);
+    if (pb->flags & PB_CHANGED)
+        len = as_it_came(l, frame, len);
+    say(l, pb->in_if, frame, len);
 }
 
-/* no_neighbour: a frame on its way out is lost. Whoever sent it would not know it when translated. */
-static void no_neighbour(struct router_lane *l, struct pktbuf *pb)
+/* gone: a frame on its way out is lost, for this reason. */
+static void gone(struct router_lane *l, struct pktbuf *pb, enum reason reason, enum icmp_why why,
+                 uint32_t mtu)
 {
     struct ipaddr src, dst;
 
-    l->reasons[REASON_NO_NEIGHBOUR]++;
-    if (!(pb->flags & (PB_MADE | PB_CHANGED)) && pb->in_if < l->r->nif && ends_of(pb, &src, &dst))
-        say_why(l, pb, ICMP_NO_HOST, 0, &src);
+    l->reasons[reason]++;
+    if (!(pb->flags & PB_MADE) && pb->in_if < l->r->nif && ends_of(pb, &src, &dst))
+        say_why(l, pb, why, mtu, &src);
+}
+
+static void no_neighbour(struct router_lane *l, struct pktbuf *pb)
+{
+    gone(l, pb, REASON_NO_NEIGHBOUR, ICMP_NO_HOST, 0);
 }
 
 /* ---- the way to an address ---- */
@@ -493,6 +525,10 @@ int router_out(struct router_lane *l, struct pktbuf *pb, bool made)
     if (!made) {
         if (*hops_of(pb, dst.v6) <= 1) {
             l->reasons[REASON_HOPS]++;
+            return ROUTER_NOT;
+        }
+        if (unlikely(!fits(l, pb, dst.v6, w.ifidx))) {
+            gone(l, pb, REASON_TOO_BIG, ICMP_TOO_BIG, l->mtu[w.ifidx]);
             return ROUTER_NOT;
         }
         take_hop(pb, dst.v6);

@@ -10,12 +10,13 @@
  * translated ends there.
  *
  * HELD  What waits for a MAC is copied and kept, ROUTER_HELD frames in a context; those beyond are
- * dropped, as are those whose receiver does not answer. Who sent them is told (ICMP host unreachable),
- * unless they were translated on their way: what he would read is not what he has sent.
+ * dropped, as are those whose receiver does not answer. Who sent them is told (ICMP host unreachable).
  *
  * MTU  What is longer than the interface takes by which it would leave, and may not be cut, is not
- * sent on, and its sender told (RFC 1191, RFC 8201). That is seen on the way in: not for what is sent
- * to an address of ours, and translated.
+ * sent on, and its sender told (RFC 1191, RFC 8201): on the way in, or, of what was sent to an address of
+ * ours and translated, on the way out.
+ *
+ * TOLD  What is said of a frame that was translated on its way quotes it as it came (related.c).
  *
  * Untagged Ethernet only. Routes and addresses are configured: no IPv6 router advertisements, no
  * routing protocol. Nothing is cut into fragments.
@@ -74,11 +75,14 @@ struct way {
 
 struct egress;
 struct held;
+struct worker;
 
 /* What a context has of the router. */
 struct router_lane {
     struct router *r;
     struct egress *eg; /* where what it says goes */
+    struct worker
+        *worker; /* its flows know how a frame came that was changed here; NULL: nobody does */
     uint64_t *reasons; /* the context's counters */
     uint64_t now;
     uint64_t tick; /* when it last looked at what time has brought */
@@ -106,8 +110,9 @@ int router_init(struct router *r, const struct router_conf *c, const uint8_t (*m
                 uint64_t secret);
 void router_fini(struct router *r);
 
-void router_lane_init(struct router_lane *l, struct router *r, struct egress *eg, uint64_t *reasons,
-                      bool first);
+/* router_lane_init: worker: see there. first: this lane asks for all when it is due. */
+void router_lane_init(struct router_lane *l, struct router *r, struct egress *eg,
+                      struct worker *worker, uint64_t *reasons, bool first);
 void router_lane_fini(struct router_lane *l);
 
 /* router_in: a frame has come, at l->now. => false: it is done with. */

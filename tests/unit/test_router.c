@@ -78,7 +78,7 @@ static int start(void **state)
     assert_int_equal(router_init(&m.r, m.conf, macs, 2, 77), 0);
     egress_init(&m.eg);
     m.l = malloc(sizeof(*m.l));
-    router_lane_init(m.l, &m.r, &m.eg, m.reasons, true);
+    router_lane_init(m.l, &m.r, &m.eg, NULL, m.reasons, true);
     m.l->now = 1000 * NSEC_PER_SEC;
     return 0;
 }
