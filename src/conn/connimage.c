@@ -72,7 +72,8 @@ static bool get_alt(struct conn_env *env, uint32_t idx, bool has, struct image *
 
     if (!has)
         return true;
-    return image_get_val(im, alt) && ftable_alias(&env->ft, idx, &alt.key, alt.svr_end) == 0;
+    return image_get_val(im, alt) &&
+           ftable_alias(&env->ft, idx, &alt.key, alt.svr_end, alt.cli_if) == 0;
 }
 
 /* get_rest: all but the record. Streams not read yet must not look as if they were there. */

@@ -494,6 +494,7 @@ static bool get_dir(struct conn_env *env, struct edit_dir *d, struct image *im)
     d->start = was.start;
     d->below = was.below;
     d->longest = was.longest;
+    d->path = was.path;
     d->tsval = was.tsval;
     d->since = was.since;
     d->ntold = was.ntold;

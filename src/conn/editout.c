@@ -19,8 +19,9 @@ enum {
     HEADROOM = 128,
     HEADERS = 1024, /* link, IP and TCP, with all options and tags */
     BIG = HEADROOM + HEADERS + EDIT_MIX_OLD + EDIT_GROWN,
-    IP4_LEAST = 576,  /* what every host takes */
-    IP6_LEAST = 1280, /* what every link takes */
+    IP4_LEAST = 576,   /* what every host takes */
+    IP6_LEAST = 1280,  /* what every link takes */
+    PATH4_LEAST = 552, /* less is not believed (Linux: min_pmtu) */
 };
 
 /* ---- room ---- */
@@ -112,6 +113,8 @@ static uint32_t room_for(const struct edit_dir *d, const struct seg *s)
     uint32_t longest = d->longest > least ? d->longest : least;
     uint32_t headers = s->pay_off - s->l3_off;
 
+    if (d->path && longest > d->path)
+        longest = d->path;
     if (longest > UINT16_MAX) /* a frame that stands for several, and does not say of what size */
         longest = UINT16_MAX;
     if (s->link_len_off && longest > 1492)
@@ -279,6 +282,25 @@ uint32_t edit_acceptable(const struct flow *f, int to, uint32_t r, uint32_t nxt)
     if ((rcv->flags & SIDE_EDGE) && seq_lt(f->ctr[to].edge, r))
         r = f->ctr[to].edge;
     return r;
+}
+
+uint32_t edit_begun_by(const struct conn_env *env, const struct flow *f, int side, uint32_t seq)
+{
+    const struct flow_edit *fe = edit_of(env, f);
+
+    return fe && fe->dir[side].on ? seqmap_begins(&fe->dir[side].map, seq) : seq;
+}
+
+void edit_too_big(struct conn_env *env, const struct flow *f, int side, uint32_t mtu)
+{
+    const uint32_t least = f->flags & FLOW_V6 ? IP6_LEAST : PATH4_LEAST;
+    struct flow_edit *fe = edit_of(env, f);
+
+    if (fe == NULL || !fe->dir[side].on)
+        return;
+    mtu = mtu > least ? mtu : least;
+    if (fe->dir[side].path == 0 || mtu < fe->dir[side].path)
+        fe->dir[side].path = mtu;
 }
 
 uint32_t edit_sent_by(const struct conn_env *env, const struct flow *f, int side, uint32_t ack)

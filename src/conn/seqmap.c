@@ -127,6 +127,20 @@ uint32_t seqmap_to_s(const struct seqmap *m, uint32_t r)
     return at(m, i - 1)->s + at(m, i - 1)->slen + (r - at(m, i - 1)->r - at(m, i - 1)->rlen);
 }
 
+uint32_t seqmap_begins(const struct seqmap *m, uint32_t r)
+{
+    uint32_t s = seqmap_to_s(m, r);
+
+    for (uint32_t i = behind_r(m, r); i > 0; i--) {
+        const struct seqedit *e = at(m, i - 1);
+
+        if (e->rlen || e->r != r || e->s + e->slen != s)
+            break;
+        s = e->s;
+    }
+    return s;
+}
+
 bool seqmap_sack(const struct seqmap *m, uint32_t *start, uint32_t *end)
 {
     uint32_t i = behind_r(m, *start);

@@ -56,6 +56,8 @@ uint32_t seqmap_to_r(const struct seqmap *m, uint32_t s);
  * inserted its near end. Never falls where ACKs rise.
  */
 uint32_t seqmap_to_s(const struct seqmap *m, uint32_t r);
+/* seqmap_begins: the sender's number of a segment that begins at r: in front of what was deleted there. */
+uint32_t seqmap_begins(const struct seqmap *m, uint32_t r);
 /*
  * seqmap_sack: a block that the receiver has, in the sender's numbers: a change that it has in part
  * does not count. => false: nothing is left of it.

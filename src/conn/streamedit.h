@@ -67,6 +67,8 @@ struct edit_dir { /* by sender */
     uint32_t start; /* its first number in the map: bytes in front passed before the first edit, */
     bool below;     /* and its receiver may lack some of them */
     uint32_t longest; /* datagram of its own: none that we make is longer */
+    uint32_t
+        path; /* datagram that the way to its receiver takes, as a router has said; 0: none has */
     struct seqmap map;
     struct kept_frame *held;        /* the bytes at nxt */
     uint64_t since;                 /* when the first of them came */
@@ -168,6 +170,13 @@ int edit_hold(struct conn_env *env, const struct conn_pkt *cp, uint32_t off);
 uint32_t edit_rseq(const struct conn_env *env, const struct conn_pkt *cp);
 /* edit_sent_by: an ACK of what `side` has sent, as that side counts. */
 uint32_t edit_sent_by(const struct conn_env *env, const struct flow *f, int side, uint32_t ack);
+/* edit_begun_by: the number of a segment that `side` has sent, from its receiver's, as that side counts. */
+uint32_t edit_begun_by(const struct conn_env *env, const struct flow *f, int side, uint32_t seq);
+/*
+ * edit_too_big: the way to the receiver of what `side` sends takes datagrams of mtu bytes: from now on none that
+ * has grown is longer. Its sender learns of it, and sends less; what becomes of that must not be too long again.
+ */
+void edit_too_big(struct conn_env *env, const struct flow *f, int side, uint32_t mtu);
 void edit_free(struct conn_env *env, struct flow *f);
 void edit_fini(struct conn_env *env);
 /* edit_export, edit_import: as conn_export, conn_import. */

@@ -222,6 +222,8 @@ bool frags_whole(struct worker *w, const struct seg *of, struct datagram *g, int
  * none of those, and as it came.
  */
 bool related_input(struct worker *w, struct seg *s);
+/* related_too_big: a frame as it leaves was too big for where it was to go: of an edited flow none that grows is again. */
+void related_too_big(struct worker *w, struct pktbuf *pb, uint32_t mtu);
 
 /* ---- which core (steer.c) ---- */
 

@@ -13,9 +13,9 @@
  * given the clock for its time: interfaces are read in turn, and what is a little late by that is not
  * out of order.
  *
- * Whose frame. With several contexts a TCP segment, or an ICMP error about one, belongs to the one that steer_core names, whatever
- * the interface thought: core_of. If it came elsewhere it crosses once (crossing.h), is worked off and
- * leaves there. What is no TCP stays where it came. A context that does not run (not started yet,
+ * Whose frame. With several contexts a TCP segment, or an ICMP error about one, belongs to the one
+ * that steer_core names, whatever the interface thought: core_of. If it came elsewhere it crosses once
+ * (crossing.h), is worked off and leaves there. All else stays where it came. A context that does not run (not started yet,
  * ended, destroyed) is passed nothing: its frames are worked off where they come.
  *
  * Fragments have no ports. With several contexts all of them have one table, behind a lock that only

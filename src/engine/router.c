@@ -185,12 +185,18 @@ static void ask(struct router_lane *l, uint8_t ifidx, const struct ipaddr *addr,
 
 /*
  * as_it_came: an error about a frame that was changed here: it quotes the frame as its sender knows it, and goes
- * to him. => its length; 0: nobody would understand it.
+ * to him. by: the interface by which the frame would have left, so that is where the error comes from. => its length;
+ * 0: nobody would understand it.
  */
-static uint32_t as_it_came(struct router_lane *l, uint8_t *frame, uint32_t len)
+static uint32_t as_it_came(struct router_lane *l, uint8_t *frame, uint32_t len, uint8_t by)
 {
-    struct pktbuf pb = {
-        .data = frame, .len = len, .wire_len = len, .cap = len, .linktype = 1, .refs = 1};
+    struct pktbuf pb = {.data = frame,
+                        .len = len,
+                        .wire_len = len,
+                        .cap = len,
+                        .linktype = 1,
+                        .in_if = by,
+                        .refs = 1};
     struct ipaddr src, dst;
     const struct route *rt;
     struct seg s;
@@ -205,8 +211,15 @@ static uint32_t as_it_came(struct router_lane *l, uint8_t *frame, uint32_t len)
     return rt && !rt->local ? len : 0;
 }
 
-/* say_why: an ICMP error to whom this frame came from, if there were not too many. mtu: of ICMP_TOO_BIG */
-static void say_why(struct router_lane *l, struct pktbuf *pb, enum icmp_why why, uint32_t mtu,
+/* Why a frame goes no further. */
+struct why {
+    enum icmp_why icmp;
+    uint32_t mtu; /* of ICMP_TOO_BIG */
+    uint8_t by;   /* on its way out: the interface */
+};
+
+/* say_why: an ICMP error to whom this frame came from, if there were not too many. */
+static void say_why(struct router_lane *l, struct pktbuf *pb, struct why why,
                     const struct ipaddr *src)
 {
     const struct ipaddr *own = own_addr(l->r, pb->in_if, src);
@@ -221,27 +234,28 @@ static void say_why(struct router_lane *l, struct pktbuf *pb, enum icmp_why why,
     decode(&s, pb);
     if (s.flags & SEG_IPCSUM_BAD)
         return;
-    len = why == ICMP_TOO_BIG ? icmp_too_big(frame, &s, mtu, mac, own->b)
-                              : icmp_error(frame, &s, why, mac, own->b);
+    len = why.icmp == ICMP_TOO_BIG ? icmp_too_big(frame, &s, why.mtu, mac, own->b)
+                                   : icmp_error(frame, &s, why.icmp, mac, own->b);
     if (pb->flags & PB_CHANGED)
-        len = as_it_came(l, frame, len);
+        len = as_it_came(l, frame, len, why.by);
     say(l, pb->in_if, frame, len);
 }
 
 /* gone: a frame on its way out is lost, for this reason. */
-static void gone(struct router_lane *l, struct pktbuf *pb, enum reason reason, enum icmp_why why,
-                 uint32_t mtu)
+static void gone(struct router_lane *l, struct pktbuf *pb, enum reason reason, struct why why)
 {
     struct ipaddr src, dst;
 
     l->reasons[reason]++;
+    if (why.icmp == ICMP_TOO_BIG && l->worker)
+        related_too_big(l->worker, pb, why.mtu);
     if (!(pb->flags & PB_MADE) && pb->in_if < l->r->nif && ends_of(pb, &src, &dst))
-        say_why(l, pb, why, mtu, &src);
+        say_why(l, pb, why, &src);
 }
 
-static void no_neighbour(struct router_lane *l, struct pktbuf *pb)
+static void no_neighbour(struct router_lane *l, struct pktbuf *pb, uint8_t by)
 {
-    gone(l, pb, REASON_NO_NEIGHBOUR, ICMP_NO_HOST, 0);
+    gone(l, pb, REASON_NO_NEIGHBOUR, (struct why){.icmp = ICMP_NO_HOST, .by = by});
 }
 
 /* ---- the way to an address ---- */
@@ -400,13 +414,13 @@ static bool in_no_way(struct router_lane *l, struct pktbuf *pb, const struct rou
                       const struct ipaddr *src, const struct ipaddr *dst)
 {
     if (rt == NULL) {
-        say_why(l, pb, ICMP_NO_ROUTE, 0, src);
+        say_why(l, pb, (struct why){.icmp = ICMP_NO_ROUTE}, src);
         refuse(l, REASON_NO_ROUTE);
         return true;
     }
     if (!neigh_is_dead(&l->r->neigh, rt->ifidx, next_hop(rt, dst), l->now))
         return false;
-    say_why(l, pb, ICMP_NO_HOST, 0, src);
+    say_why(l, pb, (struct why){.icmp = ICMP_NO_HOST}, src);
     refuse(l, REASON_NO_NEIGHBOUR);
     return true;
 }
@@ -433,7 +447,7 @@ static bool in_ip(struct router_lane *l, struct pktbuf *pb)
     if (slot ? slot->kind == WAY_LOCAL : rt && rt->local)
         return in_local(l, pb, dst.v6);
     if (*hops_of(pb, dst.v6) <= 1) {
-        say_why(l, pb, ICMP_TTL, 0, &src);
+        say_why(l, pb, (struct why){.icmp = ICMP_TTL}, &src);
         return refuse(l, REASON_HOPS);
     }
     if (slot == NULL && in_no_way(l, pb, rt, &src, &dst))
@@ -441,7 +455,7 @@ static bool in_ip(struct router_lane *l, struct pktbuf *pb)
     by = slot ? slot->ifidx : rt->ifidx;
     if (likely(fits(l, pb, dst.v6, by)))
         return true;
-    say_why(l, pb, ICMP_TOO_BIG, l->mtu[by], &src);
+    say_why(l, pb, (struct why){.icmp = ICMP_TOO_BIG, .mtu = l->mtu[by]}, &src);
     return refuse(l, REASON_TOO_BIG);
 }
 
@@ -515,7 +529,7 @@ int router_out(struct router_lane *l, struct pktbuf *pb, bool made)
     }
     w = way_to(l, &dst, &hop);
     if (w.kind == WAY_DEAD) {
-        no_neighbour(l, pb);
+        no_neighbour(l, pb, w.ifidx);
         return ROUTER_NOT;
     }
     if (w.kind == WAY_LOCAL || w.kind == WAY_NO_ROUTE) {
@@ -528,7 +542,8 @@ int router_out(struct router_lane *l, struct pktbuf *pb, bool made)
             return ROUTER_NOT;
         }
         if (unlikely(!fits(l, pb, dst.v6, w.ifidx))) {
-            gone(l, pb, REASON_TOO_BIG, ICMP_TOO_BIG, l->mtu[w.ifidx]);
+            gone(l, pb, REASON_TOO_BIG,
+                 (struct why){.icmp = ICMP_TOO_BIG, .mtu = l->mtu[w.ifidx], .by = w.ifidx});
             return ROUTER_NOT;
         }
         take_hop(pb, dst.v6);
@@ -565,7 +580,7 @@ static bool let_go(struct router_lane *l, struct held *h)
         break;
     }
     h->meta.data = h->data;
-    no_neighbour(l, &h->meta);
+    no_neighbour(l, &h->meta, h->ifidx);
     return true;
 }
 

@@ -252,7 +252,7 @@ static bool second_key(struct worker *w, struct conn_pkt *cp, const struct flow_
         }
         mon_end(w->m, hit.idx, MOS_END_REUSE);
     }
-    if (ftable_alias(ft, cp->idx, &now, !end) < 0)
+    if (ftable_alias(ft, cp->idx, &now, !end, cp->s->pb->in_if) < 0)
         w->m->env.reasons[REASON_NO_FLOW_MEM]++;
     return true;
 }

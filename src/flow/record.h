@@ -312,6 +312,7 @@ struct flow_alt {
     struct flow_key key; /* as the server sees it */
     uint32_t hash;
     uint8_t svr_end; /* the server's endpoint number in it */
+    uint8_t cli_if;  /* interface by which the client's first segment came */
 };
 
 /*

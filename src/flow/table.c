@@ -270,7 +270,8 @@ no_key:
     return 0;
 }
 
-int ftable_alias(struct ftable *t, uint32_t idx, const struct flow_key *k, int svr_end)
+int ftable_alias(struct ftable *t, uint32_t idx, const struct flow_key *k, int svr_end,
+                 uint8_t cli_if)
 {
     struct flow *f = flow_at(t, idx);
 
@@ -283,6 +284,7 @@ int ftable_alias(struct ftable *t, uint32_t idx, const struct flow_key *k, int s
     a->key = *k;
     a->hash = ftable_hash(t, k);
     a->svr_end = (uint8_t)svr_end;
+    a->cli_if = cli_if;
     if (!buckets_put(slots_of(t), a->hash, idx | SLOT_ALT)) {
         pool_free(&t->alts, f->alt);
         f->alt = 0;

@@ -118,10 +118,11 @@ uint32_t ftable_new(struct ftable *t, const struct flow_key *k, uint32_t hash, i
 
 /*
  * ftable_alias: enter a second slot for idx under key k (translation), `svr_end` the server's
- * endpoint number in k.
+ * endpoint number in k, cli_if: see struct flow_alt.
  * => 0; -1 ENOMEM; a live record under k is the caller's to deal with first.
  */
-int ftable_alias(struct ftable *t, uint32_t idx, const struct flow_key *k, int svr_end);
+int ftable_alias(struct ftable *t, uint32_t idx, const struct flow_key *k, int svr_end,
+                 uint8_t cli_if);
 
 /*
  * ftable_del: take the flow out of the table, the wheel and its queue and free the record, its key, extension

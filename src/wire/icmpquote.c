@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 
+#include "base/compiler.h"
 #include "wire/csum.h"
 #include "wire/decode.h"
 #include "wire/layers.h"
@@ -33,7 +34,7 @@ static bool is_error(const struct seg *s)
 
     if (is_v6(s))
         return type < 128;
-    return type == 3 || type == 4 || type == 11 || type == 12;
+    return type == 3 || type == 11 || type == 12;
 }
 
 static bool sum_ok(const struct seg *s)
@@ -69,11 +70,32 @@ bool icmp_quotes_tcp(const struct seg *s, struct icmp_quote *q)
                             .wire_len = QUOTED_MOST,
                             .linktype = is_v6(s) ? LINK_IPV6 : LINK_IPV4};
     decode(in, &q->pb);
-    if (in->level < SEG_L4 || in->l4proto != IPP_TCP ||
+    if (in->l4proto != IPP_TCP || in->l4_off == 0 || in->frag_off != 0 ||
         in->l4_off + (uint32_t)PORTS_AND_SEQ > q->pb.len)
         return false;
+    if (in->level == SEG_IP) { /* the first of a datagram's fragments: decode asks for the others */
+        in->flags &= ~(uint32_t)SEG_FRAG;
+        memcpy(&in->sport, q->pb.data + in->l4_off, 4); /* both */
+        in->level = SEG_L4;
+    }
     q->seq = load32(q->pb.data + in->l4_off + 4);
     return true;
+}
+
+uint32_t icmp_mtu(const struct seg *s, const struct icmp_quote *q)
+{
+    static const uint16_t plateau[] = {32000, 17914, 8166, 4352, 2002, 1492, 1006, 508, 296, 68};
+    const uint8_t *p = icmp_of(s);
+    const uint32_t mtu = load16(p + 6);
+    size_t i = 0;
+
+    if (is_v6(s))
+        return p[0] == 2 ? load32(p + 4) : 0;
+    if (p[0] != 3 || p[1] != 4)
+        return 0;
+    while (i + 1 < ARRAY_SIZE(plateau) && plateau[i] >= q->seg.ip_len)
+        i++;
+    return mtu ? mtu : plateau[i];
 }
 
 /* ---- changed ---- */

@@ -19,11 +19,16 @@ struct icmp_quote {
 };
 
 /*
- * icmp_quotes_tcp: is this an error (RFC 792: unreachable, source quench, time exceeded, parameter problem; RFC
- * 4443: types below 128) that came whole, with a right checksum, and quotes ports and sequence number of a TCP
+ * icmp_quotes_tcp: is this an error (RFC 792: unreachable, time exceeded, parameter problem; not source quench,
+ * RFC 6633; RFC 4443: types below 128) that came whole, with a right checksum, and quotes ports and sequence number of a TCP
  * segment? => true: *q is filled in.
  */
 bool icmp_quotes_tcp(const struct seg *s, struct icmp_quote *q);
+/*
+ * icmp_mtu: such an error says that the segment was too big: for datagrams of what size there was room (RFC 1191,
+ * RFC 8201); where a router does not say, the next smaller one of RFC 1191 7.1. => 0: it says something else.
+ */
+uint32_t icmp_mtu(const struct seg *s, const struct icmp_quote *q);
 
 /* What is to stand there instead. Addresses: 4 or 16 bytes, network order; ports: network order. */
 struct icmp_terms {

@@ -145,7 +145,7 @@ static void step_alias(struct ftable *t, struct twin *w, struct rng *r)
 
     if (w->idx & FLOW_TOMB || w->nat || twin_find(&k, end, 0, &h))
         return;
-    assert_int_equal(ftable_alias(t, w->idx, &k, end), 0);
+    assert_int_equal(ftable_alias(t, w->idx, &k, end, 0), 0);
     w->key2 = k;
     w->nat = true;
     w->svr2 = end;

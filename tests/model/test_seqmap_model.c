@@ -81,6 +81,20 @@ static int twin_ack(int r)
     return r + shift;
 }
 
+/* twin_begins: the same, in front of all deletions there that are still known. */
+static int twin_begins(int r)
+{
+    int s = twin_ack(r);
+
+    for (int i = m.ne - 1; i >= 0; i--) {
+        const struct twin_edit *e = &m.e[i];
+
+        if (e->rlen == 0 && e->r == r && e->s + e->slen == s && e->s + e->slen > m.forgotten)
+            s = e->s;
+    }
+    return s;
+}
+
 /* twin_r: the receiver's place for the sender's s. */
 static int twin_r(int s)
 {
@@ -153,7 +167,11 @@ static void look_at_acks(void)
     uint32_t sb = seqmap_to_s(&m.map, m.r0 + (uint32_t)b) - m.s0;
     uint32_t start, end;
 
+    uint32_t begins = seqmap_begins(&m.map, m.r0 + (uint32_t)a);
+
     CHECK((int)sa == twin_ack(a), "ACK of %d is %d, not %d", a, (int)sa, twin_ack(a));
+    CHECK((int)(begins - m.s0) == twin_begins(a), "%d begins at %d, not %d", a,
+          (int)(begins - m.s0), twin_begins(a));
     CHECK(a > b || (int)sa <= (int)sb, "ACKs %d and %d fall", a, b);
     if (a > b)
         return;

@@ -7,14 +7,14 @@ import pytest
 from gen import C, MS, S, Net
 from scapy.layers.inet import ICMP, IP, IPOption_NOP, TCP, UDP
 from scapy.layers.inet6 import ICMPv6DestUnreach, ICMPv6EchoRequest, ICMPv6PacketTooBig, ICMPv6ParamProblem, ICMPv6TimeExceeded, \
-    IPv6, IPv6ExtHdrDestOpt
+    IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 from test_nat import PUBLIC, PUBLIC6, ends, nat, parse, rewritten
 
 ROUTER, INNER = {4: '203.0.113.5', 6: '2001:db8:5::5'}, {4: '10.0.9.9', 6: 'fd00:9::9'}
 CLIENT, SERVER, OURS = {4: '10.0.0.1', 6: 'fd00::1'}, {4: '93.184.216.1', 6: '2001:db8::1'}, {4: PUBLIC, 6: PUBLIC6}
-ERRORS = {4: [ICMP(type=3, code=4, nexthopmtu=1200), ICMP(type=3, code=1), ICMP(type=11), ICMP(type=12), ICMP(type=4)],
+ERRORS = {4: [ICMP(type=3, code=4, nexthopmtu=1200), ICMP(type=3, code=1), ICMP(type=11), ICMP(type=12)],
           6: [ICMPv6PacketTooBig(mtu=1300), ICMPv6DestUnreach(code=3), ICMPv6TimeExceeded(), ICMPv6ParamProblem()]}
 ETH = Ether(src='02:00:00:00:00:01', dst='02:00:00:00:00:02')
 
@@ -92,6 +92,29 @@ def test_to_the_server(tmp_path, version, cores):
     assert out == [f.data for f in want] and last['icmp_errors'] == len(frames)
 
 
+def first_fragment(version, segment):
+    """The first fragment of this segment, as a router quotes it that has cut it."""
+    if version == 4:
+        ip = IP(segment)
+        ip.flags, ip.len = 'MF', 68
+        del ip.chksum
+        return bytes(ip)[:68]
+    ip = IPv6(segment)
+    return bytes(IPv6(src=ip.src, dst=ip.dst, hlim=ip.hlim) / IPv6ExtHdrFragment(nh=6, m=1, id=9) / bytes(ip.payload)[:48])
+
+
+@pytest.mark.parametrize('version', [4, 6])
+@pytest.mark.parametrize('cores', [1, 3])
+def test_first_fragments(tmp_path, version, cores):
+    """A router cuts a segment and then cannot send it on: it quotes the first piece, in which the ports are."""
+    t = Talk(tmp_path, version, '--cores', cores)
+    what = ERRORS[version][1]
+    came = error(version, ROUTER[version], t.public[0], what, first_fragment(version, datagram(t.left[t.question])), t.now)
+    want = error(version, ROUTER[version], CLIENT[version], what, first_fragment(version, datagram(t.came[t.question])), t.now)
+    out, last = t.then([came])
+    assert out == [want.data] and last['icmp_errors'] == 1
+
+
 def strangers(t):
     """Errors that are no connection's, or not to be believed."""
     good, other = datagram(t.left[t.question]), IP(datagram(t.left[t.question]))
@@ -99,6 +122,13 @@ def strangers(t):
     yield capfile.frame(t.now, wrong.data[:-1] + bytes([wrong.data[-1] ^ 1]))      # its checksum
     yield error(4, ROUTER[4], PUBLIC, ICMP(type=5, gw='10.0.0.9'), good, t.now)     # a redirect is none
     yield error(4, ROUTER[4], PUBLIC, ICMP(type=8), good, t.now)
+    yield error(4, ROUTER[4], PUBLIC, ICMP(type=4), good, t.now)                     # source quench: RFC 6633
+    for src in ('0.0.0.0', '127.0.0.1', '224.0.0.1', '255.255.255.255', PUBLIC):
+        yield error(4, src, PUBLIC, ERRORS[4][0], good, t.now)
+    for seq in (other[TCP].seq + 1000, other[TCP].seq + 2**30, other[TCP].seq - 2**30 - 2**16):                 # never sent, or long since
+        other[TCP].seq = seq % 2**32
+        yield error(4, ROUTER[4], PUBLIC, ERRORS[4][0], bytes(other), t.now)
+    other = IP(good)
     yield error(4, ROUTER[4], PUBLIC, ERRORS[4][0], good[:27], t.now)
     yield error(4, ROUTER[4], PUBLIC, ERRORS[4][0], b'', t.now)
     yield error(4, ROUTER[4], '192.0.2.9', ERRORS[4][0], good, t.now)              # to somebody else

@@ -124,6 +124,83 @@ static void repeated(void **state)
     assert_true(sums_right());
 }
 
+/* shorter: what begins with "del" loses that. */
+static void shorter(int sock, int side, event_t ev)
+{
+    struct pkt_info p;
+
+    assert_int_equal(mtcp_getlastpkt(fix.ctx, sock, side, &p), 0);
+    if (p.payloadlen > 3 && memcmp(p.payload, "del", 3) == 0)
+        assert_int_equal(mtcp_setlastpkt(fix.ctx, sock, side, 0, NULL, 3,
+                                         MOS_CHOMP | MOS_TCP_PAYLOAD | MOS_UPDATE_TCP_CHKSUM),
+                         0);
+}
+
+static void deleted_in_front(void **state)
+{
+    fix.act = shorter;
+    fix_on(fix.lst, MOS_ON_PKT_IN, MOS_HK_SND);
+    fix_shake();
+    fix_push(fix_cli(0, "delfirst"));
+    error(0, "10.0.0.1");
+    assert_int_equal(quoted_seq(), FIX_CLI + 1);
+    fix_push(fix_cli(8, "delsecond"));
+    error(0, "10.0.0.1");
+    assert_int_equal(quoted_seq(), FIX_CLI + 1 + 8);
+    assert_true(sums_right());
+}
+
+static void never_sent(void **state)
+{
+    fix.act = longer;
+    fix_on(fix.lst, MOS_ON_PKT_IN, MOS_HK_SND);
+    fix_shake();
+    fix_push(fix_cli(0, "first"));
+    ((uint8_t *)(uintptr_t)fix.last[0].out)[IP + 20 + 4] ^= 0x40; /* its number */
+    error(0, "10.0.0.1");
+    must_be_as_it_came();
+    assert_int_equal(related(), 0);
+}
+
+/* grow: five bytes in front of everything. */
+static void grow(int sock, int side, event_t ev)
+{
+    struct pkt_info p;
+
+    assert_int_equal(mtcp_getlastpkt(fix.ctx, sock, side, &p), 0);
+    if (side == MOS_SIDE_CLI && p.payloadlen)
+        mtcp_setlastpkt(fix.ctx, sock, side, 0, (byte *)(uintptr_t) "12345", 5,
+                        MOS_INSERT | MOS_TCP_PAYLOAD | MOS_UPDATE_TCP_CHKSUM);
+}
+
+/* ip_len: of what has left in the place of the last frame. */
+static int ip_len(void)
+{
+    const uint8_t *p = fix.last[0].out;
+
+    return p[IP + 2] << 8 | p[IP + 3];
+}
+
+static void grown_are_cut(void **state)
+{
+    static char big[1461];
+
+    memset(big, 'x', sizeof(big) - 1);
+    fix.act = grow;
+    fix_on(fix.lst, MOS_ON_PKT_IN, MOS_HK_SND);
+    fix_shake();
+    fix_push(fix_cli(0, big));
+    assert_int_equal(ip_len(), 1500);
+    error(0, "10.0.0.1"); /* 1200 */
+    assert_int_equal(related(), 1);
+    big[1160] = 0; /* its sender has heard it */
+    fix_push(fix_cli(1460, big));
+    assert_int_equal(ip_len(), 1200);
+    big[500] = 0;
+    fix_push(fix_cli(2620, big));
+    assert_int_equal(ip_len(), 545);
+}
+
 static void others(void **state)
 {
     fix_on(fix.lst, MOS_ON_PKT_IN, MOS_HK_SND);
@@ -139,6 +216,9 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(numbers, fix_up, fix_down),
         cmocka_unit_test_setup_teardown(repeated, fix_up, fix_down),
+        cmocka_unit_test_setup_teardown(deleted_in_front, fix_up, fix_down),
+        cmocka_unit_test_setup_teardown(never_sent, fix_up, fix_down),
+        cmocka_unit_test_setup_teardown(grown_are_cut, fix_up, fix_down),
         cmocka_unit_test_setup_teardown(others, fix_up, fix_down),
     };
 

@@ -225,7 +225,7 @@ static void a_translated_flow_answers_one_way_under_each_key(void **state)
     struct flow_key k;
     int svr = !key(&k, 3, 5000, 4, 8080);
 
-    assert_int_equal(ftable_alias(t, idx, &k, svr), 0);
+    assert_int_equal(ftable_alias(t, idx, &k, svr, 0), 0);
     check(t);
     WANT_HIT(find(t, 1, 1000, 2, 80), idx, CLI, 0);
     WANT_MISS(find(t, 2, 80, 1, 1000));
@@ -250,7 +250,7 @@ static void a_tombstone_takes_the_place(void **state)
     struct flow_key k;
     int svr = !key(&k, 3, 5000, 4, 8080);
 
-    assert_int_equal(ftable_alias(t, idx, &k, svr), 0);
+    assert_int_equal(ftable_alias(t, idx, &k, svr, 0), 0);
     assert_non_null(flow_ext_get(t, flow_at(t, idx)));
     flow_at(t, idx)->side[SVR].flags |= SIDE_FIN_SENT;
     wheel_hang(&t->wheel, idx, 5000);
@@ -397,7 +397,7 @@ static void prefetching_is_harmless(void **state)
     struct flow_key k;
     int svr = !key(&k, 3, 5000, 4, 8080);
 
-    ftable_alias(t, idx, &k, svr);
+    ftable_alias(t, idx, &k, svr, 0);
     assert_int_equal(expect(t, hash), idx);
     assert_int_equal(expect(t, ftable_hash(t, &k)), 0); /* a second key is none to confirm */
     assert_int_equal(expect(t, ~hash), 0);
@@ -442,7 +442,7 @@ static void expected_is_confirmed(void **state)
     WANT_MISS(ftable_confirm(t, idx, &s, cli));
     pb.realm = 0;
     key(&k, 3, 5000, 4, 8080);
-    ftable_alias(t, idx, &k, 1);
+    ftable_alias(t, idx, &k, 1, 0);
     WANT_MISS(ftable_confirm(t, idx, &s, cli));
     assert_int_equal(t->gone, gone);
     ftable_del(t, idx);
@@ -493,7 +493,7 @@ static void no_memory_for_v6_key_tomb_or_alias(void **state)
     assert_int_equal(ftable_new(&t, &k, ftable_hash(&t, &k), 0, 1), 0);
     key(&k, 3, 1, 4, 80);
     errno = 0;
-    assert_int_equal(ftable_alias(&t, idx, &k, 1), -1);
+    assert_int_equal(ftable_alias(&t, idx, &k, 1, 0), -1);
     assert_int_equal(errno, ENOMEM);
     check(&t);
     WANT_HIT(find(&t, 2, 80, 1, 1), idx, SVR, 0); /* not translated: still answers both ways */
