@@ -79,17 +79,6 @@ static bool was_sent(const struct flow *f, int sender, uint32_t seq)
            seq_leq(rcv->ack - 1 - tcp_window(rcv->max_wnd, rcv->wscale), seq);
 }
 
-/* is_host: could a host have sent it? */
-static bool is_host(const struct seg *s)
-{
-    const uint8_t *a = s->src.b;
-    static const uint8_t none[15];
-
-    if (s->flags & SEG_IP6)
-        return a[0] != 0xff && memcmp(a, none, 15) != 0 && memcmp(a, s->dst.b, 16) != 0;
-    return a[0] != 0 && a[0] != 127 && a[0] < 224 && s->src.v4 != s->dst.v4;
-}
-
 /* terms_of: how the sender of the quoted segment would read it. */
 static void terms_of(const struct worker *w, const struct seg *s, const struct icmp_quote *q,
                      const struct flow *f, int sender, struct icmp_terms *t)
@@ -112,14 +101,15 @@ static void terms_of(const struct worker *w, const struct seg *s, const struct i
 
 bool related_input(struct worker *w, struct seg *s)
 {
+    const uint32_t n = s->flags & SEG_IP6 ? 16 : 4;
     struct conn_env *env = &w->m->env;
     const struct flow *f;
     struct icmp_quote q;
     struct icmp_terms t;
     int from;
 
-    if (!icmp_quotes_tcp(s, &q) || !is_host(s) ||
-        memcmp(s->dst.b, q.seg.src.b, s->flags & SEG_IP6 ? 16 : 4) != 0)
+    if (!icmp_quotes_tcp(s, &q) || memcmp(s->dst.b, q.seg.src.b, n) != 0 ||
+        memcmp(s->dst.b, s->src.b, n) == 0)
         return false;
     f = flow_of(w, s, &q, &from);
     if (f == NULL || (f->alt == 0 && !was_edited(env, f, !from)) || !right_way(w, s->pb, f, from) ||
@@ -129,7 +119,6 @@ bool related_input(struct worker *w, struct seg *s)
     if (icmp_mtu(s, &q))
         edit_too_big(env, f, !from, icmp_mtu(s, &q));
     pb_own(s->pb);
-    icmp_quotes_tcp(s, &q); /* where it lies now */
     icmp_requote(s, &q, &t);
     env->reasons[REASON_ICMP_RELATED]++;
     return true;

@@ -24,7 +24,8 @@ static uint32_t fold6(const uint8_t *addr)
     return x;
 }
 
-static int core_of(const struct seg *s, int cores)
+/* by_ends: by addresses, and ports where they are known. */
+static int by_ends(const struct seg *s, int cores)
 {
     uint16_t sport = 0, dport = 0;
 
@@ -41,7 +42,7 @@ int steer_error(const struct seg *s, int cores)
 {
     struct icmp_quote q;
 
-    return icmp_quotes_tcp(s, &q) ? core_of(&q.seg, cores) : -1;
+    return icmp_quotes_tcp(s, &q) ? by_ends(&q.seg, cores) : -1;
 }
 
 int steer_core(const struct seg *s, int cores)
@@ -52,5 +53,5 @@ int steer_core(const struct seg *s, int cores)
         return 0;
     if (unlikely(s->level == SEG_IP))
         core = steer_error(s, cores);
-    return core >= 0 ? core : core_of(s, cores);
+    return core >= 0 ? core : by_ends(s, cores);
 }

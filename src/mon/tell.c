@@ -54,20 +54,27 @@ static void tell_one(struct mon *m, const uint32_t *setp, const uint16_t *flags,
     m->call = call.outer;
 }
 
+/* call_of: a child's dispatch, in the one that `outer` is. A struct that is cleared first would be written twice. */
+static inline void call_of(struct ev_call *call, struct mon *m, struct child *c, enum mon_hook hook,
+                           int side, struct ev_call *outer)
+{
+    call->tab = m->sets;
+    call->setp = &c->set[hook];
+    call->flags = &c->flags;
+    call->stop = stop_bits(side);
+    call->mctx = m->mctx;
+    call->sock = c->sock;
+    call->side = side;
+    call->outer = outer;
+}
+
 /* tell_rank: one of them, in which nothing is at hand that others may not ask about. */
 static inline void tell_rank(struct mon *m, struct child *c, enum mon_hook hook, int side,
                              enum ev_rank rank)
 {
     struct ev_call call;
 
-    call.tab = m->sets;
-    call.setp = &c->set[hook];
-    call.flags = &c->flags;
-    call.stop = stop_bits(side);
-    call.mctx = m->mctx;
-    call.sock = c->sock;
-    call.side = side;
-    call.outer = m->call;
+    call_of(&call, m, c, hook, side, m->call);
     m->call = &call;
     m->in_callback++;
     ev_dispatch(&call, rank);
@@ -182,14 +189,7 @@ static inline void tell_sole(struct mon *m, struct conn_pkt *cp, enum mon_hook h
     struct child *c = &cp->f->c0;
     struct ev_call call;
 
-    call.tab = m->sets;
-    call.setp = &c->set[hook];
-    call.flags = &c->flags;
-    call.stop = stop_bits(side);
-    call.mctx = m->mctx;
-    call.sock = c->sock;
-    call.side = side;
-    call.outer = NULL;
+    call_of(&call, m, c, hook, side, NULL);
     m->told = cp->f;
     m->told_idx = cp->idx;
     m->hook = hook;

@@ -26,23 +26,29 @@ static uint64_t pseudo_sum(const uint8_t *ip6, uint32_t len)
     return csum_add((uint64_t)htons(ICMP6) + htonl(len), ip6 + 8, 32);
 }
 
-bool icmp_is_echo(const struct seg *s)
+bool icmp_is_whole(const struct seg *s)
 {
+    const uint32_t unfit = SEG_FRAG | SEG_TRUNC | SEG_IPCSUM_BAD | SEG_IP_DROPPED;
     const uint8_t *p = s->pb->data + s->l4_off;
-    uint64_t sum = 0;
     uint32_t len;
 
-    if (s->pb->linktype != LINK_ETHER || !is_icmp(s) ||
-        (s->flags & (SEG_FRAG | SEG_TRUNC | SEG_IPCSUM_BAD | SEG_IP_DROPPED)))
+    if (!is_icmp(s) || (s->flags & unfit))
         return false;
     len = s->ip_len - (uint32_t)(s->l4_off - s->l3_off);
-    if (len < ICMP_HDR || p[0] != (is_v6(s) ? ECHO6 : ECHO4) || p[1] != 0)
+    if (len < ICMP_HDR)
         return false;
     if (s->pb->flags & PB_CSUM_PART)
         return true;
-    if (is_v6(s))
-        sum = pseudo_sum(s->pb->data + s->l3_off, len);
-    return csum_fold(csum_add(sum, p, len)) == 0;
+    return csum_fold(csum_add(is_v6(s) ? pseudo_sum(s->pb->data + s->l3_off, len) : 0, p, len)) ==
+           0;
+}
+
+bool icmp_is_echo(const struct seg *s)
+{
+    const uint8_t *p = s->pb->data + s->l4_off;
+
+    return s->pb->linktype == LINK_ETHER && icmp_is_whole(s) &&
+           p[0] == (is_v6(s) ? ECHO6 : ECHO4) && p[1] == 0;
 }
 
 /* swap_bytes: n bytes at p and the n behind them. */
@@ -98,8 +104,7 @@ uint32_t icmp_echo_reply(uint8_t *out, uint32_t cap, const struct seg *s)
 
 /* ---- errors ---- */
 
-/* is_group: an address that no single host has. */
-static bool is_group(const uint8_t *addr, bool v6)
+bool icmp_is_group(const uint8_t *addr, bool v6)
 {
     static const uint8_t none[16];
 
@@ -115,7 +120,7 @@ static bool is_answered(const struct seg *s)
 
     if (s->level < SEG_IP || s->pb->linktype != LINK_ETHER || s->pb->data[0] & 1)
         return false;
-    if (s->frag_off || is_group(s->src.b, v6) || is_group(s->dst.b, v6))
+    if (s->frag_off || icmp_is_group(s->src.b, v6) || icmp_is_group(s->dst.b, v6))
         return false;
     if (!is_icmp(s))
         return true;

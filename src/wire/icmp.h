@@ -14,6 +14,13 @@ enum icmp_why {
     ICMP_TOO_BIG,  /* and may not be cut: icmp_too_big says it */
 };
 
+/*
+ * icmp_is_whole: is this ICMP of a header at least, all of it here, no fragment, with right checksums (or one that a
+ * device is to finish, PB_CSUM_PART)?
+ */
+bool icmp_is_whole(const struct seg *s);
+/* icmp_is_group: an address that no single host has: a group's, none, IPv4's 0/8 and 127/8. */
+bool icmp_is_group(const uint8_t *addr, bool v6);
 /* icmp_is_echo: is this a whole and undamaged echo request? => a decoded frame. */
 bool icmp_is_echo(const struct seg *s);
 /*

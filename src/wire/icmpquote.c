@@ -7,9 +7,10 @@
 #include "base/compiler.h"
 #include "wire/csum.h"
 #include "wire/decode.h"
+#include "wire/icmp.h"
 #include "wire/layers.h"
 
-enum { ICMP4 = 1, ICMP6 = 58, ICMP_HDR = 8, PORTS_AND_SEQ = 8, IP4_CSUM = 10, TCP_CSUM = 16 };
+enum { ICMP_HDR = 8, PORTS_AND_SEQ = 8, IP4_CSUM = 10, TCP_CSUM = 16 };
 enum { QUOTED_MOST = 40 + UINT16_MAX }; /* bytes that it may have had */
 enum { IP4_ADDRS = 12, IP6_ADDRS = 8 }; /* where they begin: source, then destination */
 
@@ -37,33 +38,12 @@ static bool is_error(const struct seg *s)
     return type == 3 || type == 11 || type == 12;
 }
 
-static bool sum_ok(const struct seg *s)
-{
-    uint64_t sum = 0;
-
-    if (s->pb->flags & PB_CSUM_PART)
-        return false;
-    if (is_v6(s))
-        sum = csum_add((uint64_t)htons(ICMP6) + htonl(icmp_len(s)), s->src.b, 16);
-    if (is_v6(s))
-        sum = csum_add(sum, s->dst.b, 16);
-    return csum_fold(csum_add(sum, icmp_of(s), icmp_len(s))) == 0;
-}
-
-/* came_whole: is it ICMP that a host would look at, and is all of it here? */
-static bool came_whole(const struct seg *s)
-{
-    const uint32_t unfit = SEG_FRAG | SEG_TRUNC | SEG_IPCSUM_BAD | SEG_IP_DROPPED;
-
-    return s->level == SEG_IP && s->l4proto == (is_v6(s) ? ICMP6 : ICMP4) && !(s->flags & unfit) &&
-           icmp_len(s) >= ICMP_HDR && s->l4_off + icmp_len(s) <= s->pb->len;
-}
-
 bool icmp_quotes_tcp(const struct seg *s, struct icmp_quote *q)
 {
     struct seg *in = &q->seg;
 
-    if (!came_whole(s) || !is_error(s) || !sum_ok(s))
+    if (!icmp_is_whole(s) || (s->pb->flags & PB_CSUM_PART) || !is_error(s) ||
+        icmp_is_group(s->src.b, is_v6(s)))
         return false;
     q->pb = (struct pktbuf){.data = icmp_of(s) + ICMP_HDR,
                             .len = icmp_len(s) - ICMP_HDR,
@@ -135,11 +115,13 @@ static void put(uint8_t *p, const void *bytes, uint32_t n, struct field *a, stru
  * put_quoted: the checksums in the quotation lie under the one of the error: what they change by is put
  * last, as any other change.
  */
-static void put_quoted(const struct icmp_quote *q, const struct icmp_terms *t, struct field *icmp)
+static void put_quoted(struct seg *s, const struct icmp_quote *q, const struct icmp_terms *t,
+                       struct field *icmp)
 {
-    const bool v6 = is_v6(&q->seg);
+    const bool v6 = is_v6(s);
     const uint32_t n = v6 ? 16 : 4;
-    uint8_t *ip = q->pb.data, *addrs = ip + (v6 ? IP6_ADDRS : IP4_ADDRS), *tcp = ip + q->seg.l4_off;
+    uint8_t *ip = icmp_of(s) + ICMP_HDR, *addrs = ip + (v6 ? IP6_ADDRS : IP4_ADDRS),
+            *tcp = ip + q->seg.l4_off;
     struct field ipsum = field_at(v6 ? NULL : ip + IP4_CSUM);
     struct field sum = field_at(q->seg.l4_off + TCP_CSUM + 2u <= q->pb.len ? tcp + TCP_CSUM : NULL);
     const uint32_t seq = htonl(t->seq);
@@ -169,7 +151,7 @@ void icmp_requote(struct seg *s, const struct icmp_quote *q, const struct icmp_t
     struct field icmp = field_at(icmp_of(s) + 2);
     struct field outer = field_at(v6 ? NULL : ip + IP4_CSUM);
 
-    put_quoted(q, t, &icmp);
+    put_quoted(s, q, t, &icmp);
     put(addrs, t->from, n, &outer, v6 ? &icmp : NULL); /* ICMPv6 has a pseudo header */
     put(addrs + n, t->to, n, &outer, v6 ? &icmp : NULL);
     field_put(&icmp);

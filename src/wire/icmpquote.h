@@ -20,7 +20,7 @@ struct icmp_quote {
 
 /*
  * icmp_quotes_tcp: is this an error (RFC 792: unreachable, time exceeded, parameter problem; not source quench,
- * RFC 6633; RFC 4443: types below 128) that came whole, with a right checksum, and quotes ports and sequence number of a TCP
+ * RFC 6633; RFC 4443: types below 128), from what may be a host, that came whole, with a right checksum, and quotes ports and sequence number of a TCP
  * segment? => true: *q is filled in.
  */
 bool icmp_quotes_tcp(const struct seg *s, struct icmp_quote *q);
@@ -41,7 +41,7 @@ struct icmp_terms {
 /*
  * icmp_requote: change the error at hand: its addresses, and the quotation's addresses, ports and sequence
  * number; all checksums (ICMP, both IP headers, quoted TCP as far as it is quoted) are moved along (RFC 1624).
- * => the frame is ours to write to. q was filled in from s; s and q speak of what was there before.
+ * => the frame is ours to write to (it may have moved since q was filled in). s and q speak of what was there before.
  */
 void icmp_requote(struct seg *s, const struct icmp_quote *q, const struct icmp_terms *t);
 

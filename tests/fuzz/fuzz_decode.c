@@ -166,6 +166,7 @@ static void requote(struct seg *s, uint8_t fill)
     if (!icmp_quotes_tcp(s, &q))
         return;
     memset(&t, fill, sizeof(t));
+    memset(t.from, 10, sizeof(t.from)); /* a host's */
     icmp_requote(s, &q, &t);
     check_seg(s, decode(s, s->pb));
     FUZZ_CHECK(icmp_quotes_tcp(s, &q), "no error any more, or a wrong checksum");
