@@ -207,6 +207,12 @@ void conn_env_fini(struct conn_env *env);
  */
 bool conn_reuse(struct conn_env *env, struct flow *f, const struct seg *s, int from);
 
+/* conn_ruffle: something happens to the flow that is not a plain segment: it is not marked as calm any more (plain.h). */
+static inline void conn_ruffle(struct flow *f)
+{
+    f->calm = false;
+}
+
 /* conn_may_reuse: is conn_reuse to be asked at all? */
 static inline bool conn_may_reuse(const struct conn_env *env, const struct flow *f,
                                   const struct seg *s)

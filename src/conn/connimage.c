@@ -42,7 +42,8 @@ static void fill(struct flow *f, const struct flow *from)
     struct flow own = *f;
 
     *f = *from;
-    memcpy(f->addr, own.addr, sizeof(f->addr));
+    memcpy(f->end, own.end, sizeof(f->end));
+    f->calm = false;
     f->hash = own.hash;
     f->wheel = own.wheel;
     f->c0.sock = -1;

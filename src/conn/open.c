@@ -231,4 +231,6 @@ void conn_begin(struct conn_env *env, struct conn_pkt *cp, struct seg *s, uint32
     cp->gap0 = env->ngaps;
     cp->plain = !opened && conn_is_plain(env, cp->f, s, from);
     cp->in_place = cp->plain ? PLACE_NONE : conn_place(env, cp->f, s, from, opened);
+    if (!cp->plain)
+        conn_ruffle(cp->f);
 }

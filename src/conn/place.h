@@ -20,7 +20,7 @@
 static inline bool place_may(const struct conn_env *env, const struct flow *f, const struct seg *s,
                              int from)
 {
-    return s->nsack == 0 && s->pcap == s->plen && !(s->flags & PLAIN_NO_SEG) &&
+    return s->nsack == 0 && s->pcap == s->plen && !(s->flags & SEG_RARE) &&
            !(s->pb->flags & PLAIN_NO_PB) && s->pb->ts_ns >= env->now && !f->asks && !f->timed &&
            env->now - f->last < env->plain_ns && f->ctr[from].packets != UINT32_MAX &&
            !((f->side[CLI].flags | f->side[SVR].flags) & SIDE_LAST) && plain_streams_calm(env, f);
@@ -128,7 +128,7 @@ static inline void place_send_next(struct conn_pkt *cp)
 /* place_send: as conn_send, if cp->in_place is set. */
 static inline void place_send(const struct conn_env *env, struct conn_pkt *cp)
 {
-    plain_seen(env, cp);
+    plain_seen(env, cp, &cp->f->ctr[cp->from]);
     if (likely(cp->in_place == PLACE_NEXT))
         place_send_next(cp);
     else

@@ -23,7 +23,6 @@
 #define PLAIN_NO_SIDE (SIDE_FIN_SENT | SIDE_FIN_RCVD | SIDE_LAST)
 #define PLAIN_GONE    (FLOW_ENDED | FLOW_LINGER | FLOW_RST)
 #define PLAIN_NO_PB   (PB_CHANGED | PB_DATAGRAM)
-#define PLAIN_NO_SEG  (SEG_OPT_BAD | SEG_AUTH | SEG_HDR_CUT | SEG_IP_DROPPED | SEG_IP_LINUX)
 
 /* next_seq: the sequence number behind what has come in order on this side; a FIN counts. */
 static inline uint32_t next_seq(const struct flow *f, int side)
@@ -36,21 +35,24 @@ static inline uint32_t next_seq(const struct flow *f, int side)
 /* plain_segment: by itself: an ACK, with bytes or without, all of it captured, in order of time. */
 static inline bool plain_segment(const struct conn_env *env, const struct seg *s)
 {
-    return (s->tflags & ~(TH_PSH_ | TH_ECE_ | TH_CWR_)) == TH_ACK_ && s->nsack == 0 &&
-           s->pcap == s->plen && !(s->flags & PLAIN_NO_SEG) && !(s->pb->flags & PLAIN_NO_PB) &&
-           s->pb->ts_ns >= env->now;
+    return (s->flags & SEG_PLAIN) && !(s->pb->flags & PLAIN_NO_PB) && s->pb->ts_ns >= env->now;
 }
 
-/* plain_flow: both ends connected, nothing rare about them, and not idle for too long. */
-static inline bool plain_flow(const struct conn_env *env, const struct flow *f)
+/* plain_flow: both ends connected, and nothing rare about them. */
+static inline bool plain_flow(const struct flow *f)
 {
     const uint64_t is = SIDE_WORD(PLAIN_SIDE, FS_ESTABLISHED),
                    differ = (side_word(&f->side[CLI]) ^ is) | (side_word(&f->side[SVR]) ^ is);
 
-    return (flow_word(f) & FLOW_WORD(0, 1, 1, PLAIN_NEVER | PLAIN_BASES)) ==
-               FLOW_WORD(0, 0, 0, PLAIN_BASES) &&
-           (differ & SIDE_WORD(PLAIN_SIDE | PLAIN_NO_SIDE, UINT8_MAX)) == 0 &&
-           env->now - f->last < env->plain_ns;
+    return (flow_word(f) & FLOW_WORD(0, 0, 1, 1, PLAIN_NEVER | PLAIN_BASES)) ==
+               FLOW_WORD(0, 0, 0, 0, PLAIN_BASES) &&
+           (differ & SIDE_WORD(PLAIN_SIDE | PLAIN_NO_SIDE, UINT8_MAX)) == 0;
+}
+
+/* plain_awake: not idle for so long that somebody would have to be told. */
+static inline bool plain_awake(const struct conn_env *env, const struct flow *f)
+{
+    return env->now - f->last < env->plain_ns;
 }
 
 /* plain_calm: nothing waits above what is in order on this side, and nothing is set aside. */
@@ -105,9 +107,9 @@ void plain_streams(struct conn_env *env, struct conn_pkt *cp);
 static inline bool conn_is_plain(const struct conn_env *env, const struct flow *f,
                                  const struct seg *s, int from)
 {
-    return plain_segment(env, s) && plain_flow(env, f) && plain_place(f, s, from) &&
-           plain_stamps(f, s, from) && f->ctr[from].packets != UINT32_MAX &&
-           plain_streams_calm(env, f);
+    return plain_segment(env, s) && plain_flow(f) && plain_awake(env, f) &&
+           plain_place(f, s, from) && plain_stamps(f, s, from) &&
+           f->ctr[from].packets != UINT32_MAX && plain_streams_calm(env, f);
 }
 
 /* plain_begin: as conn_begin, for a segment that is plain. */
@@ -125,15 +127,14 @@ static inline void plain_begin(const struct conn_env *env, struct conn_pkt *cp, 
 }
 
 /* plain_seen: it has passed, now, and counts. */
-static inline void plain_seen(const struct conn_env *env, struct conn_pkt *cp)
+static inline void plain_seen(const struct conn_env *env, struct conn_pkt *cp, struct flow_ctr *c)
 {
     struct flow *f = cp->f;
-    struct flow_ctr *c = &f->ctr[cp->from];
 
     cp->idle = env->now - f->last;
     f->last = env->now;
-    f->flags = (uint16_t)((f->flags & ~(FLOW_IDLE_TOLD | FLOW_LAST_SVR)) |
-                          (cp->to == SVR ? FLOW_LAST_SVR : 0));
+    flow_set_word(f, (flow_word(f) & ~FLOW_WORD(0, 0, 0, 0, FLOW_IDLE_TOLD | FLOW_LAST_SVR)) |
+                         cp->to * FLOW_WORD(0, 0, 0, 0, FLOW_LAST_SVR));
     c->packets++;
     if (likely(!env->no_counts)) {
         c->ip_bytes += cp->s->ip_len;
@@ -169,7 +170,7 @@ static inline void plain_send(const struct conn_env *env, struct conn_pkt *cp)
 {
     struct flow_ctr *c = &cp->f->ctr[cp->from];
 
-    plain_seen(env, cp);
+    plain_seen(env, cp, c);
     c->edge = seq_max(c->edge, plain_acks(&cp->f->side[cp->from], cp->s));
     plain_echo(&cp->f->ctr[cp->to], cp->s);
 }

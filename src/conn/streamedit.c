@@ -176,6 +176,7 @@ static void begin(struct conn_edit *e, struct conn_pkt *cp, struct flow_edit *fe
     cp->edited = true;
     cp->plain = false;
     cp->in_place = PLACE_NONE;
+    conn_ruffle(cp->f);
 }
 
 /* acked_r: an ACK or the edge of a SACK block of what was sent, as if it was one of what becomes of it. */

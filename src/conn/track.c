@@ -561,6 +561,7 @@ void conn_recv(struct conn_env *env, struct conn_pkt *cp)
     }
     cp->plain = false;
     cp->in_place = PLACE_NONE;
+    conn_ruffle(f);
     /* its SYN passed unseen, or was only noted, or kept */
     if (cp->opened && !is_syn(s))
         cp->rcv |= CR_CONN_START;

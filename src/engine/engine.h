@@ -73,23 +73,32 @@ struct gate {
     uint32_t puts;                 /* as long as no other is entered (buckets.puts) */
 };
 
+/* What is known of a frame before it is worked off (lookahead.c). */
+struct look {
+    struct seg seg;
+    uint64_t ends[2];          /* of its key, of IPv4 (flow/glance.h) */
+    struct flow *rec;          /* the flow that it probably belongs to, NULL: no idea */
+    uint32_t guess;            /* its number, 0 */
+    uint32_t hash;             /* of its key */
+    uint8_t end;               /* which endpoint of the key sent it */
+    bool glanced;              /* `key` is not filled in yet, but the rest is */
+    const struct bucket *line; /* where its flow is looked for */
+    struct flow_key key;
+} __cacheline;
+
+_Static_assert(sizeof(struct look) == 256, "a shift away from each other");
+
 struct worker {
     struct mon *m;
-    struct seg seg[IO_BURST];
-    struct flow_key key[IO_BURST];
-    uint32_t hash[IO_BURST];
-    const struct bucket *line[IO_BURST]; /* where its flow is looked for */
-    uint32_t guess[IO_BURST];            /* the flow that it probably belongs to, 0: no idea */
-    uint32_t gone;                       /* what ftable.gone was then */
-    bool glanced[IO_BURST];              /* `key` is not filled in yet, but hash and end are */
-    uint8_t end[IO_BURST];               /* which endpoint of the key sent it */
+    struct look look[IO_BURST];
+    uint32_t gone; /* what ftable.gone was then */
     struct gate gate;
     int at;                 /* number of the frame being worked off, in its burst */
     bool slots;             /* frames carry that number in pb->slot */
     bool noted;             /* fragments have been to a table before the frames were split */
     struct defrag frags;    /* unfinished datagrams, unless `noted` */
     struct frag_room froom; /* this burst's notes and whole datagrams */
-    struct seg whole;       /* the datagram that a fragment has completed */
+    struct look whole;      /* the datagram that a fragment has completed */
     uint32_t *realm3;       /* interned stacks of three tags */
     uint32_t nrealm3, cap_realm3;
 };
@@ -128,8 +137,8 @@ static inline void fetch_ahead(struct pktbuf *const *pb, int i, int n)
 
 /* look_burst: fetch what it needs, step by step. => bare SYNs (gate.c), by bit, which were not decoded. */
 uint64_t look_burst(struct worker *w, struct pktbuf *const *pb, int n);
-/* worker_look: decode frame i of the burst and fetch what its look-up needs. */
-void worker_look(struct worker *w, struct pktbuf *pb, int i);
+/* worker_look: decode a frame and fetch what its look-up needs. */
+void worker_look(struct worker *w, struct pktbuf *pb, struct look *l);
 /* worker_realm: the realm of frames with this tag alone. */
 static inline uint32_t worker_realm(uint32_t vlan)
 {
@@ -137,8 +146,8 @@ static inline uint32_t worker_realm(uint32_t vlan)
 }
 /* worker_give_realm: what a frame's tags make its realm, if they count; it has it from now on. */
 uint32_t worker_give_realm(struct worker *w, const struct seg *s);
-/* worker_key: the key of a segment, its hash and end, at place i of the burst. */
-void worker_key(struct worker *w, struct seg *s, int i);
+/* worker_key: the key of a segment that is decoded, its hash and end. */
+void worker_key(struct worker *w, struct look *l);
 /* worker_epoch: the end of a batch at this time: mon_epoch, and unfinished datagrams grow old. */
 void worker_epoch(struct worker *w, uint64_t now);
 /* worker_end: the input has ended: unfinished datagrams are given up. */
@@ -172,14 +181,27 @@ int gate_run(struct worker *w, struct pktbuf *const *pb, int i);
  * gate_admit: the half-open flows are at their limit: may this segment open one more? Perhaps the
  * oldest makes way. => false: its SYN was noted, or refused for its checksum.
  */
-bool gate_admit(struct worker *w, struct seg *s, int i, const struct opening *o);
+bool gate_admit(struct worker *w, struct look *l, const struct opening *o);
 /*
  * gate_hopeless: will the checksum refuse this segment whatever flow it opens? Counted then: nobody
  * is evicted for it.
  */
 bool gate_hopeless(struct worker *w, const struct seg *s, uint64_t match);
 /* gate_recall: is this a segment of a flow whose SYN was noted? Then it opens it. */
-void gate_recall(struct worker *w, const struct seg *s, int i, struct opening *o);
+void gate_recall(struct worker *w, const struct look *l, struct opening *o);
+
+/* ---- new flows (openflow.c) ---- */
+
+/*
+ * flow_open: => the new flow, 0 if this segment opens none. *gated: its SYN was noted or refused by
+ * the gate, and is dealt with.
+ */
+uint32_t flow_open(struct worker *w, struct look *l, bool *gated);
+/*
+ * flow_still_there: the flow that a look-up found: has it expired, ended, or made way for a new
+ * connection? => may it be used? *gone: no, and this segment is to open none.
+ */
+bool flow_still_there(struct worker *w, struct seg *s, struct flow_hit *hit, bool *gone);
 
 /* ---- fragments (frags.c) ---- */
 
@@ -211,9 +233,9 @@ void frags_leave(struct defrag *d, struct pktbuf *pb, const struct pktbuf *secon
 void frags_tell(struct worker *w, struct seg *s);
 /*
  * frags_whole: a datagram, completed by `of`, decoded in w->whole with the bytes that its receiver
- * takes, and its key at place i. => false: it is no TCP segment, or its receiver has none.
+ * takes, with its key. => false: it is no TCP segment, or its receiver has none.
  */
-bool frags_whole(struct worker *w, const struct seg *of, struct datagram *g, int i);
+bool frags_whole(struct worker *w, const struct seg *of, struct datagram *g);
 
 /* ---- errors about segments (related.c) ---- */
 

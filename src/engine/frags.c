@@ -150,10 +150,10 @@ void frags_leave(struct defrag *d, struct pktbuf *pb, const struct pktbuf *secon
 }
 
 /* policy_of: of the side that receives this segment, or would. */
-static enum overlap_policy policy_of(struct worker *w, const struct seg *s, int i)
+static enum overlap_policy policy_of(struct worker *w, const struct look *l)
 {
     struct mon *m = w->m;
-    struct flow_hit hit = ftable_find(&m->env.ft, &w->key[i], w->hash[i], w->end[i]);
+    struct flow_hit hit = ftable_find(&m->env.ft, &l->key, l->hash, l->end);
     int mode, client;
     uint64_t match;
 
@@ -164,17 +164,17 @@ static enum overlap_policy policy_of(struct worker *w, const struct seg *s, int 
 
         return (enum overlap_policy)rcv->policy;
     }
-    mode = conn_can_open(&m->env, s);
+    mode = conn_can_open(&m->env, &l->seg);
     if (mode == 0)
         return (enum overlap_policy)m->overlap;
-    client = conn_client(s, w->end[i]);
-    match = mon_match(m, s, mode, client == w->end[i]);
-    return mon_policy(m, match, client == w->end[i] ? SVR : CLI);
+    client = conn_client(&l->seg, l->end);
+    match = mon_match(m, &l->seg, mode, client == l->end);
+    return mon_policy(m, match, client == l->end ? SVR : CLI);
 }
 
 static bool whole_decode(struct worker *w, struct datagram *g, enum overlap_policy policy)
 {
-    struct seg *s = &w->whole;
+    struct seg *s = &w->whole.seg;
 
     defrag_assemble(g, policy);
     if (decode(s, &g->pb) == REASON_NONE)
@@ -183,18 +183,17 @@ static bool whole_decode(struct worker *w, struct datagram *g, enum overlap_poli
     return false;
 }
 
-bool frags_whole(struct worker *w, const struct seg *of, struct datagram *g, int i)
+bool frags_whole(struct worker *w, const struct seg *of, struct datagram *g)
 {
-    struct seg *s = &w->whole;
     enum overlap_policy policy;
 
     g->pb.slot = of->pb->slot;
     if (!whole_decode(w, g, OVERLAP_FIRST))
         return false;
-    worker_key(w, s, i);
+    worker_key(w, &w->whole);
     if (likely(g->world == FW_BOTH && !g->overlap))
         return true;
-    policy = policy_of(w, s, i);
+    policy = policy_of(w, &w->whole);
     if (!(g->world & frag_world_of(policy))) {
         w->m->env.reasons[g->ecn_mixed ? REASON_FRAG_ECN : REASON_FRAG_OVERLAP] +=
             g->world & FW_RFC ? g->pb.nfrags : 0;

@@ -130,14 +130,6 @@ static inline uint32_t get32(const uint8_t *p)
     return v;
 }
 
-static inline uint64_t get64(const uint8_t *p)
-{
-    uint64_t v;
-
-    memcpy(&v, p, 8);
-    return v;
-}
-
 /* find_ip: behind Ethernet and at most one tag. => NULL: something else. There are PLAIN bytes. */
 static inline const uint8_t *find_ip(const uint8_t *p, bool *v6)
 {
@@ -194,10 +186,11 @@ static inline uint32_t hash_v6(const uint8_t *ip, uint32_t realm, uint64_t secre
 
 static inline uint32_t hash_v4(const uint8_t *ip, uint32_t realm, uint64_t secret, int *end)
 {
-    const uint64_t addr = be64toh(get64(ip + 12)), port = be32toh(get32(ip + IP4));
+    uint64_t v[2];
 
-    return key_hash_v4(addr >> 32 << 16 | port >> 16, (addr << 32 >> 16) | (port & 0xffff), realm,
-                       IPPROTO_TCP, secret, end);
+    *end = (int)key_order_v4(key_end_v4(get32(ip + 12), get16(ip + IP4), 0),
+                             key_end_v4(get32(ip + 16), get16(ip + IP4 + 2), 0), realm, v);
+    return key_hash_v4(v, IPPROTO_TCP, secret);
 }
 
 static uint32_t option_bits(const struct seg *s)
@@ -356,12 +349,12 @@ uint64_t gate_look(struct worker *w, struct pktbuf *const *pb, int n)
         fetch_ahead(pb, i, n);
         if (!may_be_syn(pb[i]) ||
             !((g->match[0] && read_common(pb[i], secret, what)) || read_other(w, pb[i], what))) {
-            worker_look(w, pb[i], i);
+            worker_look(w, pb[i], &w->look[i]);
             continue;
         }
         bare |= 1ULL << i;
-        w->line[i] = bucket_of(b, what->hash);
-        prefetch_r(w->line[i]);
+        w->look[i].line = bucket_of(b, what->hash);
+        prefetch_r(w->look[i].line);
     }
     return bare;
 }
@@ -378,7 +371,7 @@ void gate_sift(struct worker *w, uint64_t bare)
         const int i = __builtin_ctzll(bare);
         const struct synnote *what = &g->what[i];
 
-        if (unlikely(buckets_maybe(b, w->line[i], what->hash)))
+        if (unlikely(buckets_maybe(b, w->look[i].line, what->hash)))
             continue;
         g->strangers |= 1ULL << i;
         prefetch_w(synnote_at(&env->notes, what->hash));
@@ -396,7 +389,7 @@ static void sift_again(struct worker *w, int i)
     for (uint64_t left = rest; left; left &= left - 1) {
         const int k = __builtin_ctzll(left);
 
-        w->line[k] = bucket_of(b, w->gate.what[k].hash);
+        w->look[k].line = bucket_of(b, w->gate.what[k].hash);
     }
     gate_sift(w, rest);
 }
@@ -556,24 +549,26 @@ bool gate_hopeless(struct worker *w, const struct seg *s, uint64_t match)
 }
 
 /* note_seg: a SYN of any shape. One that was doubled on the way keeps its time. */
-static void note_seg(struct worker *w, struct seg *s, int i, uint32_t csum)
+static void note_seg(struct worker *w, struct look *l, uint32_t csum)
 {
-    struct synnote *n = synnote_at(&w->m->env.notes, w->hash[i]), was = *n;
+    const struct seg *s = &l->seg;
+    struct synnote *n = synnote_at(&w->m->env.notes, l->hash), was = *n;
 
     w->m->env.reasons[REASON_SYN_GATED]++;
     if (w->gate.drops)
-        drop(w, s->pb, w->hash[i], s->seq);
-    *n = (struct synnote){.hash = w->hash[i],
+        drop(w, s->pb, l->hash, s->seq);
+    *n = (struct synnote){.hash = l->hash,
                           .isn = s->seq,
                           .tsval = s->flags & SEG_TS ? s->tsval : 0,
-                          .meta = csum | option_bits(s) | NOTE_USED |
-                                  (w->end[i] ? NOTE_CLI_IS_1 : 0) | synnote_time(w->m->env.now)};
-    if (is_noted(&was, w->hash[i], s->seq))
+                          .meta = csum | option_bits(s) | NOTE_USED | (l->end ? NOTE_CLI_IS_1 : 0) |
+                                  synnote_time(w->m->env.now)};
+    if (is_noted(&was, l->hash, s->seq))
         *n = was;
 }
 
-bool gate_admit(struct worker *w, struct seg *s, int i, const struct opening *o)
+bool gate_admit(struct worker *w, struct look *l, const struct opening *o)
 {
+    const struct seg *s = &l->seg;
     struct mon *m = w->m;
 
     if (gate_hopeless(w, s, o->match))
@@ -585,22 +580,23 @@ bool gate_admit(struct worker *w, struct seg *s, int i, const struct opening *o)
     }
     refresh(w);
     if (m->env.now >= w->gate.until || !synnotes_made(&m->env.notes, &m->env.acct) ||
-        again(w, w->hash[i], s->seq)) {
+        again(w, l->hash, s->seq)) {
         m->half_evicted = m->env.now;
         mon_evict_half(m);
         return true;
     }
-    note_seg(w, s, i, csum_mode(m, o->match) == CSUM_OFF ? 0 : csum_known(s));
+    note_seg(w, l, csum_mode(m, o->match) == CSUM_OFF ? 0 : csum_known(s));
     return false;
 }
 
-void gate_recall(struct worker *w, const struct seg *s, int i, struct opening *o)
+void gate_recall(struct worker *w, const struct look *l, struct opening *o)
 {
+    const struct seg *s = &l->seg;
     struct mon *m = w->m;
 
     if (is_syn(s) || (s->flags & SEG_IP_DROPPED))
         return;
-    if (synnote_take(&m->env.notes, w->hash[i], s, w->end[i], m->env.now, &o->note)) {
+    if (synnote_take(&m->env.notes, l->hash, s, l->end, m->env.now, &o->note)) {
         o->noted = true;
         o->mode = 3;
         o->client = !!(o->note.meta & NOTE_CLI_IS_1);

@@ -63,62 +63,64 @@ uint32_t worker_give_realm(struct worker *w, const struct seg *s)
     return s->pb->realm;
 }
 
-void worker_key(struct worker *w, struct seg *s, int i)
+void worker_key(struct worker *w, struct look *l)
 {
-    give_realm(w, s);
-    w->glanced[i] = false;
-    w->end[i] = (uint8_t)key_of_seg(&w->key[i], s);
-    w->hash[i] = ftable_hash(&w->m->env.ft, &w->key[i]);
+    give_realm(w, &l->seg);
+    l->glanced = false;
+    key_no_ends(l->ends);
+    l->end = (uint8_t)key_of_seg(&l->key, &l->seg);
+    l->hash = ftable_hash(&w->m->env.ft, &l->key);
 }
 
 /* look_at: decode a frame and fetch what its look-up needs. */
-static inline void look_at(struct worker *w, struct pktbuf *pb, int i)
+static inline void look_at(struct worker *w, struct pktbuf *pb, struct look *l)
 {
-    struct seg *s = &w->seg[i];
+    struct seg *s = &l->seg;
 
-    if (unlikely(decode(s, pb) != REASON_NONE))
+    decode(s, pb);
+    if (unlikely(s->level != SEG_TCP))
         return;
     if (likely(!(s->flags & SEG_IP6) && !w->m->raw_sockets)) {
-        int end;
+        unsigned end;
 
         give_realm(w, s);
-        w->hash[i] = key_glance(s, w->m->env.ft.secret, &end);
-        w->end[i] = (uint8_t)end;
-        w->glanced[i] = true;
+        l->hash = key_glance(s, w->m->env.ft.secret, l->ends, &end);
+        l->end = (uint8_t)end;
+        l->glanced = true;
     } else {
-        worker_key(w, s, i); /* raw sockets may change the frame: its key is that of what came */
+        worker_key(w, l); /* raw sockets may change the frame: its key is that of what came */
     }
-    w->line[i] = ftable_prefetch(&w->m->env.ft, w->hash[i]);
+    l->line = ftable_prefetch(&w->m->env.ft, l->hash);
 }
 
-void worker_look(struct worker *w, struct pktbuf *pb, int i)
+void worker_look(struct worker *w, struct pktbuf *pb, struct look *l)
 {
-    look_at(w, pb, i);
+    look_at(w, pb, l);
 }
 
-/* fetch_records: of the frames in `seen`, by bit, that were looked at. */
-static inline void fetch_records(struct worker *w, uint64_t seen)
+/* expect: the flow that a frame probably belongs to; 0: no idea. */
+static inline void expect(const struct worker *w, struct look *l, uint32_t idx)
 {
-    const struct ftable *ft = &w->m->env.ft;
-    const bool tracks = !w->m->raw_sockets; /* those may change a frame first */
-    uint64_t missed = 0;
+    l->guess = idx;
+    l->rec = idx ? flow_at(&w->m->env.ft, idx) : NULL;
+}
 
-    for (; seen; seen &= seen - 1) {
-        const int i = __builtin_ctzll(seen);
-
-        w->guess[i] = 0;
-        if (unlikely(w->seg[i].level != SEG_TCP || !tracks))
-            continue;
-        w->guess[i] = ftable_expect(ft, w->line[i], w->hash[i]);
-        if (unlikely(w->guess[i] == 0))
-            missed |= 1ULL << i;
+/* fetch_record: of a frame that was looked at. => false: it may lie behind the first line of its chain. */
+static inline bool fetch_record(const struct worker *w, struct look *l)
+{
+    if (unlikely(l->seg.level != SEG_TCP ||
+                 w->m->raw_sockets)) { /* those may change a frame first */
+        expect(w, l, 0);
+        return true;
     }
-    for (; missed; missed &= missed - 1) {
-        const int i = __builtin_ctzll(missed);
+    expect(w, l, ftable_expect(&w->m->env.ft, l->line, l->hash));
+    return l->guess != 0;
+}
 
-        w->guess[i] = ftable_expect_behind(ft, w->line[i], w->hash[i]);
-    }
-    w->gone = ft->gone;
+/* fetch_behind: of a frame for which that said so. */
+static inline void fetch_behind(const struct worker *w, struct look *l)
+{
+    expect(w, l, ftable_expect_behind(&w->m->env.ft, l->line, l->hash));
 }
 
 /* ends: will this segment, or has one before it, begin the end of its flow? Then it needs the record's last line. */
@@ -128,45 +130,58 @@ static inline bool ends(const struct flow *f, const struct seg *s)
                                                           (f->side[SVR].state ^ FS_ESTABLISHED)));
 }
 
-/* fetch_contexts: the application's, of the flows expected: what callbacks will touch first. */
-static inline void fetch_contexts(struct worker *w, uint64_t seen)
+/* fetch_context: the application's, of the flow expected: what callbacks will touch first. */
+static inline void fetch_context(const struct look *l, bool many)
 {
-    const bool many = ftable_big(&w->m->env.ft);
+    struct flow *f = l->rec;
 
-    for (; seen; seen &= seen - 1) {
-        const int i = __builtin_ctzll(seen);
-        struct flow *f;
-
-        if (w->guess[i] == 0)
-            continue;
-        f = flow_at(&w->m->env.ft, w->guess[i]);
-        prefetch_w(f->c0.uctx);
-        if (many && ends(f, &w->seg[i]))
-            prefetch_w(&f->start);
-    }
+    if (f == NULL)
+        return;
+    prefetch_w(f->c0.uctx);
+    if (many && ends(f, &l->seg))
+        prefetch_w(&f->start);
 }
 
 /* fetch_sets: the event sets of the flows expected, where they are too many to lie in the cache. */
 static void fetch_sets(const struct worker *w, uint64_t seen)
 {
-    const struct mon *m = w->m;
+    const struct evtab *sets = w->m->sets;
 
     for (uint64_t left = seen; left; left &= left - 1) {
-        const uint32_t idx = w->guess[__builtin_ctzll(left)];
+        const struct flow *f = w->look[__builtin_ctzll(left)].rec;
 
-        if (idx) {
-            evset_prefetch(m->sets, flow_at(&m->env.ft, idx)->c0.set[HK_SND]);
-            evset_prefetch(m->sets, flow_at(&m->env.ft, idx)->c0.set[HK_RCV]);
+        if (f) {
+            evset_prefetch(sets, f->c0.set[HK_SND]);
+            evset_prefetch(sets, f->c0.set[HK_RCV]);
         }
     }
     for (uint64_t left = seen; left; left &= left - 1) {
-        const uint32_t idx = w->guess[__builtin_ctzll(left)];
+        const struct flow *f = w->look[__builtin_ctzll(left)].rec;
 
-        if (idx) {
-            evset_prefetch_ops(m->sets, flow_at(&m->env.ft, idx)->c0.set[HK_SND]);
-            evset_prefetch_ops(m->sets, flow_at(&m->env.ft, idx)->c0.set[HK_RCV]);
+        if (f) {
+            evset_prefetch_ops(sets, f->c0.set[HK_SND]);
+            evset_prefetch_ops(sets, f->c0.set[HK_RCV]);
         }
     }
+}
+
+/* fetch_flows: what the n frames of a burst need, but for those in `bare`. */
+static inline void fetch_flows(struct worker *w, int n, uint64_t bare)
+{
+    const bool many = ftable_big(&w->m->env.ft);
+    uint64_t missed = 0;
+
+    for (int i = 0; i < n; i++)
+        if (!(bare >> i & 1) && unlikely(!fetch_record(w, &w->look[i])))
+            missed |= 1ULL << i;
+    for (; missed; missed &= missed - 1)
+        fetch_behind(w, &w->look[__builtin_ctzll(missed)]);
+    w->gone = w->m->env.ft.gone;
+    if (unlikely(bare))
+        gate_sift(w, bare); /* in between: records are on their way */
+    for (int i = 0; i < n; i++)
+        if (!(bare >> i & 1))
+            fetch_context(&w->look[i], many);
 }
 
 uint64_t look_burst(struct worker *w, struct pktbuf *const *pb, int n)
@@ -180,13 +195,13 @@ uint64_t look_burst(struct worker *w, struct pktbuf *const *pb, int n)
     } else {
         for (int i = 0; i < n; i++) {
             fetch_ahead(pb, i, n);
-            look_at(w, pb[i], i);
+            look_at(w, pb[i], &w->look[i]);
         }
     }
-    fetch_records(w, all & ~bare);
-    if (unlikely(bare))
-        gate_sift(w, bare); /* in between: records are on their way */
-    fetch_contexts(w, all & ~bare);
+    if (likely(!bare))
+        fetch_flows(w, n, 0); /* a loop of its own: nothing is asked of each frame */
+    else
+        fetch_flows(w, n, bare);
     if (unlikely(evset_many(w->m->sets)))
         fetch_sets(w, all & ~bare);
     return bare;

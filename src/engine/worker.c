@@ -5,7 +5,7 @@
  *
  *   decode (the whole burst), fragments to their table (frags.c) -> key, hash, prefetch (the whole
  *   burst: lookahead.c) -> raw sockets -> a datagram in the place of the fragment that completed it
- *   -> look up: hit | SYN or picked up: new flow and children | ORPHAN
+ *   -> look up: hit | SYN or picked up: new flow and children (openflow.c) | ORPHAN
  *      (too many half-open flows: a SYN is noted, not made a flow: gate.c)
  *   -> checksum
  *   -> 1 what it tells of its sender            -> events at SND (the application may read, change,
@@ -22,11 +22,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conn/calm.h"
 #include "conn/place.h"
-#include "conn/plain.h"
 #include "conn/streamedit.h"
 #include "flow/glance.h"
 #include "flow/queue.h"
+#include "mon/tellpkt.h"
 #include "wire/decode.h"
 #include "wire/neigh.h"
 
@@ -86,130 +87,10 @@ static void orphan(struct worker *w, struct seg *s)
     }
 }
 
-/* try_open: record and children. => index, 0 when there was no room. */
-static uint32_t try_open(struct worker *w, struct seg *s, int i, const struct opening *o)
-{
-    struct mon *m = w->m;
-    uint32_t idx;
-
-    if (unlikely(ftable_crowded(&m->env.ft)))
-        mon_evict_stopped(m);
-    idx = o->noted ? conn_open_noted(&m->env, s, &w->key[i], w->hash[i], &o->note)
-                   : conn_open(&m->env, s, &w->key[i], w->hash[i], o->client, o->mode);
-
-    if (idx == 0)
-        return 0;
-    if (mon_adopt(m, idx, o->match)) {
-        mon_entered(m, idx);
-        m->from_notes += o->noted;
-        return idx;
-    }
-    conn_free(&m->env, idx);
-    return 0;
-}
-
-/*
- * open_flow: => the new flow, 0 if this segment opens none. *gated: its SYN was noted or refused by
- * the gate, and is dealt with.
- */
-static uint32_t open_flow(struct worker *w, struct seg *s, int i, bool *gated)
-{
-    struct mon *m = w->m;
-    struct opening o = {.mode = conn_can_open(&m->env, s)};
-    uint32_t idx;
-
-    o.client = conn_opener(&m->env, s, w->end[i], o.mode);
-    if (unlikely(m->env.notes.v != NULL) && o.mode != 4)
-        gate_recall(w, s, i, &o);
-    if (o.mode == 0)
-        return 0;
-    o.match = mon_match(m, s, o.mode, o.client == w->end[i]);
-    if (o.match == 0) {
-        m->env.reasons[REASON_SYN_FILTERED] += o.mode == 1;
-        return 0;
-    }
-    if (unlikely(mon_half_full(m))) {
-        if (!gate_admit(w, s, i, &o)) {
-            *gated = true;
-            return 0;
-        }
-        o.match = mon_match(m, s, o.mode, o.client == w->end[i]); /* see below */
-        if (unlikely(o.match == 0))
-            return 0;
-    }
-    idx = try_open(w, s, i, &o);
-    if (idx)
-        return idx;
-    *gated = gate_hopeless(w, s, o.match);
-    if (*gated || !mon_evict(m))
-        return 0;
-    /* callbacks of the flow that made room may have closed listeners, and made others */
-    o.match = mon_match(m, s, o.mode, o.client == w->end[i]);
-    return o.match ? try_open(w, s, i, &o) : 0;
-}
-
 /* sender_side: which side of the flow is this endpoint of its key? */
 static int sender_side(const struct flow *f, int end)
 {
     return !!(f->flags & FLOW_CLI_IS_1) == end ? CLI : SVR;
-}
-
-/* ---- look-up ---- */
-
-/*
- * outlived: the flow was reset: does its sender go on? What nobody receives does not.
- */
-static bool outlived(struct worker *w, const struct seg *s, const struct flow_hit *hit)
-{
-    struct flow *f = flow_at(&w->m->env.ft, hit->idx);
-
-    return conn_after_rst(&w->m->env, f, s, hit->from) == AFTER_GOES_ON &&
-           conn_refuse(&w->m->env, f, s, hit->from) == REASON_NONE;
-}
-
-/*
- * still_there: the flow that a look-up found: has it expired, ended, or made way for a new
- * connection? => may it be used?
- */
-static bool still_there(struct worker *w, struct seg *s, struct flow_hit *hit, bool *gone)
-{
-    struct mon *m = w->m;
-    struct flow *f = flow_at(&m->env.ft, hit->idx);
-
-    *gone = true;
-    if (f->flags & FLOW_ENDED) {
-        int mode = conn_can_open(&m->env, s);
-
-        if (mode == 0 || (mode == 2 && !outlived(w, s, hit)))
-            return false;
-        mon_end(m, hit->idx, 0);
-        *gone = false;
-        return false;
-    }
-    if (unlikely(f->flags & FLOW_LINGER) && outlived(w, s, hit)) {
-        mon_end(m, hit->idx, 0);
-        *gone = false;
-        return false;
-    }
-    if (unlikely(conn_deadline(&m->env, f) < m->env.now)) {
-        bool lasts = edit_lasts(&m->env, f);
-
-        if (mon_idle(m, hit->idx)) {
-            if (lasts) /* it has numbers that its receiver does not know */
-                s->pb->flags |= PB_DROP;
-            *gone = lasts;
-            return false;
-        }
-    }
-    if (unlikely(conn_may_reuse(&m->env, f, s))) {
-        if (conn_refuse(&m->env, f, s, hit->from) != REASON_NONE ||
-            !conn_reuse(&m->env, f, s, hit->from))
-            return true; /* what nobody receives ends nothing: it is refused next */
-        mon_end(m, hit->idx, MOS_END_REUSE);
-        *gone = false;
-        return false;
-    }
-    return true;
 }
 
 /* ---- one packet of a flow ---- */
@@ -459,34 +340,55 @@ static never_inline void track_edited(struct worker *w, struct conn_pkt *cp)
         track_receiver(w, cp);
 }
 
-/* track_plain: the same for a plain segment (conn/plain.h): what it can raise is known. */
-static inline void track_plain(struct worker *w, struct conn_pkt *cp)
+/* turned: a callback at SND has made something else of a segment, perhaps, or of its flow. => it is dealt with. */
+static never_inline bool turned(struct worker *w, struct conn_pkt *cp)
+{
+    if (cp->edited)
+        receive_edited(w, cp);
+    else if (cp->s->level == SEG_TCP && plain_still(&w->m->env, cp))
+        return false;
+    else if (cp->s->level == SEG_TCP)
+        track_receiver(w, cp);
+    return true;
+}
+
+/* tell_merged: likewise of what the merge of a plain segment has raised, and whether the flow has ended in a callback. */
+static inline void tell_merged(struct worker *w, struct conn_pkt *cp)
 {
     struct mon *m = w->m;
 
-    plain_send(&m->env, cp);
-    if (mon_hears(m, cp->f, HK_SND, EVB(EV_PKT_IN))) {
-        mon_tell_packet_in(m, cp, HK_SND, cp->from);
-        if (unlikely(cp->edited)) {
-            receive_edited(w, cp);
-            return;
-        }
-        if (unlikely(cp->s->level != SEG_TCP))
-            return;
-        if (unlikely(!plain_still(&m->env, cp))) {
-            track_receiver(w, cp);
-            return;
-        }
-    }
-    plain_recv(cp);
-    plain_merge(&m->env, cp);
-    if (mon_hears(m, cp->f, HK_RCV, EVB(EV_PKT_IN)))
-        mon_tell_packet_in(m, cp, HK_RCV, cp->to);
     if (unlikely(cp->gap0 < m->env.ngaps) ||
         (cp->data && mon_hears(m, cp->f, HK_RCV, EVB(EV_NEW_DATA))))
         mon_tell_merged(m, cp);
     if (unlikely(cp->f->flags & FLOW_ENDED))
         finish(w, cp);
+}
+
+/* track_plain: the same for a plain segment (conn/plain.h): what it can raise is known. */
+static void track_plain(struct worker *w, struct conn_pkt *cp)
+{
+    struct mon *m = w->m;
+
+    plain_send(&m->env, cp);
+    if (mon_tell_packet_in(m, cp, HK_SND, cp->from) && turned(w, cp))
+        return;
+    plain_recv(cp);
+    plain_merge(&m->env, cp);
+    mon_tell_packet_in(m, cp, HK_RCV, cp->to);
+    tell_merged(w, cp);
+}
+
+/* track_calm: the same in a calm flow (conn/calm.h). */
+static inline void track_calm(struct worker *w, struct conn_pkt *cp, struct calm c)
+{
+    struct mon *m = w->m;
+
+    calm_send(&m->env, cp, c);
+    if (mon_tell_packet_in(m, cp, HK_SND, cp->from) && unlikely(!calm_still(cp)) && turned(w, cp))
+        return;
+    calm_receive(&m->env, cp, c);
+    mon_tell_packet_in(m, cp, HK_RCV, cp->to);
+    tell_merged(w, cp);
 }
 
 /* finish_in_place: the same, where only a FIN, the end of the handshake or the last ACK can have. */
@@ -499,6 +401,8 @@ static inline void finish_in_place(struct worker *w, struct conn_pkt *cp)
           (fsm_done(f->side[CLI].state) && fsm_done(f->side[SVR].state)))) ||
         unlikely(f->flags & FLOW_ENDED))
         finish(w, cp);
+    if (!(cp->s->tflags & (TH_SYN_ | TH_FIN_))) /* the handshake has ended: what follows is plain */
+        conn_calm(&w->m->env, cp->f);
 }
 
 /* track_in_place: likewise for one in its place (conn/place.h). key: of a flow that it has opened. */
@@ -554,35 +458,40 @@ static bool refused(struct worker *w, struct seg *s, uint32_t idx, int from, boo
 }
 
 /* need_key: what is not the flow that was expected needs the whole key. */
-static inline void need_key(struct worker *w, const struct seg *s, int i)
+static inline void need_key(struct look *l)
 {
-    if (w->glanced[i])
-        key_of_seg(&w->key[i], s);
-    w->glanced[i] = false;
+    if (l->glanced)
+        key_of_seg(&l->key, &l->seg);
+    l->glanced = false;
 }
 
-/* expected: the flow that was expected when the burst was looked at, if it is still there, else 0. */
-static inline uint32_t expected(const struct worker *w, int i)
+/* still_lives: the flow that was expected when the burst was looked at. */
+static inline bool still_lives(const struct worker *w, const struct look *l)
 {
     const struct ftable *ft = &w->m->env.ft;
-    uint32_t idx = w->guess[i];
 
-    return likely(w->gone == ft->gone) || (idx && ftable_lives(ft, idx)) ? idx : 0;
+    return likely(w->gone == ft->gone) || ftable_lives(ft, l->guess);
+}
+
+/* expected: that flow, if it is still there, else 0. */
+static inline uint32_t expected(const struct worker *w, const struct look *l)
+{
+    return l->guess && still_lives(w, l) ? l->guess : 0;
 }
 
 /* find_flow: as it was expected, or by a look-up. */
-static inline struct flow_hit find_flow(struct worker *w, const struct seg *s, int i)
+static inline struct flow_hit find_flow(struct worker *w, struct look *l)
 {
     const struct ftable *ft = &w->m->env.ft;
-    uint32_t idx = expected(w, i);
-    struct flow_hit hit = idx ? ftable_confirm(ft, idx, s, w->end[i]) : (struct flow_hit){0};
+    uint32_t idx = expected(w, l);
+    struct flow_hit hit = idx ? ftable_confirm(ft, idx, l->ends, l->end) : (struct flow_hit){0};
 
     if (likely(hit.idx))
         return hit;
-    if (!ftable_maybe(ft, w->hash[i]))
+    if (!ftable_maybe(ft, l->hash))
         return hit;
-    need_key(w, s, i);
-    return ftable_find(ft, &w->key[i], w->hash[i], w->end[i]);
+    need_key(l);
+    return ftable_find(ft, &l->key, l->hash, l->end);
 }
 
 /* input_in_place: others of the flow that was expected. => false: as input_short. */
@@ -600,6 +509,7 @@ static never_inline bool input_in_place(struct worker *w, struct seg *s, uint32_
     /* its handshake ends: it leaves a queue, soon */
     if ((f->flags & FLOW_HALF) && !(s->tflags & TH_SYN_) && ftable_big(&env->ft))
         flow_fetch_neighbours(&env->ft, f);
+    conn_ruffle(f);
     plain_begin(env, &cp, s, f, idx, from);
     cp.plain = false;
     cp.in_place = place;
@@ -608,25 +518,50 @@ static never_inline bool input_in_place(struct worker *w, struct seg *s, uint32_
 }
 
 /*
- * input_short: most packets: of the flow that was expected, and plain, or in their place. => false: go the
- * common way; nothing has been done yet.
+ * input_calm: most packets: plain ones of the flow that was expected, which is calm. => false: it is not, and nothing has
+ * been done yet.
  */
-static inline bool input_short(struct worker *w, struct seg *s, int i)
+static inline bool input_calm(struct worker *w, struct look *l)
 {
+    struct seg *s = &l->seg;
     struct conn_env *env = &w->m->env;
-    const uint32_t idx = expected(w, i);
+    struct flow *f = l->rec;
     struct conn_pkt cp;
-    struct flow *f;
+    struct calm c;
+    unsigned from;
+
+    if (unlikely(f == NULL || !still_lives(w, l) || !flow_ends_are(f, l->ends) || !conn_is_calm(f)))
+        return false;
+    from = (unsigned)flow_from(f, l->end);
+    c = calm_ends(f, from);
+    if (unlikely(!calm_next(env, f, c, s)))
+        return false;
+    if (f->csum != CSUM_OFF && refused(w, s, l->guess, (int)from, false))
+        return true;
+    plain_begin(env, &cp, s, f, l->guess, (int)from);
+    track_calm(w, &cp, c);
+    return true;
+}
+
+/*
+ * input_short: others that are plain, or in their place. => false: go the common way; nothing has been
+ * done yet.
+ */
+static inline bool input_short(struct worker *w, struct look *l)
+{
+    struct seg *s = &l->seg;
+    struct conn_env *env = &w->m->env;
+    const uint32_t idx = expected(w, l);
+    struct flow *f = l->rec;
+    struct conn_pkt cp;
     int from;
 
-    if (unlikely(idx == 0))
+    if (idx == 0 || !flow_is_of(f, l->ends))
         return false;
-    f = flow_at(&env->ft, idx);
-    if (unlikely(!flow_is_of(f, s, w->end[i])))
-        return false;
-    from = flow_from(f, w->end[i]);
+    from = flow_from(f, l->end);
     if (!conn_is_plain(env, f, s, from))
         return input_in_place(w, s, idx, from);
+    conn_calm(env, f);
     if (f->csum != CSUM_OFF && refused(w, s, idx, from, false))
         return true;
     plain_begin(env, &cp, s, f, idx, from);
@@ -634,10 +569,11 @@ static inline bool input_short(struct worker *w, struct seg *s, int i)
     return true;
 }
 
-static never_inline void input_tcp(struct worker *w, struct seg *s, int i)
+static never_inline void input_tcp(struct worker *w, struct look *l)
 {
+    struct seg *s = &l->seg;
     struct ftable *ft = &w->m->env.ft;
-    struct flow_hit hit = find_flow(w, s, i);
+    struct flow_hit hit = find_flow(w, l);
     bool opened = false, orphaned = false, gated = false;
     struct conn_pkt cp;
 
@@ -648,16 +584,16 @@ static never_inline void input_tcp(struct worker *w, struct seg *s, int i)
     }
     if (likely(hit.idx)) {
         conn_begin(&w->m->env, &cp, s, hit.idx, hit.from, false);
-        if (!cp.plain && !cp.in_place && !still_there(w, s, &hit, &orphaned))
+        if (!cp.plain && !cp.in_place && !flow_still_there(w, s, &hit, &orphaned))
             hit.idx = 0;
     }
     if (hit.idx == 0 && !orphaned) {
-        need_key(w, s, i); /* the flow that was there has made way */
-        hit.idx = open_flow(w, s, i, &gated);
+        need_key(l); /* the flow that was there has made way */
+        hit.idx = flow_open(w, l, &gated);
         w->m->env.answered = false;
         opened = hit.idx != 0;
         if (opened)
-            hit.from = sender_side(flow_at(ft, hit.idx), w->end[i]);
+            hit.from = sender_side(flow_at(ft, hit.idx), l->end);
     }
     if (unlikely(gated))
         return;
@@ -677,9 +613,9 @@ static never_inline void input_tcp(struct worker *w, struct seg *s, int i)
     if (unlikely(opened))
         conn_begin(&w->m->env, &cp, s, hit.idx, hit.from, true);
     if (cp.in_place)
-        track_in_place(w, &cp, &w->key[i]);
+        track_in_place(w, &cp, &l->key);
     else
-        track(w, &cp, &w->key[i]);
+        track(w, &cp, &l->key);
 }
 
 static void account(struct worker *w, const struct pktbuf *pb, int i)
@@ -695,27 +631,35 @@ static void account(struct worker *w, const struct pktbuf *pb, int i)
     m->nbytes += pb->wire_len;
 }
 
-static void input_segment(struct worker *w, struct seg *s, int i)
+/* input_uncalm: any other segment. */
+static never_inline void input_uncalm(struct worker *w, struct look *l)
 {
-    if (likely(input_short(w, s, i)))
+    struct seg *s = &l->seg;
+    if (input_short(w, l))
         return;
     if (unlikely(s->flags & SEG_OPT_BAD))
         w->m->env.reasons[REASON_TCP_OPT_BAD]++;
     if (unlikely((s->tflags & TH_SYN_) && (s->tflags & (TH_FIN_ | TH_RST_))))
         w->m->env.reasons[REASON_TCP_FLAGS]++;
-    input_tcp(w, s, i);
+    input_tcp(w, l);
+}
+
+static void input_segment(struct worker *w, struct look *l)
+{
+    if (unlikely(!input_calm(w, l)))
+        input_uncalm(w, l);
 }
 
 /* input_fragment: a datagram that it completes goes in its place; both have one verdict. */
-static void input_fragment(struct worker *w, struct seg *s, int i)
+static void input_fragment(struct worker *w, struct seg *s)
 {
     struct frag_note *note = s->pb->frag;
 
     frags_tell(w, s);
     for (int k = 0; k < FRAG_DATAGRAMS; k++) {
-        if (note->dg[k] == NULL || !frags_whole(w, s, note->dg[k], i))
+        if (note->dg[k] == NULL || !frags_whole(w, s, note->dg[k]))
             continue;
-        input_segment(w, &w->whole, i);
+        input_segment(w, &w->whole);
         if (note->dg[k]->pb.flags & PB_DROP) {
             s->pb->flags |= PB_DROP;
             frags_dropped(w->noted ? NULL : &w->frags, note, s->pb->clock_ns);
@@ -744,26 +688,34 @@ static void input_other(struct worker *w, struct seg *s)
         leave_out(w, s->pb);
 }
 
-/* worker_input: one frame, decoded. */
-static void worker_input(struct worker *w, struct seg *s, int i)
+/* input_rare: neither a segment alone, nor all there is to tell. */
+static never_inline void input_rare(struct worker *w, struct look *l)
 {
+    struct seg *s = &l->seg;
     struct mon *m = w->m;
 
-    if (likely(s->level == SEG_TCP && !m->raw_sockets)) {
-        input_segment(w, s, i);
-        return;
-    }
     /* only now: the verdict on a datagram holds for what comes next; as it came, so before raw sockets */
     if (unlikely(s->reason == REASON_IP_FRAGMENT) && !w->noted)
         frags_take(&w->frags, s, &w->froom);
     if (unlikely(m->raw_sockets) && s->level >= SEG_IP && !(w->noted && frags_is_second(s->pb)))
         mon_tell_raw(m, s);
     if (s->level == SEG_TCP)
-        input_segment(w, s, i);
+        input_uncalm(w, l);
     else if (s->pb->frag)
-        input_fragment(w, s, i);
+        input_fragment(w, s);
     else
         input_other(w, s);
+}
+
+/* worker_input: one frame, decoded. */
+static inline void worker_input(struct worker *w, struct look *l)
+{
+    if (likely(!w->m->raw_sockets) && likely(input_calm(w, l)))
+        return;
+    if (likely(l->seg.level == SEG_TCP && !w->m->raw_sockets))
+        input_uncalm(w, l);
+    else
+        input_rare(w, l);
 }
 
 void worker_burst(struct worker *w, struct pktbuf *const *pb, int n)
@@ -774,16 +726,20 @@ void worker_burst(struct worker *w, struct pktbuf *const *pb, int n)
         frag_room_empty(&w->froom, engine.conf.poison);
     bare = look_burst(w, pb, n);
     for (int i = 0; i < n; i++) {
+        struct look *l;
+
         if (unlikely(bare && bare >> i & 1)) {
             i = gate_run(w, pb, i);
             if (i == n)
                 break;
         }
+        l = &w->look[i];
         account(w, pb[i], i);
         if (unlikely(bare && bare >> i & 1)) { /* not for the gate: as any other */
-            worker_look(w, pb[i], i);
-            w->guess[i] = 0;
+            worker_look(w, pb[i], l);
+            l->guess = 0;
+            l->rec = NULL;
         }
-        worker_input(w, &w->seg[i], i);
+        worker_input(w, l);
     }
 }

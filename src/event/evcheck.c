@@ -51,6 +51,15 @@ static bool members_ok(struct evtab *t, uint32_t set, const struct evset *s)
     return id == s->id && mask == evset_mask(t, set) && members == s->nmembers;
 }
 
+/* brief_ok: is known of a set that is written out what packets ask first, and of others nothing? */
+static bool brief_ok(const struct evtab *t, uint32_t set)
+{
+    const struct evset *s = evset_at(t, set);
+    const bool sole = s->head.ops && evset_is_sole(s, EV_PKT_IN);
+
+    return evset_brief(t, set)->sole == (sole ? s->head.ops : NULL);
+}
+
 static bool areas_ok(const struct evset *s)
 {
     for (uint32_t r = 0; r < EV_RANKS; r++) {
@@ -175,6 +184,8 @@ bool evtab_check(struct evtab *t)
         for (uint32_t i = t->bucket[b]; i; i = evset_at(t, i)->next) {
             const struct evset *s = evset_at(t, i);
 
+            if (!brief_ok(t, i))
+                return false;
             if (s->head.ops && (!members_ok(t, i, s) || !areas_ok(s)))
                 return false;
             if (!hop_ok(t, s) || (s->raw && (s->head.refs || s->bytes)))

@@ -128,13 +128,15 @@ void evset_ref(struct evtab *t, uint32_t set);
 void evset_unref(struct evtab *t, uint32_t set);
 /* evset_gc: at the end of a batch. O(1) when nothing is to do. */
 void evset_gc(struct evtab *t);
-/*
- * evset_mask: OR of EVB(rank) over the roots of all members (those below hand-raised events too).
- * => two loads: test it before ev_dispatch.
- */
+/* What each packet asks of a set first; by set, [0] is of the empty one. */
+struct evset_brief {
+    const struct ev_op *
+        sole; /* what PKT_IN runs, if that is one callback alone (sole.h); NULL: more, none, not known yet */
+    uint32_t mask; /* evset_mask */
+};
 struct evtab_head {
     struct pool sets; /* objects that begin with a struct evset_head; 0 is the empty set: none */
-    uint32_t *mask;   /* by set; [0] is 0 */
+    struct evset_brief *brief;
 };
 struct evset_head {
     struct ev_op *ops;
@@ -150,9 +152,17 @@ static inline struct evset_head *evset_head(const struct evtab *t, uint32_t set)
     return (struct evset_head *)(void *)(slab +
                                          (size_t)(set & ((1u << EVSET_SHIFT) - 1)) * EVSET_BYTES);
 }
+static inline const struct evset_brief *evset_brief(const struct evtab *t, uint32_t set)
+{
+    return &((const struct evtab_head *)(const void *)t)->brief[set];
+}
+/*
+ * evset_mask: OR of EVB(rank) over the roots of all members (those below hand-raised events too).
+ * => two loads: test it before ev_dispatch.
+ */
 static inline uint32_t evset_mask(const struct evtab *t, uint32_t set)
 {
-    return ((const struct evtab_head *)(const void *)t)->mask[set];
+    return evset_brief(t, set)->mask;
 }
 /* evset_many: are there more sets than lie in the cache anyway? */
 static inline bool evset_many(const struct evtab *t)
@@ -164,7 +174,7 @@ static inline void evset_prefetch(const struct evtab *t, uint32_t set)
 {
     if (set) {
         prefetch_r(evset_head(t, set));
-        prefetch_r(&((const struct evtab_head *)(const void *)t)->mask[set]);
+        prefetch_r(evset_brief(t, set));
     }
 }
 static inline void evset_prefetch_ops(const struct evtab *t, uint32_t set)

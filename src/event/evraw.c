@@ -174,6 +174,8 @@ void evset_write(struct evtab *t, uint32_t set)
     s->head.ops = s->room;
     s->raw = false;
     evset_compile(t, s);
+    _Static_assert(EV_PKT_IN == 0, "its operations are the first");
+    t->brief[set].sole = s->head.sole & EVB(EV_PKT_IN) ? s->head.ops : NULL;
 }
 
 void evset_end_raw(struct evtab *t)

@@ -108,11 +108,11 @@ struct evtab *evtab_create(struct memacct *acct)
     t->sets.vital = t->edges.vital = true; /* what the program asked for */
     for (int i = 0; i < BLK_CLASSES; i++)
         t->blks.cls[i].vital = true;
-    t->mask = evtab_room(t, NULL, &t->mask_cap, 1, sizeof(*t->mask));
+    t->brief = evtab_room(t, NULL, &t->brief_cap, 1, sizeof(*t->brief));
     t->bucket = evtab_zalloc(t, BUCKETS0 * sizeof(*t->bucket));
     t->ebucket = evtab_zalloc(t, BUCKETS0 * sizeof(*t->ebucket));
     t->nbuckets = t->nebuckets = BUCKETS0;
-    if (!t->mask || !t->bucket || !t->ebucket) {
+    if (!t->brief || !t->bucket || !t->ebucket) {
         evtab_destroy(t);
         return err_null(ENOMEM, "no memory for event sets");
     }
@@ -136,7 +136,7 @@ void evtab_destroy(struct evtab *t)
     pool_fini(&t->sets);
     pool_fini(&t->edges);
     blkpool_fini(&t->blks);
-    evtab_free(t, t->mask, t->mask_cap * sizeof(*t->mask));
+    evtab_free(t, t->brief, t->brief_cap * sizeof(*t->brief));
     evtab_free(t, t->bucket, t->nbuckets * sizeof(*t->bucket));
     evtab_free(t, t->ebucket, t->nebuckets * sizeof(*t->ebucket));
     evtab_free(t, t->cand, t->cand_cap * sizeof(*t->cand));
@@ -366,7 +366,7 @@ static void free_set(struct evtab *t, uint32_t set)
     evset_body_free(t, s);
     t->ndead--;
     t->dead_bytes -= evset_weight(s);
-    t->mask[set] = 0;
+    t->brief[set] = (struct evset_brief){0};
     pool_free(&t->sets, set);
 }
 
@@ -448,7 +448,8 @@ static uint32_t find_set(struct evtab *t, const struct wish *w)
 /* => the new set, raw, with one reference; EVSET_NONE without memory. */
 static uint32_t make_set(struct evtab *t, const struct wish *w)
 {
-    uint32_t set = pool_zalloc(&t->sets), *b, *mask;
+    uint32_t set = pool_zalloc(&t->sets), *b;
+    struct evset_brief *brief;
     struct evset *s;
 
     if (!set)
@@ -458,10 +459,10 @@ static uint32_t make_set(struct evtab *t, const struct wish *w)
     s->nmembers = w->n;
     s->nops = w->nops;
     t->live_bytes += evset_weight(s);
-    mask = evtab_room(t, t->mask, &t->mask_cap, set + 1, sizeof(*mask));
-    if (mask)
-        t->mask = mask;
-    if (!mask || !evset_raw(t, set, w->from, w->ev, w->cb)) {
+    brief = evtab_room(t, t->brief, &t->brief_cap, set + 1, sizeof(*brief));
+    if (brief)
+        t->brief = brief;
+    if (!brief || !evset_raw(t, set, w->from, w->ev, w->cb)) {
         t->live_bytes -= evset_weight(s);
         pool_free(&t->sets, set);
         return EVSET_NONE;
@@ -469,7 +470,7 @@ static uint32_t make_set(struct evtab *t, const struct wish *w)
     grow_buckets(t);
     b = id_bucket(t, w->id);
     s->id = w->id;
-    t->mask[set] = w->mask;
+    t->brief[set] = (struct evset_brief){.mask = w->mask};
     s->next = *b;
     *b = set;
     t->built++;
@@ -538,7 +539,7 @@ uint32_t evset_add(struct evtab *t, uint32_t set, event_t ev, const struct ev_cb
     w.n = s->nmembers;
     w.id = s->id ^ (ev_member_hash(ev, cb) & t->hash_mask);
     w.nops = s->nops;
-    w.mask = t->mask[set] | EVB(ude_root(ev));
+    w.mask = t->brief[set].mask | EVB(ude_root(ev));
     if (pos < w.n) {
         if (ev_cb_same(&t->cand[pos].cb, cb)) {
             evset_ref(t, set);

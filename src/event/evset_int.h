@@ -113,8 +113,8 @@ struct ev_node {
 
 struct evtab {
     struct pool sets; /* struct evset; index 0 is the empty set and has no object; both first */
-    uint32_t *mask;   /* roots, by set */
-    uint32_t mask_cap;
+    struct evset_brief *brief;
+    uint32_t brief_cap;
     struct memacct *acct;
     struct memacct own; /* when the caller has none */
     struct pool edges;  /* struct ev_edge */

@@ -8,13 +8,10 @@
 
 #include "event/evset_int.h"
 
-/* ev_sole: what PKT_IN runs in this set (not the empty one). => NULL: it is not one callback alone. */
+/* ev_sole: what PKT_IN runs in this set. => NULL: it is not one callback alone, or that is not known yet. */
 static inline const struct ev_op *ev_sole(const struct evtab *t, uint32_t set)
 {
-    const struct evset_head *h = evset_head(t, set);
-
-    _Static_assert(EV_PKT_IN == 0, "its operations are the first");
-    return likely(h->sole & EVB(EV_PKT_IN)) ? h->ops : NULL;
+    return evset_brief(t, set)->sole;
 }
 
 /* ev_run_sole: as ev_dispatch, for a child that is not stopped. */
@@ -22,7 +19,7 @@ static inline void ev_run_sole(struct ev_call *c, const struct ev_op *o)
 {
     c->walking = *c->setp;
     c->raising = 0;
-    o->cb.f5(c->mctx, c->sock, c->side, op_event(o), &o->u->arg);
+    o->cb.f5(c->mctx, c->sock, c->side, ev_builtin(EV_PKT_IN), &o->u->arg);
 }
 
 #endif

@@ -8,15 +8,29 @@
 #ifndef WEIR_FLOW_GLANCE_H
 #define WEIR_FLOW_GLANCE_H
 
+#include <netinet/in.h>
+
 #include "flow/buckets.h"
 #include "flow/keyhash.h"
 #include "flow/table.h"
 
-/* key_glance: only the hash (key_hash) and the sender's endpoint, of an IPv4 segment. */
-static inline uint32_t key_glance(const struct seg *s, uint64_t secret, int *end)
+/*
+ * key_glance: only the hash (key_hash), the two endpoints and which of them is the sender's, of an IPv4 TCP
+ * segment.
+ */
+static inline uint32_t key_glance(const struct seg *s, uint64_t secret, uint64_t end[2],
+                                  unsigned *from)
 {
-    return key_hash_v4(key_end_v4(s->src.v4, s->sport), key_end_v4(s->dst.v4, s->dport),
-                       s->pb->realm, s->l4proto, secret, end);
+    *from = key_order_v4(key_end_v4(s->src.v4, s->sport, 0), key_end_v4(s->dst.v4, s->dport, 0),
+                         s->pb->realm, end);
+    return key_hash_v4(end, IPPROTO_TCP, secret);
+}
+
+/* key_no_ends: of a segment that is none: no flow has these, since they are in no key's order. */
+static inline void key_no_ends(uint64_t end[2])
+{
+    end[0] = UINT64_MAX;
+    end[1] = 0;
 }
 
 /* ftable_prefetch: fetch the bucket of a hash. => its line, good until something is entered. */
@@ -87,22 +101,21 @@ static inline bool ftable_maybe(const struct ftable *t, uint32_t hash)
     return buckets_maybe(b, bucket_of(b, hash), hash);
 }
 
-/*
- * flow_is_of: does this record answer for the segment, of endpoint `end`, as ftable_find would? Without
- * a branch on the direction. => false: ask that one.
- */
-static inline bool flow_is_of(const struct flow *f, const struct seg *s, unsigned end)
+/* flow_ends_are: of a flow of IPv4 TCP: are these its endpoints? */
+static inline bool flow_ends_are(const struct flow *f, const uint64_t end[2])
 {
-    const uint64_t pair = s->src.v4 | (uint64_t)s->dst.v4 << 32;
-    const uint32_t ports = s->sport | (uint32_t)s->dport << 16;
-    const unsigned turn = end * 32, half = end * 16;
+    return key_end_word(&f->end[0]) == end[0] && key_end_word(&f->end[1]) == end[1];
+}
 
-    return (flow_word(f) & FLOW_WORD(UINT8_MAX, 0, 0, FLOW_NAT | FLOW_V6)) ==
-               FLOW_WORD(s->l4proto, 0, 0, 0) &&
-           !(s->flags & SEG_IP6) &&
-           (f->addr[0] | (uint64_t)f->addr[1] << 32) == (pair << turn | pair >> (-turn & 63)) &&
-           (f->port[0] | (uint32_t)f->port[1] << 16) == (ports << half | ports >> (-half & 31)) &&
-           f->realm == s->pb->realm;
+/*
+ * flow_is_of: does this record answer for a TCP segment between these endpoints (key_glance), as ftable_find would? =>
+ * false: ask that one.
+ */
+static inline bool flow_is_of(const struct flow *f, const uint64_t end[2])
+{
+    return (flow_word(f) & FLOW_WORD(UINT8_MAX, 0, 0, 0, FLOW_NAT | FLOW_V6)) ==
+               FLOW_WORD(IPPROTO_TCP, 0, 0, 0, 0) &&
+           flow_ends_are(f, end);
 }
 
 /* flow_from: which side is this endpoint of the flow's key? */
@@ -113,18 +126,18 @@ static inline int flow_from(const struct flow *f, unsigned end)
 }
 
 /*
- * ftable_confirm: is what ftable_expect said what ftable_find would find for this segment, of endpoint
- * `end`? To be asked only if it still lives (ftable_lives, or no record has gone since: ftable.gone). => as
+ * ftable_confirm: is what ftable_expect said what ftable_find would find for a TCP segment between these
+ * endpoints, sent by number `from`? To be asked only if it still lives (ftable_lives, or no record has gone since: ftable.gone). => as
  * ftable_find, idx 0: ask that one.
  */
 static inline struct flow_hit ftable_confirm(const struct ftable *t, uint32_t idx,
-                                             const struct seg *s, int end)
+                                             const uint64_t end[2], unsigned from)
 {
     const struct flow *f = flow_at(t, idx);
 
-    if (unlikely(!flow_is_of(f, s, (unsigned)end)))
+    if (unlikely(!flow_is_of(f, end)))
         return (struct flow_hit){0};
-    return (struct flow_hit){.idx = idx, .from = (uint8_t)flow_from(f, (unsigned)end)};
+    return (struct flow_hit){.idx = idx, .from = (uint8_t)flow_from(f, from)};
 }
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * key.c: both directions of a connection packed into one key.
  *
- * What is hashed: IPv4 16 bytes (keyhash.h: two addresses, two ports, realm), XXH3's short path;
+ * What is hashed: IPv4 16 bytes (its two struct key_end), XXH3's short path;
  * IPv6 the first 40 bytes of the key (addresses, ports, realm) as they lie. The protocol goes
  * into the seed. 64 bits are folded to the 32 that the table keeps.
  */
@@ -20,18 +20,28 @@ _Static_assert(offsetof(struct flow_key, proto) == 40, "what is hashed has no ho
 _Static_assert(sizeof(struct flow_key) == 44, "a key has no padding: it may be compared as bytes");
 
 /* Is endpoint a after endpoint b? Bytes in network order, the address first. */
-static bool after(const uint8_t *a, uint16_t aport, const uint8_t *b, uint16_t bport, size_t len)
+static bool after(const uint8_t *a, uint16_t aport, const uint8_t *b, uint16_t bport)
 {
-    int c = memcmp(a, b, len);
+    int c = memcmp(a, b, 16);
 
     return c > 0 || (c == 0 && be16toh(aport) > be16toh(bport));
+}
+
+/* after_v4: the same of IPv4, in its order. */
+static bool after_v4(const uint8_t *a, uint16_t aport, const uint8_t *b, uint16_t bport)
+{
+    uint32_t addr[2];
+
+    memcpy(&addr[0], a, 4);
+    memcpy(&addr[1], b, 4);
+    return key_end_v4(addr[0], aport, 0) > key_end_v4(addr[1], bport, 0);
 }
 
 int key_make(struct flow_key *k, bool v6, const void *src, uint16_t sport, const void *dst,
              uint16_t dport, uint8_t proto, uint32_t realm)
 {
     const size_t len = v6 ? 16 : 4;
-    const int s = after(src, sport, dst, dport, len);
+    const int s = v6 ? after(src, sport, dst, dport) : after_v4(src, sport, dst, dport);
 
     memset(k, 0, sizeof(*k));
     memcpy(k->addr[s], src, len);
@@ -47,7 +57,7 @@ int key_make(struct flow_key *k, bool v6, const void *src, uint16_t sport, const
 /* key_of_v4: key_of_seg of most segments. */
 static inline int key_of_v4(struct flow_key *k, const struct seg *s)
 {
-    const int at = key_end_v4(s->src.v4, s->sport) > key_end_v4(s->dst.v4, s->dport);
+    const int at = key_end_v4(s->src.v4, s->sport, 0) > key_end_v4(s->dst.v4, s->dport, 0);
 
     memset(k, 0, sizeof(*k));
     memcpy(k->addr[0], at ? &s->dst.v4 : &s->src.v4, 4);
@@ -67,17 +77,25 @@ int key_of_seg(struct flow_key *k, const struct seg *s)
                     s->pb->realm);
 }
 
+void key_ends(const struct flow_key *k, struct key_end end[2])
+{
+    memcpy(&end[0].addr, k->addr[0], sizeof(end[0].addr));
+    memcpy(&end[1].addr, k->addr[1], sizeof(end[1].addr));
+    end[0].port = k->port[0];
+    end[1].port = k->port[1];
+    end[0].realm = (uint16_t)k->realm;
+    end[1].realm = (uint16_t)(k->realm >> 16);
+}
+
 uint32_t key_hash(const struct flow_key *k, uint64_t secret)
 {
-    uint32_t addr[2];
-    uint64_t h;
-    int at;
+    struct key_end end[2];
+    uint64_t v[2], h;
 
     if (likely(!k->v6)) {
-        memcpy(&addr[0], k->addr[0], 4);
-        memcpy(&addr[1], k->addr[1], 4);
-        return key_hash_v4(key_end_v4(addr[0], k->port[0]), key_end_v4(addr[1], k->port[1]),
-                           k->realm, k->proto, secret, &at);
+        key_ends(k, end);
+        memcpy(v, end, sizeof(v));
+        return key_hash_v4(v, k->proto, secret);
     }
     h = hash_bytes(k, KEY6_BYTES, key_seed(k->proto, secret));
     return (uint32_t)(h ^ h >> 32);

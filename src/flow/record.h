@@ -20,11 +20,11 @@
 
 enum { CLI = 0, SVR = 1 };
 
-enum flow_kind { FLOW_MONITOR = 1, FLOW_ENDPOINT, FLOW_UDP, FLOW_STOPPED };
+enum flow_kind { FLOW_MONITOR, FLOW_ENDPOINT, FLOW_UDP, FLOW_STOPPED };
 
 enum flow_flags {
     FLOW_CLI_IS_1 = 1 << 0,  /* the client is endpoint 1 of the key */
-    FLOW_V6 = 1 << 1,        /* addr[0] is an index into the key pool instead of an address */
+    FLOW_V6 = 1 << 1,        /* its addresses are in the key pool */
     FLOW_MIDSTREAM = 1 << 2, /* picked up without its SYN */
     FLOW_NAT = 1 << 3,       /* a second slot under the translated key (`alt`) */
     FLOW_ENDED = 1 << 4,     /* finished: destroyed at the end of the batch */
@@ -119,11 +119,10 @@ struct child_ext { /* children 1..: in the child pool */
 
 struct flow {
     /* line 0: look-up, identity, dispatch */
-    uint32_t addr[2]; /* IPv4, ordered as the key; IPv6: [0] = index in the key pool */
-    uint16_t port[2]; /* network order */
-    uint32_t realm;
+    struct key_end end[2]; /* in the key's order; IPv6: end[0].addr is an index in the key pool */
     uint8_t proto;
-    uint8_t kind : 3;  /* enum flow_kind */
+    uint8_t kind : 2;  /* enum flow_kind */
+    uint8_t calm : 1;  /* nothing about it is in question (plain.h) */
     uint8_t timed : 1; /* `timeout` is not 0 */
     uint8_t csum : 2;  /* enum csum_mode of conn/ */
     uint8_t asks : 1;  /* the extension may have something that each segment must be asked about */
@@ -155,12 +154,12 @@ struct flow {
  * end. FLOW_WORD, SIDE_WORD: the number in which these fields have these values, and all others 0 (test_ftable).
  */
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define FLOW_WORD(proto, timed, asks, flags)                                                       \
-    ((uint32_t)(proto) | (timed) << 11 | (asks) << 14 | (uint32_t)(flags) << 16)
+#define FLOW_WORD(proto, calm, timed, asks, flags)                                                 \
+    ((uint32_t)(proto) | (calm) << 10 | (timed) << 11 | (asks) << 14 | (uint32_t)(flags) << 16)
 #define SIDE_WORD(flags, state) ((uint64_t)(flags) << 32 | (uint64_t)(state) << 48)
 #else
-#define FLOW_WORD(proto, timed, asks, flags)                                                       \
-    ((uint32_t)(proto) << 24 | (timed) << 20 | (asks) << 17 | (uint32_t)(flags))
+#define FLOW_WORD(proto, calm, timed, asks, flags)                                                 \
+    ((uint32_t)(proto) << 24 | (calm) << 21 | (timed) << 20 | (asks) << 17 | (uint32_t)(flags))
 #define SIDE_WORD(flags, state) ((uint64_t)(flags) << 16 | (uint64_t)(state) << 8)
 #endif
 
@@ -170,6 +169,11 @@ static inline uint32_t flow_word(const struct flow *f)
 
     memcpy(&w, (const char *)f + offsetof(struct flow, proto), sizeof(w));
     return w;
+}
+
+static inline void flow_set_word(struct flow *f, uint32_t w)
+{
+    memcpy((char *)f + offsetof(struct flow, proto), &w, sizeof(w));
 }
 
 static inline uint64_t side_word(const struct flow_side *sd)
@@ -330,9 +334,7 @@ enum tomb_state {
 };
 
 struct flow_tomb {
-    uint32_t addr[2];
-    uint16_t port[2];
-    uint32_t realm;
+    struct key_end end[2];
     uint8_t proto;
     uint8_t kind;   /* FLOW_STOPPED */
     uint16_t flags; /* FLOW_V6, FLOW_CLI_IS_1 */

@@ -22,6 +22,7 @@
 #include "flow/table.h"
 
 #include "flow/glance.h"
+#include "flow/keyhash.h"
 #include "flow/queue.h"
 #include "base/errtext.h"
 
@@ -39,9 +40,7 @@ struct priv {
 /* A tombstone begins as a record does: what looks at identity only, looks at either. */
 #define SAME_PLACE(m)                                                                              \
     _Static_assert(offsetof(struct flow, m) == offsetof(struct flow_tomb, m), "identity: " #m)
-SAME_PLACE(addr);
-SAME_PLACE(port);
-SAME_PLACE(realm);
+SAME_PLACE(end);
 SAME_PLACE(proto);
 SAME_PLACE(flags);
 
@@ -171,12 +170,19 @@ void ftable_fini(struct ftable *t)
 
 static bool same_key(const struct ftable *t, const struct flow_tomb *id, const struct flow_key *k)
 {
-    if (id->realm != k->realm || id->proto != k->proto || !(id->flags & FLOW_V6) != !k->v6 ||
-        memcmp(id->port, k->port, sizeof(k->port)) != 0)
+    struct key_end end[2];
+
+    if (id->proto != k->proto || !(id->flags & FLOW_V6) != !k->v6)
         return false;
-    if (k->v6)
-        return memcmp(pool_at(&t->keys6, id->addr[0]), k->addr, sizeof(k->addr)) == 0;
-    return memcmp(&id->addr[0], k->addr[0], 4) == 0 && memcmp(&id->addr[1], k->addr[1], 4) == 0;
+    key_ends(k, end);
+    if (k->v6) {
+        if (memcmp(pool_at(&t->keys6, id->end[0].addr), k->addr, sizeof(k->addr)) != 0)
+            return false;
+        end[0].addr = id->end[0].addr;
+        end[1].addr = id->end[1].addr;
+    }
+    return key_end_word(&id->end[0]) == key_end_word(&end[0]) &&
+           key_end_word(&id->end[1]) == key_end_word(&end[1]);
 }
 
 /* Does this slot answer for a packet with key k from endpoint `end`? */
@@ -219,26 +225,23 @@ struct flow_hit ftable_find(const struct ftable *t, const struct flow_key *k, ui
 
 static bool set_key(struct ftable *t, struct flow *f, const struct flow_key *k)
 {
-    memcpy(f->port, k->port, sizeof(f->port));
-    f->realm = k->realm;
+    key_ends(k, f->end);
     f->proto = k->proto;
-    if (!k->v6) {
-        memcpy(&f->addr[0], k->addr[0], 4);
-        memcpy(&f->addr[1], k->addr[1], 4);
+    if (!k->v6)
         return true;
-    }
-    f->addr[0] = pool_alloc(&t->keys6);
-    if (!f->addr[0])
+    f->end[0].addr = pool_alloc(&t->keys6);
+    f->end[1].addr = 0;
+    if (!f->end[0].addr)
         return false;
     f->flags |= FLOW_V6;
-    memcpy(pool_at(&t->keys6, f->addr[0]), k->addr, sizeof(k->addr));
+    memcpy(pool_at(&t->keys6, f->end[0].addr), k->addr, sizeof(k->addr));
     return true;
 }
 
-static void free_key(struct ftable *t, const uint32_t *addr, uint16_t flags)
+static void free_key(struct ftable *t, const struct key_end *end, uint16_t flags)
 {
     if (flags & FLOW_V6)
-        pool_free(&t->keys6, addr[0]);
+        pool_free(&t->keys6, end[0].addr);
 }
 
 uint32_t ftable_new(struct ftable *t, const struct flow_key *k, uint32_t hash, int client,
@@ -264,7 +267,7 @@ uint32_t ftable_new(struct ftable *t, const struct flow_key *k, uint32_t hash, i
 no_slot:
     live_clear(t, idx);
 no_bit:
-    free_key(t, f->addr, f->flags);
+    free_key(t, f->end, f->flags);
 no_key:
     pool_free(&t->flows, idx);
     return 0;
@@ -324,7 +327,7 @@ void ftable_del(struct ftable *t, uint32_t idx)
 
     assert(was);
     (void)was;
-    free_key(t, f->addr, f->flags);
+    free_key(t, f->end, f->flags);
     release(t, idx);
 }
 
@@ -343,9 +346,7 @@ uint32_t ftable_bury(struct ftable *t, uint32_t idx, uint64_t now)
     if (!tomb)
         return 0;
     struct flow_tomb *g = tomb_at(t, tomb);
-    memcpy(g->addr, f->addr, sizeof(g->addr));
-    memcpy(g->port, f->port, sizeof(g->port));
-    g->realm = f->realm;
+    memcpy(g->end, f->end, sizeof(g->end));
     g->proto = f->proto;
     g->kind = FLOW_STOPPED;
     g->flags = f->flags & (FLOW_V6 | FLOW_CLI_IS_1);
@@ -376,7 +377,7 @@ void ftable_unbury(struct ftable *t, uint32_t idx)
     (void)was;
     wheel_off(&t->tomb_wheel, idx & ~FLOW_TOMB);
     tomb_unqueue(t, idx);
-    free_key(t, g->addr, g->flags);
+    free_key(t, g->end, g->flags);
     pool_free(&t->tombs, idx & ~FLOW_TOMB);
 }
 
@@ -385,15 +386,16 @@ void ftable_unbury(struct ftable *t, uint32_t idx)
 static int get_key(const struct ftable *t, const struct flow_tomb *id, struct flow_key *k)
 {
     memset(k, 0, sizeof(*k));
-    memcpy(k->port, id->port, sizeof(k->port));
-    k->realm = id->realm;
+    k->port[0] = id->end[0].port;
+    k->port[1] = id->end[1].port;
+    k->realm = id->end[0].realm | (uint32_t)id->end[1].realm << 16;
     k->proto = id->proto;
     k->v6 = !!(id->flags & FLOW_V6);
     if (k->v6) {
-        memcpy(k->addr, pool_at(&t->keys6, id->addr[0]), sizeof(k->addr));
+        memcpy(k->addr, pool_at(&t->keys6, id->end[0].addr), sizeof(k->addr));
     } else {
-        memcpy(k->addr[0], &id->addr[0], 4);
-        memcpy(k->addr[1], &id->addr[1], 4);
+        memcpy(k->addr[0], &id->end[0].addr, 4);
+        memcpy(k->addr[1], &id->end[1].addr, 4);
     }
     return !!(id->flags & FLOW_CLI_IS_1);
 }
@@ -413,10 +415,10 @@ const uint8_t *flow_addr(const struct ftable *t, const struct flow *f, int side,
     const int end = side ^ !!(f->flags & FLOW_CLI_IS_1);
 
     if (port)
-        *port = f->port[end];
+        *port = f->end[end].port;
     if (f->flags & FLOW_V6)
-        return (const uint8_t *)pool_at(&t->keys6, f->addr[0]) + end * 16;
-    return (const uint8_t *)&f->addr[end];
+        return (const uint8_t *)pool_at(&t->keys6, f->end[0].addr) + end * 16;
+    return (const uint8_t *)&f->end[end].addr;
 }
 
 void flow_as_known_to(const struct ftable *t, const struct flow *f, int side, struct seg *s)

@@ -280,8 +280,6 @@ static inline void mon_tell_packet(struct mon *m, struct conn_pkt *cp, enum mon_
     if (mon_hears(m, cp->f, hook, ranks))
         mon_tell_packet_all(m, cp, hook, side, ranks);
 }
-/* mon_tell_packet_in: the same where it raises nothing but PKT_IN. */
-void mon_tell_packet_in(struct mon *m, struct conn_pkt *cp, enum mon_hook hook, int side);
 /*
  * mon_tell_merged: what the merge of a packet has raised: ERROR at NULL, GAP and NEW_DATA at RCV.
  */

@@ -118,6 +118,7 @@ static int set_overlap(const struct set *s)
     sd = side_of(s);
     end = strm_end(se, sd);
     strm_policy(se, sd, (enum overlap_policy)s->v);
+    conn_ruffle(flow_at(&s->m->env.ft, s->idx));
     if (strm_end(se, sd) > end) { /* LAST no more: what waited for its ACK can be read now */
         conn_raise(&s->m->env, s->idx, s->side, SIDE_PEND_DATA);
         conn_touch(&s->m->env, s->idx);

@@ -4,8 +4,7 @@
  * client to server meets them in order of creation, what travels back in reverse. Each child hears
  * all of one hook call before the next child does.
  */
-#include "event/sole.h"
-#include "mon/mon.h"
+#include "mon/tellpkt.h"
 
 #include <netinet/in.h>
 
@@ -13,13 +12,6 @@
 static bool towards_client(enum mon_hook hook, int side)
 {
     return hook == HK_SND ? side == MOS_SIDE_SVR : side == MOS_SIDE_CLI;
-}
-
-static uint16_t stop_bits(int side)
-{
-    if (side == MOS_SIDE_CLI)
-        return CHILD_STOP_CLI | CHILD_CLOSED;
-    return side == MOS_SIDE_SVR ? CHILD_STOP_SVR | CHILD_CLOSED : CHILD_CLOSED;
 }
 
 /* tell_one: these ranks to one set of callbacks. */
@@ -52,20 +44,6 @@ static void tell_one(struct mon *m, const uint32_t *setp, const uint16_t *flags,
     m->rexmit_now = m->overlap_now = false;
     m->in_callback--;
     m->call = call.outer;
-}
-
-/* call_of: a child's dispatch, in the one that `outer` is. A struct that is cleared first would be written twice. */
-static inline void call_of(struct ev_call *call, struct mon *m, struct child *c, enum mon_hook hook,
-                           int side, struct ev_call *outer)
-{
-    call->tab = m->sets;
-    call->setp = &c->set[hook];
-    call->flags = &c->flags;
-    call->stop = stop_bits(side);
-    call->mctx = m->mctx;
-    call->sock = c->sock;
-    call->side = side;
-    call->outer = outer;
 }
 
 /* tell_rank: one of them, in which nothing is at hand that others may not ask about. */
@@ -170,9 +148,7 @@ void mon_tell_all(struct mon *m, uint32_t idx, enum mon_hook hook, int side, uin
     tell_end(m, before);
 }
 
-/* tell_some: of the packet at hand, whoever it is for. */
-static never_inline void tell_some(struct mon *m, struct conn_pkt *cp, enum mon_hook hook, int side,
-                                   uint32_t ranks)
+void mon_tell_some(struct mon *m, struct conn_pkt *cp, enum mon_hook hook, int side, uint32_t ranks)
 {
     m->seg = cp->s;
     m->cp = cp;
@@ -182,35 +158,11 @@ static never_inline void tell_some(struct mon *m, struct conn_pkt *cp, enum mon_
     m->ip_len_was = 0;
 }
 
-/* tell_sole: the packet to child 0, which has one callback for it; nothing else is being told. */
-static inline void tell_sole(struct mon *m, struct conn_pkt *cp, enum mon_hook hook, int side,
-                             const struct ev_op *op)
-{
-    struct child *c = &cp->f->c0;
-    struct ev_call call;
-
-    call_of(&call, m, c, hook, side, NULL);
-    m->told = cp->f;
-    m->told_idx = cp->idx;
-    m->hook = hook;
-    m->seg = cp->s;
-    m->cp = cp;
-    m->call = &call;
-    m->in_callback = 1;
-    ev_run_sole(&call, op);
-    m->in_callback = 0;
-    m->call = NULL;
-    m->told = NULL;
-    m->seg = NULL;
-    m->cp = NULL;
-    m->ip_len_was = 0;
-}
-
-/* sole_of: that callback, if that is so. => NULL: it is not. */
+/* sole_of: the only callback for the packet, as tell_sole needs it. => NULL: it is not so. */
 static inline const struct ev_op *sole_of(const struct mon *m, const struct child *c,
                                           enum mon_hook hook, int side)
 {
-    const struct ev_op *op = c->set[hook] ? ev_sole(m->sets, c->set[hook]) : NULL;
+    const struct ev_op *op = ev_sole(m->sets, c->set[hook]);
 
     return likely(op && !c->next && c->sock >= 0 && !m->in_callback &&
                   !(c->flags & stop_bits(side)))
@@ -225,23 +177,13 @@ void mon_tell_packet_all(struct mon *m, struct conn_pkt *cp, enum mon_hook hook,
     const struct ev_op *op = sole_of(m, c, hook, side);
 
     if (!op || (evset_mask(m->sets, c->set[hook]) & ranks) != EVB(EV_PKT_IN)) {
-        tell_some(m, cp, hook, side, ranks);
+        mon_tell_some(m, cp, hook, side, ranks);
         return;
     }
     tell_sole(m, cp, hook, side, op);
     ranks &= ~EVB(EV_PKT_IN);
     if (unlikely(ranks && mon_hears(m, cp->f, hook, ranks))) /* since then */
-        tell_some(m, cp, hook, side, ranks);
-}
-
-void mon_tell_packet_in(struct mon *m, struct conn_pkt *cp, enum mon_hook hook, int side)
-{
-    const struct ev_op *op = sole_of(m, &cp->f->c0, hook, side);
-
-    if (likely(op != NULL))
-        tell_sole(m, cp, hook, side, op);
-    else
-        tell_some(m, cp, hook, side, EVB(EV_PKT_IN));
+        mon_tell_some(m, cp, hook, side, ranks);
 }
 
 uint32_t mon_next_gap(const struct mon *m, uint32_t idx, int side, uint32_t gap0, uint64_t from)

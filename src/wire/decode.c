@@ -6,6 +6,8 @@
  */
 #include "wire/decode.h"
 
+#include <endian.h>
+
 #include "wire/csum.h"
 #include "wire/layers.h"
 
@@ -101,6 +103,7 @@ static enum reason tcp_decode(struct seg *s, const struct cursor *c)
     if (hlen > TCP_MIN)
         tcp_options(s, p, cap);
     tcp_payload(s, c);
+    s->flags |= seg_is_plain(s) ? SEG_PLAIN : 0;
     return REASON_NONE;
 }
 
@@ -132,24 +135,57 @@ static inline bool ip4_sum_ok(const uint8_t *p)
     return sum % UINT16_MAX == 0;
 }
 
-/*
- * usual_tcp: Ethernet, IPv4 without options, no fragment, TCP, all of it captured: what the general
- * way would make of it, without asking twice. => false: another frame, nothing was written.
- */
-static inline bool usual_tcp(struct seg *s, struct pktbuf *pb)
+/* is_usual: Ethernet, IPv4 with a header of 20 bytes, no fragment, TCP: by its bytes; the lengths are open. */
+static inline bool is_usual(const struct pktbuf *pb)
+{
+    const uint8_t *p = pb->data;
+
+    return pb->linktype == LINK_ETHER && pb->len >= PLAIN_MIN &&
+           (load32_raw(p + 12) & htobe32(0xffffff00)) == htobe32(ETHER_IP4 << 16 | 0x4500) &&
+           (load32_raw(p + 20) & htobe32(0x3fff00ff)) == htobe32(IPP_TCP);
+}
+
+/* usual_options: of a usual frame that has options. */
+static never_inline enum reason usual_options(struct seg *s)
+{
+    decode_tcp_options(s, s->pb->data + AT_TCP + TCP_MIN, s->hdr_len - (uint32_t)TCP_MIN);
+    s->flags |= seg_is_plain(s) ? SEG_PLAIN : 0;
+    return REASON_NONE;
+}
+
+static enum reason decode_any(struct seg *s, struct pktbuf *pb)
+{
+    struct cursor c = {
+        .p = pb->data, .cap = pb->len, .wire = pb->wire_len > pb->len ? pb->wire_len : pb->len};
+    enum reason r = REASON_NONE;
+
+    seg_init(s, pb);
+    if (likely(is_plain_ip4(s, &c))) {
+        s->ethertype = ETHER_IP4;
+        c.off = ETHER_HDR;
+    } else {
+        r = link_decode(s, &c);
+    }
+    s->l3_off = pb->l2_len = (uint16_t)c.off;
+    if (likely(r == REASON_NONE))
+        r = datagram_decode(s, &c);
+    pb->l4_off = s->l4_off;
+    s->reason = (uint8_t)r;
+    return r;
+}
+
+/* The usual frame: what decode_any would make of it, without asking twice. */
+enum reason decode(struct seg *s, struct pktbuf *pb)
 {
     const uint8_t *p = pb->data;
     uint32_t len, hlen;
 
-    /* type, version and length of the header; fragment, protocol */
-    if (unlikely(pb->linktype != LINK_ETHER || pb->len < PLAIN_MIN ||
-                 load32(p + 12) >> 8 != (ETHER_IP4 << 8 | 0x45) ||
-                 (load32(p + 20) & 0x3fff00ff) != IPP_TCP))
-        return false;
+    if (unlikely(!is_usual(pb)))
+        return decode_any(s, pb);
     len = load16(p + AT_IP + 2);
     hlen = (p[AT_TCP + 12] >> 4) * 4u;
     if (unlikely(hlen < TCP_MIN || AT_TCP - AT_IP + hlen > len || AT_IP + len > pb->len))
-        return false;
+        return decode_any(s, pb);
     seg_init(s, pb);
     s->level = SEG_TCP;
     s->l4proto = IPP_TCP;
@@ -174,30 +210,7 @@ static inline bool usual_tcp(struct seg *s, struct pktbuf *pb)
     if (unlikely(!ip4_sum_ok(p + AT_IP)))
         s->flags = SEG_IPCSUM_BAD;
     if (hlen > TCP_MIN)
-        decode_tcp_options(s, p + AT_TCP + TCP_MIN, hlen - (uint32_t)TCP_MIN);
-    return true;
-}
-
-enum reason decode(struct seg *s, struct pktbuf *pb)
-{
-    struct cursor c;
-    enum reason r = REASON_NONE;
-
-    if (likely(usual_tcp(s, pb)))
-        return REASON_NONE;
-    c = (struct cursor){
-        .p = pb->data, .cap = pb->len, .wire = pb->wire_len > pb->len ? pb->wire_len : pb->len};
-    seg_init(s, pb);
-    if (likely(is_plain_ip4(s, &c))) {
-        s->ethertype = ETHER_IP4;
-        c.off = ETHER_HDR;
-    } else {
-        r = link_decode(s, &c);
-    }
-    s->l3_off = pb->l2_len = (uint16_t)c.off;
-    if (likely(r == REASON_NONE))
-        r = datagram_decode(s, &c);
-    pb->l4_off = s->l4_off;
-    s->reason = (uint8_t)r;
-    return r;
+        return usual_options(s);
+    s->flags |= seg_is_plain(s) ? SEG_PLAIN : 0;
+    return REASON_NONE;
 }

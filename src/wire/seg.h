@@ -51,7 +51,11 @@ enum seg_flags {
     SEG_IP_DROPPED = 1 << 14, /* hosts drop it for its IP options or headers: ip_why */
     SEG_IP_LINUX = 1 << 15,   /* Linux does, others need not */
     SEG_ATOMIC = 1 << 16,     /* it has a fragment header and is whole all the same (RFC 6946) */
+    SEG_PLAIN = 1 << 17, /* an ACK, with bytes or without, all captured, nothing rare about it */
 };
+
+/* What is rare: a segment that is SEG_PLAIN has none of these. */
+#define SEG_RARE (SEG_OPT_BAD | SEG_AUTH | SEG_HDR_CUT | SEG_IP_DROPPED | SEG_IP_LINUX)
 
 /* How far decode got. Fields of a higher level are 0 (but sack[] from nsack on is not written). */
 enum seg_level {
@@ -107,6 +111,13 @@ struct seg {
 static inline const uint8_t *seg_payload(const struct seg *s)
 {
     return s->pb->data + s->pay_off;
+}
+
+/* seg_is_plain: is it SEG_PLAIN? */
+static inline bool seg_is_plain(const struct seg *s)
+{
+    return (s->tflags & ~(TH_PSH_ | TH_ECE_ | TH_CWR_)) == TH_ACK_ && s->nsack == 0 &&
+           s->pcap == s->plen && !(s->flags & SEG_RARE);
 }
 
 /* seg_slen: the segment's length in sequence space: payload + SYN + FIN (RFC 9293, SEG.LEN). */

@@ -12,6 +12,7 @@
 #include <mos_api.h>
 
 #include "base/errtext.h"
+#include "conn/calm.h"
 #include "conn/conn.h"
 #include "frames.h"
 #include "pools.h"
@@ -36,6 +37,8 @@ struct fix {
     uint16_t flags;      /* new flows: more flags for both sides */
     bool sized;          /* new flows: both sides have a stream from the first */
     bool change; /* an application changes the next frame at SND: a byte less, or another place */
+    bool calm;   /* flows may be calm (conn/calm.h) */
+    uint64_t calms; /* segments that went that way */
 };
 
 static inline struct conn_cfg fix_cfg(void)
@@ -137,6 +140,45 @@ static inline void fix_change(struct fix *x)
     }
 }
 
+/* fix_track: the steps of a segment, as the worker takes them. */
+static inline void fix_track(struct fix *x, int from, bool opened)
+{
+    conn_begin(&x->env, &x->cp, &x->seg, x->idx, from, opened);
+    if (x->calm && x->cp.plain)
+        conn_calm(&x->env, fix_flow(x));
+    conn_send(&x->env, &x->cp);
+    if (x->change)
+        fix_change(x);
+    conn_recv(&x->env, &x->cp);
+    conn_merge(&x->env, &x->cp);
+    x->done = conn_done(&x->env, &x->cp);
+    if (x->calm && x->cp.in_place == PLACE_NEXT && !(x->seg.tflags & TH_FIN_))
+        conn_calm(&x->env, fix_flow(x));
+}
+
+/* fix_calm: the shortest way, if it is open to the segment. */
+static inline bool fix_calm(struct fix *x, int from)
+{
+    struct flow *f = fix_flow(x);
+    const struct calm c = calm_ends(f, (unsigned)from);
+
+    if (!conn_is_calm(f) || !calm_next(&x->env, f, c, &x->seg))
+        return false;
+    x->calms++;
+    plain_begin(&x->env, &x->cp, &x->seg, f, x->idx, from);
+    calm_send(&x->env, &x->cp, c);
+    if (x->change)
+        fix_change(x);
+    if (calm_still(&x->cp)) {
+        calm_receive(&x->env, &x->cp, c);
+        return true;
+    }
+    conn_recv(&x->env, &x->cp);
+    conn_merge(&x->env, &x->cp);
+    x->done = conn_done(&x->env, &x->cp);
+    return true;
+}
+
 /* feed: one frame, all steps. => x->cp; its idx is 0 if the frame belongs to no flow. */
 static inline struct conn_pkt *feed(struct fix *x, struct frame f)
 {
@@ -171,13 +213,8 @@ static inline struct conn_pkt *feed(struct fix *x, struct frame f)
     x->refused = conn_refuse(&x->env, fix_flow(x), &x->seg, hit.from);
     if (x->refused != REASON_NONE)
         return &x->cp;
-    conn_begin(&x->env, &x->cp, &x->seg, x->idx, hit.from, opened);
-    conn_send(&x->env, &x->cp);
-    if (x->change)
-        fix_change(x);
-    conn_recv(&x->env, &x->cp);
-    conn_merge(&x->env, &x->cp);
-    x->done = conn_done(&x->env, &x->cp);
+    if (opened || !x->calm || !fix_calm(x, hit.from))
+        fix_track(x, hit.from, opened);
     fix_check(x);
     return &x->cp;
 }

@@ -407,43 +407,59 @@ static void prefetching_is_harmless(void **state)
 }
 
 /* What is expected is confirmed for its own segments only, of either end; never for a translated flow. */
+/* confirmed: of this segment, as the look-ahead would ask. */
+static struct flow_hit confirmed(const struct ftable *t, uint32_t idx, const struct seg *s)
+{
+    uint64_t end[2];
+    unsigned from;
+
+    key_glance(s, t->secret, end, &from);
+    return ftable_confirm(t, idx, end, from);
+}
+
 static void expected_is_confirmed(void **state)
 {
     struct ftable *t = &((struct fix *)*state)->t;
     uint32_t idx = new_flow(t, 1, 1, 2, 80), gone = t->gone;
     struct pktbuf pb = {0};
     struct seg s = {.pb = &pb, .l4proto = 6, .sport = htobe16(1), .dport = htobe16(80)}, other;
+    uint64_t none[2];
     struct flow_key k;
     int cli = key(&k, 1, 1, 2, 80);
 
     memcpy(&s.src.v4, k.addr[cli], 4);
     memcpy(&s.dst.v4, k.addr[!cli], 4);
     assert_int_equal(key_of_seg(&k, &s), cli);
-    WANT_HIT(ftable_confirm(t, idx, &s, cli), idx, CLI, 0);
+    WANT_HIT(confirmed(t, idx, &s), idx, CLI, 0);
     other = s;
     other.src = s.dst;
     other.dst = s.src;
     other.sport = s.dport;
     other.dport = s.sport;
-    WANT_HIT(ftable_confirm(t, idx, &other, !cli), idx, SVR, 0);
+    WANT_HIT(confirmed(t, idx, &other), idx, SVR, 0);
     other = s;
     other.dport++;
-    WANT_MISS(ftable_confirm(t, idx, &other, cli));
+    WANT_MISS(confirmed(t, idx, &other));
     other = s;
     other.dst.v4++;
-    WANT_MISS(ftable_confirm(t, idx, &other, cli));
-    other = s;
-    other.l4proto = 17;
-    WANT_MISS(ftable_confirm(t, idx, &other, cli));
-    other = s;
-    other.flags = SEG_IP6;
-    WANT_MISS(ftable_confirm(t, idx, &other, cli));
+    WANT_MISS(confirmed(t, idx, &other));
+    flow_at(t, idx)->proto = 17;
+    WANT_MISS(confirmed(t, idx, &s));
+    flow_at(t, idx)->proto = 6;
+    flow_at(t, idx)->flags |= FLOW_V6; /* as if its numbers were something else's */
+    WANT_MISS(confirmed(t, idx, &s));
+    flow_at(t, idx)->flags &= (uint16_t)~FLOW_V6;
+    key_no_ends(none);
+    assert_true(none[0] << 16 > none[1] << 16); /* in no key's order */
+    WANT_MISS(ftable_confirm(t, idx, none, 0));
     pb.realm = 7;
-    WANT_MISS(ftable_confirm(t, idx, &s, cli));
+    WANT_MISS(confirmed(t, idx, &s));
+    pb.realm = 7 << 16;
+    WANT_MISS(confirmed(t, idx, &s));
     pb.realm = 0;
     key(&k, 3, 5000, 4, 8080);
     ftable_alias(t, idx, &k, 1, 0);
-    WANT_MISS(ftable_confirm(t, idx, &s, cli));
+    WANT_MISS(confirmed(t, idx, &s));
     assert_int_equal(t->gone, gone);
     ftable_del(t, idx);
     assert_int_not_equal(t->gone, gone);
@@ -511,15 +527,17 @@ static void fields_as_numbers(void **state)
     struct flow f = {.proto = 0xa5};
     struct flow_side sd = {.flags = 0xa5c3};
 
-    assert_int_equal(flow_word(&f), FLOW_WORD(0xa5, 0, 0, 0));
+    assert_int_equal(flow_word(&f), FLOW_WORD(0xa5, 0, 0, 0, 0));
+    f = (struct flow){.calm = 1};
+    assert_int_equal(flow_word(&f), FLOW_WORD(0, 1, 0, 0, 0));
     f = (struct flow){.timed = 1};
-    assert_int_equal(flow_word(&f), FLOW_WORD(0, 1, 0, 0));
+    assert_int_equal(flow_word(&f), FLOW_WORD(0, 0, 1, 0, 0));
     f = (struct flow){.asks = 1};
-    assert_int_equal(flow_word(&f), FLOW_WORD(0, 0, 1, 0));
+    assert_int_equal(flow_word(&f), FLOW_WORD(0, 0, 0, 1, 0));
     f = (struct flow){.flags = 0xa5c3};
-    assert_int_equal(flow_word(&f), FLOW_WORD(0, 0, 0, 0xa5c3));
-    f = (struct flow){.kind = 7, .csum = 3, .lost = 1};
-    assert_int_equal(flow_word(&f) & FLOW_WORD(255, 1, 1, 65535), 0);
+    assert_int_equal(flow_word(&f), FLOW_WORD(0, 0, 0, 0, 0xa5c3));
+    f = (struct flow){.kind = 3, .csum = 3, .lost = 1};
+    assert_int_equal(flow_word(&f) & FLOW_WORD(255, 1, 1, 1, 65535), 0);
     assert_true(side_word(&sd) == SIDE_WORD(0xa5c3, 0));
     sd = (struct flow_side){.state = 0xa5};
     assert_true(side_word(&sd) == SIDE_WORD(0, 0xa5));

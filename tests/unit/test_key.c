@@ -2,7 +2,7 @@
 /*
  * test_key.c: one key for both directions, and another one for anything else.
  */
-#include "flow/key.h"
+#include "flow/keyhash.h"
 
 #include <arpa/inet.h>
 #include <setjmp.h>
@@ -38,14 +38,37 @@ static void both_directions_give_one_key(void **state)
 
 static void order_is_address_then_port_in_network_order(void **state)
 {
-    const uint8_t lo[4] = {1, 0, 0, 9}, hi[4] = {2, 0, 0, 0}; /* as a host integer hi < lo */
+    const uint8_t lo[16] = {1, [15] = 9}, hi[16] = {2}; /* as a host integer hi < lo */
     struct flow_key k;
 
-    assert_int_equal(key_make(&k, false, hi, htons(1), lo, htons(2), 6, 0), 1);
-    assert_int_equal(key_make(&k, false, A, htons(256), A, htons(2), 6, 0), 1);
-    assert_int_equal(key_make(&k, false, A, htons(2), A, htons(256), 6, 0), 0);
+    assert_int_equal(key_make(&k, true, hi, htons(1), lo, htons(2), 6, 0), 1);
+    assert_int_equal(key_make(&k, true, A6, htons(256), A6, htons(2), 6, 0), 1);
+    assert_int_equal(key_make(&k, true, A6, htons(2), A6, htons(256), 6, 0), 0);
     assert_int_equal(k.port[0], htons(2));
-    assert_int_equal(key_make(&k, false, A, htons(40000), A, htons(80), 6, 0), 1); /* unsigned */
+    assert_int_equal(key_make(&k, true, A6, htons(40000), A6, htons(80), 6, 0), 1); /* unsigned */
+}
+
+/* IPv4 has an order of its own; whichever it is, it is one: of two ends each is the same in both directions. */
+static void order_of_v4_is_that_of_records(void **state)
+{
+    for (uint32_t i = 0; i < 64; i++) {
+        const uint32_t a = htonl(0x0a000000 + i % 8), b = htonl(0x0a000000 + i / 8);
+        const uint16_t ap = htons((uint16_t)(i * 7919)), bp = htons((uint16_t)(i * 104729));
+        const bool same = a == b && ap == bp;
+        struct flow_key k, r;
+        struct key_end end[2];
+        uint64_t v[2];
+
+        assert_int_equal(
+            key_make(&k, false, &a, ap, &b, bp, 6, 0x80000000u + i),
+            key_order_v4(key_end_v4(a, ap, 0), key_end_v4(b, bp, 0), 0x80000000u + i, v));
+        assert_int_equal(!key_make(&r, false, &b, bp, &a, ap, 6, 0x80000000u + i),
+                         same || key_make(&k, false, &a, ap, &b, bp, 6, 0x80000000u + i));
+        assert_true(key_eq(&k, &r));
+        key_ends(&k, end);
+        assert_true(key_end_word(&end[0]) == v[0] && key_end_word(&end[1]) == v[1]);
+        assert_int_equal(key_hash(&k, SECRET), key_hash_v4(v, 6, SECRET));
+    }
 }
 
 static void equal_endpoints_send_as_endpoint_0(void **state)
@@ -155,6 +178,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_directions_give_one_key),
         cmocka_unit_test(order_is_address_then_port_in_network_order),
+        cmocka_unit_test(order_of_v4_is_that_of_records),
         cmocka_unit_test(equal_endpoints_send_as_endpoint_0),
         cmocka_unit_test(every_part_counts),
         cmocka_unit_test(every_byte_of_an_ipv6_address_counts),

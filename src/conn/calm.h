@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * calm.h: the shortest way (plain.h has the second): of a calm flow, a plain segment. What conn_is_plain asks about a
+ * flow alone holds for its next segment, too, unless something else has happened to it meanwhile. A flow for which it
+ * holds, of which all that was sent has come in order, and of whose bytes no more are acknowledged than were sent, is
+ * marked as calm; whatever is not plain takes the mark away (conn_ruffle). A few comparisons are left for
+ * its next segment.
+ *
+ * It is a short cut and no second truth: the mark says what calm_holds says (asserted for each segment), and for
+ * what passes the test all ways leave the same bytes in the record (test_plain_model).
+ */
+#ifndef WEIR_CONN_CALM_H
+#define WEIR_CONN_CALM_H
+
+#include <assert.h>
+#include <netinet/in.h>
+
+#include "conn/plain.h"
+
+/* In one word: a calm flow of IPv4 with one key. */
+#define CALM_ASKS FLOW_WORD(UINT8_MAX, 1, 1, 1, PLAIN_NEVER | PLAIN_BASES | FLOW_NAT | FLOW_V6)
+#define CALM_IS   FLOW_WORD(IPPROTO_TCP, 1, 0, 0, PLAIN_BASES)
+
+/* ---- the mark ---- */
+
+/* calm_settled: of what this side has sent. */
+static inline bool calm_settled(const struct flow *f, int side)
+{
+    const struct flow_side *snd = &f->side[side], *rcv = &f->side[side ^ 1];
+
+    return snd->snd_max == rcv->base + (uint32_t)rcv->next && seq_leq(rcv->ack, snd->snd_max);
+}
+
+/* calm_holds: does the mark say the truth, or may it be set? */
+static inline bool calm_holds(const struct conn_env *env, const struct flow *f)
+{
+    return plain_flow(f) && plain_streams_calm(env, f) && calm_settled(f, CLI) &&
+           calm_settled(f, SVR);
+}
+
+/* conn_calm: mark it, if so. */
+static inline void conn_calm(const struct conn_env *env, struct flow *f)
+{
+    if (calm_holds(env, f))
+        flow_set_word(f, flow_word(f) | FLOW_WORD(0, 1, 0, 0, 0));
+}
+
+/* conn_is_calm: of a flow of IPv4 that has one key; others are never asked. */
+static inline bool conn_is_calm(const struct flow *f)
+{
+    return (flow_word(f) & CALM_ASKS) == CALM_IS;
+}
+
+/* ---- a segment of it ---- */
+
+/* The two ends of a segment: where its sender's and its receiver's halves of the record are. */
+struct calm {
+    struct flow_side *snd, *rcv;
+};
+
+/* calm_side: the one so many bytes behind the client's. */
+static inline struct flow_side *calm_side(struct flow *f, size_t at)
+{
+    return (struct flow_side *)(void *)((char *)f->side + at);
+}
+
+static inline struct calm calm_ends(struct flow *f, unsigned from)
+{
+    const size_t at = from * sizeof(f->side[0]);
+
+    return (struct calm){calm_side(f, at), calm_side(f, at ^ sizeof(f->side[0]))};
+}
+
+/* calm_ctr: the counters that belong to this side: as far behind it whichever it is. */
+static inline struct flow_ctr *calm_ctr(struct flow_side *sd)
+{
+    enum { BEHIND = offsetof(struct flow, ctr) - offsetof(struct flow, side) };
+
+    _Static_assert(sizeof(struct flow_ctr) == sizeof(struct flow_side), "side by side");
+    return (struct flow_ctr *)(void *)((char *)sd + BEHIND);
+}
+
+/* calm_stamps: as plain_stamps, of one that has them. */
+static inline bool calm_stamps(struct calm c, const struct seg *s)
+{
+    const struct flow_ctr *sent = calm_ctr(c.snd);
+
+    return (c.snd->flags & c.rcv->flags & SIDE_TS_OK) && sent->tsval != 0 &&
+           !seq_lt(s->tsval, sent->echoed) && !seq_lt(s->tsval, sent->tsval) &&
+           seq_leq(s->tsecr, calm_ctr(c.rcv)->tsval);
+}
+
+/*
+ * calm_next: is it plain? The next bytes in order, and inside the window; the ACK is no older than the last one, and
+ * of what has come.
+ */
+static inline bool calm_next(const struct conn_env *env, const struct flow *f, struct calm c,
+                             const struct seg *s)
+{
+    assert(calm_holds(env, f));
+    return plain_segment(env, s) && plain_awake(env, f) && s->seq == c.snd->snd_max &&
+           seq_diff(calm_ctr(c.rcv)->edge, s->seq + s->plen) >= 0 &&
+           s->ack - c.snd->ack <= c.rcv->snd_max - c.snd->ack &&
+           calm_ctr(c.snd)->packets != UINT32_MAX && (!(s->flags & SEG_TS) || calm_stamps(c, s));
+}
+
+/* calm_send: as conn_send: it has passed, now, and counts; its ACK and the window with it are the newest. */
+static inline void calm_send(const struct conn_env *env, struct conn_pkt *cp, struct calm c)
+{
+    const struct seg *s = cp->s;
+    struct flow_ctr *sent = calm_ctr(c.snd);
+
+    plain_seen(env, cp, sent);
+    sent->edge = seq_max(sent->edge, plain_acks(c.snd, s));
+    plain_echo(calm_ctr(c.rcv), s);
+}
+
+/* calm_still: after a callback: does it go on this way? */
+static inline bool calm_still(const struct conn_pkt *cp)
+{
+    return !(cp->s->pb->flags & PLAIN_NO_PB) && conn_is_calm(cp->f);
+}
+
+/* calm_receive: as conn_recv and conn_merge. */
+static inline void calm_receive(struct conn_env *env, struct conn_pkt *cp, struct calm c)
+{
+    const struct seg *s = cp->s;
+
+    cp->off = (int64_t)c.rcv->next;
+    c.snd->snd_max = s->seq + s->plen;
+    plain_stamp(calm_ctr(c.snd), s);
+    cp->merged = true;
+    if (likely((c.snd->strm | c.rcv->strm) == 0 && !(c.rcv->flags & SIDE_WANTED)))
+        c.rcv->next += s->plen;
+    else
+        plain_streams(env, cp);
+}
+
+#endif

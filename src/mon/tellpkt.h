@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * tellpkt.h: telling of a packet what most packets tell, inline: PKT_IN and nothing else, to a flow's only child,
+ * which has one callback for it. What is not so goes the common way (tell.c).
+ */
+#ifndef WEIR_MON_TELLPKT_H
+#define WEIR_MON_TELLPKT_H
+
+#include <assert.h>
+
+#include "event/sole.h"
+#include "mon/mon.h"
+
+/* stop_bits: the flags with which a child hears no more of this side. */
+static inline uint16_t stop_bits(int side)
+{
+    _Static_assert(MOS_SIDE_CLI == 0 && MOS_SIDE_SVR == 1 && CHILD_STOP_SVR == CHILD_STOP_CLI << 1,
+                   "by side");
+    return (uint16_t)(side == MOS_SIDE_BOTH ? CHILD_CLOSED
+                                            : CHILD_CLOSED | CHILD_STOP_CLI << (side & 1));
+}
+
+/* call_of: a child's dispatch, in the one that `outer` is. A struct that is cleared first would be written twice. */
+static inline void call_of(struct ev_call *call, struct mon *m, struct child *c, enum mon_hook hook,
+                           int side, struct ev_call *outer)
+{
+    call->tab = m->sets;
+    call->setp = &c->set[hook];
+    call->flags = &c->flags;
+    call->stop = stop_bits(side);
+    call->mctx = m->mctx;
+    call->sock = c->sock;
+    call->side = side;
+    call->outer = outer;
+}
+
+/* tell_sole: the packet to child 0, which has one callback for it; nothing else is being told. */
+static inline void tell_sole(struct mon *m, struct conn_pkt *cp, enum mon_hook hook, int side,
+                             const struct ev_op *op)
+{
+    struct child *c = &cp->f->c0;
+    struct ev_call call;
+
+    call_of(&call, m, c, hook, side, NULL);
+    m->told = cp->f;
+    m->told_idx = cp->idx;
+    m->hook = hook;
+    m->seg = cp->s;
+    m->cp = cp;
+    m->call = &call;
+    m->in_callback = 1;
+    ev_run_sole(&call, op);
+    m->in_callback = 0;
+    m->call = NULL;
+    m->told = NULL;
+    m->seg = NULL;
+    m->cp = NULL;
+    m->ip_len_was = 0;
+}
+
+/* mon_tell_some: PKT_IN and whatever else, of the packet at hand, whoever it is for. */
+void mon_tell_some(struct mon *m, struct conn_pkt *cp, enum mon_hook hook, int side,
+                   uint32_t ranks);
+
+/* mon_tell_packet_in: as mon_tell_packet, where it raises nothing but PKT_IN. => was anybody told? */
+static inline bool mon_tell_packet_in(struct mon *m, struct conn_pkt *cp, enum mon_hook hook,
+                                      int side)
+{
+    const struct child *c = &cp->f->c0;
+    const struct evset_brief *b = evset_brief(m->sets, c->set[hook]);
+
+    assert(!m->in_callback && c->sock >= 0);
+    if (likely(b->sole && !c->next && !(c->flags & stop_bits(side)))) {
+        tell_sole(m, cp, hook, side, b->sole);
+        return true;
+    }
+    if (likely(!(b->mask & EVB(EV_PKT_IN)) && !c->next))
+        return false;
+    mon_tell_some(m, cp, hook, side, EVB(EV_PKT_IN));
+    return true;
+}
+
+#endif
