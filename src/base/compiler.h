@@ -24,6 +24,7 @@
         __asm__ volatile("");                                                                      \
     } while (0)
 #define never_inline  __attribute__((noinline))
+#define force_inline  inline __attribute__((always_inline))
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define CACHELINE     64
 #define __cacheline   __attribute__((aligned(CACHELINE)))

@@ -131,14 +131,14 @@ static inline bool ends(const struct flow *f, const struct seg *s)
 }
 
 /* fetch_context: the application's, of the flow expected: what callbacks will touch first. */
-static inline void fetch_context(const struct look *l, bool many)
+static inline void fetch_context(const struct look *l)
 {
     struct flow *f = l->rec;
 
     if (f == NULL)
         return;
     prefetch_w(f->c0.uctx);
-    if (many && ends(f, &l->seg))
+    if (ends(f, &l->seg))
         prefetch_w(&f->start);
 }
 
@@ -178,10 +178,10 @@ static inline void fetch_flows(struct worker *w, int n, uint64_t bare)
         fetch_behind(w, &w->look[__builtin_ctzll(missed)]);
     w->gone = w->m->env.ft.gone;
     if (unlikely(bare))
-        gate_sift(w, bare); /* in between: records are on their way */
-    for (int i = 0; i < n; i++)
+        gate_sift(w, bare);             /* in between: records are on their way */
+    for (int i = 0; many && i < n; i++) /* few lie in the cache */
         if (!(bare >> i & 1))
-            fetch_context(&w->look[i], many);
+            fetch_context(&w->look[i]);
 }
 
 uint64_t look_burst(struct worker *w, struct pktbuf *const *pb, int n)

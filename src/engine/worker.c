@@ -521,7 +521,7 @@ static never_inline bool input_in_place(struct worker *w, struct seg *s, uint32_
  * input_calm: most packets: plain ones of the flow that was expected, which is calm. => false: it is not, and nothing has
  * been done yet.
  */
-static inline bool input_calm(struct worker *w, struct look *l)
+static force_inline bool input_calm(struct worker *w, struct look *l)
 {
     struct seg *s = &l->seg;
     struct conn_env *env = &w->m->env;
@@ -632,7 +632,7 @@ static void account(struct worker *w, const struct pktbuf *pb, int i)
 }
 
 /* input_uncalm: any other segment. */
-static never_inline void input_uncalm(struct worker *w, struct look *l)
+static void input_uncalm(struct worker *w, struct look *l)
 {
     struct seg *s = &l->seg;
     if (input_short(w, l))
@@ -707,39 +707,47 @@ static never_inline void input_rare(struct worker *w, struct look *l)
         input_other(w, s);
 }
 
-/* worker_input: one frame, decoded. */
-static inline void worker_input(struct worker *w, struct look *l)
+/* worker_input: one frame, decoded, that is no segment of a calm flow. */
+static never_inline void worker_input(struct worker *w, struct look *l)
 {
-    if (likely(!w->m->raw_sockets) && likely(input_calm(w, l)))
-        return;
     if (likely(l->seg.level == SEG_TCP && !w->m->raw_sockets))
         input_uncalm(w, l);
     else
         input_rare(w, l);
 }
 
+/* input_bare: frames that were not decoded, from this one on: SYNs, and the gate takes them. => the last that is done with. */
+static never_inline int input_bare(struct worker *w, struct pktbuf *const *pb, int i)
+{
+    const int end = gate_run(w, pb, i);
+    struct look *l = &w->look[i];
+
+    if (end > i)
+        return end - 1;
+    account(w, pb[i], i);
+    worker_look(w, pb[i], l); /* not for the gate: as any other */
+    l->guess = 0;
+    l->rec = NULL;
+    worker_input(w, l);
+    return i;
+}
+
 void worker_burst(struct worker *w, struct pktbuf *const *pb, int n)
 {
+    struct look *l = w->look;
     uint64_t bare;
 
     if (unlikely(w->froom.at))
         frag_room_empty(&w->froom, engine.conf.poison);
     bare = look_burst(w, pb, n);
-    for (int i = 0; i < n; i++) {
-        struct look *l;
-
+    for (int i = 0; i < n; i++, l++) {
         if (unlikely(bare && bare >> i & 1)) {
-            i = gate_run(w, pb, i);
-            if (i == n)
-                break;
+            i = input_bare(w, pb, i);
+            l = &w->look[i];
+            continue;
         }
-        l = &w->look[i];
-        account(w, pb[i], i);
-        if (unlikely(bare && bare >> i & 1)) { /* not for the gate: as any other */
-            worker_look(w, pb[i], l);
-            l->guess = 0;
-            l->rec = NULL;
-        }
-        worker_input(w, l);
+        account(w, l->seg.pb, i);
+        if (unlikely(w->m->raw_sockets || !input_calm(w, l)))
+            worker_input(w, l);
     }
 }

@@ -52,7 +52,7 @@ static inline void tell_rank(struct mon *m, struct child *c, enum mon_hook hook,
 {
     struct ev_call call;
 
-    call_of(&call, m, c, hook, side, m->call);
+    call_of(&call, m, c, hook, side, stop_bits(side), m->call);
     m->call = &call;
     m->in_callback++;
     ev_dispatch(&call, rank);

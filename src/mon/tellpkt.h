@@ -16,18 +16,24 @@ static inline uint16_t stop_bits(int side)
 {
     _Static_assert(MOS_SIDE_CLI == 0 && MOS_SIDE_SVR == 1 && CHILD_STOP_SVR == CHILD_STOP_CLI << 1,
                    "by side");
-    return (uint16_t)(side == MOS_SIDE_BOTH ? CHILD_CLOSED
-                                            : CHILD_CLOSED | CHILD_STOP_CLI << (side & 1));
+    return (uint16_t)(side == MOS_SIDE_BOTH ? CHILD_CLOSED : CHILD_CLOSED | CHILD_STOP_CLI << side);
+}
+
+/* stop_of: the same of one side, which is the client's or the server's. */
+static inline uint16_t stop_of(int side)
+{
+    assert(side == MOS_SIDE_CLI || side == MOS_SIDE_SVR);
+    return (uint16_t)(CHILD_CLOSED | CHILD_STOP_CLI << side);
 }
 
 /* call_of: a child's dispatch, in the one that `outer` is. A struct that is cleared first would be written twice. */
 static inline void call_of(struct ev_call *call, struct mon *m, struct child *c, enum mon_hook hook,
-                           int side, struct ev_call *outer)
+                           int side, uint16_t stop, struct ev_call *outer)
 {
     call->tab = m->sets;
     call->setp = &c->set[hook];
     call->flags = &c->flags;
-    call->stop = stop_bits(side);
+    call->stop = stop;
     call->mctx = m->mctx;
     call->sock = c->sock;
     call->side = side;
@@ -41,7 +47,7 @@ static inline void tell_sole(struct mon *m, struct conn_pkt *cp, enum mon_hook h
     struct child *c = &cp->f->c0;
     struct ev_call call;
 
-    call_of(&call, m, c, hook, side, NULL);
+    call_of(&call, m, c, hook, side, stop_of(side), NULL);
     m->told = cp->f;
     m->told_idx = cp->idx;
     m->hook = hook;
@@ -70,7 +76,7 @@ static inline bool mon_tell_packet_in(struct mon *m, struct conn_pkt *cp, enum m
     const struct evset_brief *b = evset_brief(m->sets, c->set[hook]);
 
     assert(!m->in_callback && c->sock >= 0);
-    if (likely(b->sole && !c->next && !(c->flags & stop_bits(side)))) {
+    if (likely(b->sole && !c->next && !(c->flags & stop_of(side)))) {
         tell_sole(m, cp, hook, side, b->sole);
         return true;
     }
