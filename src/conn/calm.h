@@ -53,87 +53,34 @@ static inline bool conn_is_calm(const struct flow *f)
 
 /* ---- a segment of it ---- */
 
-/* The two ends of a segment: where its sender's and its receiver's halves of the record are. */
-struct calm {
-    struct flow_side *snd, *rcv;
-};
-
-/* calm_side: the one so many bytes behind the client's. */
-static inline struct flow_side *calm_side(struct flow *f, size_t at)
-{
-    return (struct flow_side *)(void *)((char *)f->side + at);
-}
-
-static inline struct calm calm_ends(struct flow *f, unsigned from)
-{
-    const size_t at = from * sizeof(f->side[0]);
-
-    return (struct calm){calm_side(f, at), calm_side(f, at ^ sizeof(f->side[0]))};
-}
-
-/* calm_ctr: the counters that belong to this side: as far behind it whichever it is. */
-static inline struct flow_ctr *calm_ctr(struct flow_side *sd)
-{
-    enum { BEHIND = offsetof(struct flow, ctr) - offsetof(struct flow, side) };
-
-    _Static_assert(sizeof(struct flow_ctr) == sizeof(struct flow_side), "side by side");
-    return (struct flow_ctr *)(void *)((char *)sd + BEHIND);
-}
-
 /* calm_stamps: as plain_stamps, of one that has them. */
-static inline bool calm_stamps(struct calm c, const struct seg *s)
+static inline bool calm_stamps(struct ends e, const struct seg *s)
 {
-    const struct flow_ctr *sent = calm_ctr(c.snd);
+    const struct flow_ctr *sent = ctr_of(e.snd);
 
-    return (c.snd->flags & c.rcv->flags & SIDE_TS_OK) && sent->tsval != 0 &&
+    return (e.snd->flags & e.rcv->flags & SIDE_TS_OK) && sent->tsval != 0 &&
            !seq_lt(s->tsval, sent->echoed) && !seq_lt(s->tsval, sent->tsval) &&
-           seq_leq(s->tsecr, calm_ctr(c.rcv)->tsval);
+           seq_leq(s->tsecr, ctr_of(e.rcv)->tsval);
 }
 
 /*
  * calm_next: is it plain? The next bytes in order, and inside the window; the ACK is no older than the last one, and
  * of what has come.
  */
-static inline bool calm_next(const struct conn_env *env, const struct flow *f, struct calm c,
+static inline bool calm_next(const struct conn_env *env, const struct flow *f, struct ends e,
                              const struct seg *s)
 {
     assert(calm_holds(env, f));
-    return plain_segment(env, s) && plain_awake(env, f) && s->seq == c.snd->snd_max &&
-           seq_diff(calm_ctr(c.rcv)->edge, s->seq + s->plen) >= 0 &&
-           s->ack - c.snd->ack <= c.rcv->snd_max - c.snd->ack &&
-           calm_ctr(c.snd)->packets != UINT32_MAX && (!(s->flags & SEG_TS) || calm_stamps(c, s));
-}
-
-/* calm_send: as conn_send: it has passed, now, and counts; its ACK and the window with it are the newest. */
-static inline void calm_send(const struct conn_env *env, struct conn_pkt *cp, struct calm c)
-{
-    const struct seg *s = cp->s;
-    struct flow_ctr *sent = calm_ctr(c.snd);
-
-    plain_seen(env, cp, sent);
-    sent->edge = seq_max(sent->edge, plain_acks(c.snd, s));
-    plain_echo(calm_ctr(c.rcv), s);
+    return plain_segment(env, s) && plain_awake(env, f) && s->seq == e.snd->snd_max &&
+           seq_diff(ctr_of(e.rcv)->edge, s->seq + s->plen) >= 0 &&
+           s->ack - e.snd->ack <= e.rcv->snd_max - e.snd->ack &&
+           ctr_of(e.snd)->packets != UINT32_MAX && (!(s->flags & SEG_TS) || calm_stamps(e, s));
 }
 
 /* calm_still: after a callback: does it go on this way? */
 static inline bool calm_still(const struct conn_pkt *cp)
 {
     return !(cp->s->pb->flags & PLAIN_NO_PB) && conn_is_calm(cp->f);
-}
-
-/* calm_receive: as conn_recv and conn_merge. */
-static inline void calm_receive(struct conn_env *env, struct conn_pkt *cp, struct calm c)
-{
-    const struct seg *s = cp->s;
-
-    cp->off = (int64_t)c.rcv->next;
-    c.snd->snd_max = s->seq + s->plen;
-    plain_stamp(calm_ctr(c.snd), s);
-    cp->merged = true;
-    if (likely((c.snd->strm | c.rcv->strm) == 0 && !(c.rcv->flags & SIDE_WANTED)))
-        c.rcv->next += s->plen;
-    else
-        plain_streams(env, cp);
 }
 
 #endif

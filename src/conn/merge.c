@@ -649,7 +649,7 @@ void conn_merge(struct conn_env *env, struct conn_pkt *cp)
     if (cp->merged)
         return;
     if (likely(cp->plain || cp->in_place)) {
-        plain_merge(env, cp);
+        plain_merge(env, cp, cp_ends(cp));
         return;
     }
     cp->merged = true;

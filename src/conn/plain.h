@@ -24,6 +24,33 @@
 #define PLAIN_GONE    (FLOW_ENDED | FLOW_LINGER | FLOW_RST)
 #define PLAIN_NO_PB   (PB_CHANGED | PB_DATAGRAM)
 
+/* The two ends of a segment: where its sender's and its receiver's halves of the record are. */
+struct ends {
+    struct flow_side *snd, *rcv;
+};
+
+/* side_at: the one so many bytes behind the client's. */
+static inline struct flow_side *side_at(struct flow *f, size_t at)
+{
+    return (struct flow_side *)(void *)((char *)f->side + at);
+}
+
+static inline struct ends ends_of(struct flow *f, unsigned from)
+{
+    const size_t at = from * sizeof(f->side[0]);
+
+    return (struct ends){side_at(f, at), side_at(f, at ^ sizeof(f->side[0]))};
+}
+
+/* ctr_of: the counters that belong to this side: as far behind it whichever it is. */
+static inline struct flow_ctr *ctr_of(struct flow_side *sd)
+{
+    enum { BEHIND = offsetof(struct flow, ctr) - offsetof(struct flow, side) };
+
+    _Static_assert(sizeof(struct flow_ctr) == sizeof(struct flow_side), "side by side");
+    return (struct flow_ctr *)(void *)((char *)sd + BEHIND);
+}
+
 /* next_seq: the sequence number behind what has come in order on this side; a FIN counts. */
 static inline uint32_t next_seq(const struct flow *f, int side)
 {
@@ -112,6 +139,12 @@ static inline bool conn_is_plain(const struct conn_env *env, const struct flow *
            f->ctr[from].packets != UINT32_MAX && plain_streams_calm(env, f);
 }
 
+/* cp_ends: of the segment at hand. */
+static inline struct ends cp_ends(const struct conn_pkt *cp)
+{
+    return ends_of(cp->f, cp->from);
+}
+
 /* plain_begin: as conn_begin, for a segment that is plain. */
 static inline void plain_begin(const struct conn_env *env, struct conn_pkt *cp, struct seg *s,
                                struct flow *f, uint32_t idx, int from)
@@ -166,13 +199,13 @@ static inline void plain_stamp(struct flow_ctr *c, const struct seg *s)
 }
 
 /* plain_send: as conn_send. */
-static inline void plain_send(const struct conn_env *env, struct conn_pkt *cp)
+static inline void plain_send(const struct conn_env *env, struct conn_pkt *cp, struct ends e)
 {
-    struct flow_ctr *c = &cp->f->ctr[cp->from];
+    struct flow_ctr *c = ctr_of(e.snd);
 
     plain_seen(env, cp, c);
-    c->edge = seq_max(c->edge, plain_acks(&cp->f->side[cp->from], cp->s));
-    plain_echo(&cp->f->ctr[cp->to], cp->s);
+    c->edge = seq_max(c->edge, plain_acks(e.snd, cp->s));
+    plain_echo(ctr_of(e.rcv), cp->s);
 }
 
 /* plain_still: what callbacks at SND can have done to the packet and its flow (place.h asks, too). */
@@ -186,23 +219,21 @@ static inline bool plain_still(const struct conn_env *env, const struct conn_pkt
 }
 
 /* plain_recv: as conn_recv. */
-static inline void plain_recv(struct conn_pkt *cp)
+static inline void plain_recv(struct conn_pkt *cp, struct ends e)
 {
     const struct seg *s = cp->s;
 
-    cp->off = (int64_t)cp->f->side[cp->to].next;
-    cp->f->side[cp->from].snd_max = s->seq + s->plen;
-    plain_stamp(&cp->f->ctr[cp->from], s);
+    cp->off = (int64_t)e.rcv->next;
+    e.snd->snd_max = s->seq + s->plen;
+    plain_stamp(ctr_of(e.snd), s);
 }
 
 /* plain_merge: as conn_merge. */
-static inline void plain_merge(struct conn_env *env, struct conn_pkt *cp)
+static inline void plain_merge(struct conn_env *env, struct conn_pkt *cp, struct ends e)
 {
-    struct flow_side *snd = &cp->f->side[cp->from], *rcv = &cp->f->side[cp->to];
-
     cp->merged = true;
-    if (likely((snd->strm | rcv->strm) == 0 && !(rcv->flags & SIDE_WANTED)))
-        rcv->next += cp->s->plen;
+    if (likely((e.snd->strm | e.rcv->strm) == 0 && !(e.rcv->flags & SIDE_WANTED)))
+        e.rcv->next += cp->s->plen;
     else
         plain_streams(env, cp);
 }

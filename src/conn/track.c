@@ -415,11 +415,11 @@ void conn_send(struct conn_env *env, struct conn_pkt *cp)
     uint8_t next;
 
     if (likely(cp->plain)) {
-        plain_send(env, cp);
+        plain_send(env, cp, cp_ends(cp));
         return;
     }
     if (cp->in_place) {
-        place_send(env, cp);
+        place_send(env, cp, cp_ends(cp));
         return;
     }
     turn(env, cp);
@@ -552,11 +552,11 @@ void conn_recv(struct conn_env *env, struct conn_pkt *cp)
     struct strm_in in;
 
     if (likely(cp->plain && plain_still(env, cp))) {
-        plain_recv(cp);
+        plain_recv(cp, cp_ends(cp));
         return;
     }
     if (cp->in_place && plain_still(env, cp)) {
-        place_recv(cp);
+        place_recv(cp, cp_ends(cp));
         return;
     }
     cp->plain = false;

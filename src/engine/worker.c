@@ -19,6 +19,7 @@
  */
 #include "engine/engine.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -95,12 +96,21 @@ static int sender_side(const struct flow *f, int end)
 
 /* ---- one packet of a flow ---- */
 
-static uint32_t ranks_of(uint8_t raised)
+/* ranks_of: what is told of a packet: PKT_IN, and what it has raised. */
+static inline uint32_t ranks_of(uint8_t raised)
 {
-    return EVB(EV_PKT_IN) | (raised & CR_CONN_START) * (EVB(EV_CONN_START) / CR_CONN_START) |
-           (raised & CR_STATE) * (EVB(EV_STATE) / CR_STATE) |
-           (raised & CR_REXMIT) * (EVB(EV_REXMIT) / CR_REXMIT) |
-           (raised & CR_OVERLAP) * (EVB(EV_OVERLAP) / CR_OVERLAP);
+#define STATES(x)                                                                                  \
+    (x), (x) | EVB(EV_CONN_START), (x) | EVB(EV_STATE), (x) | EVB(EV_STATE) | EVB(EV_CONN_START)
+#define REXMITS(x) STATES(x), STATES((x) | EVB(EV_REXMIT))
+#define ERRORS(x)  REXMITS(x), REXMITS(x) /* told by itself */
+    static const uint16_t ranks[] = {ERRORS(EVB(EV_PKT_IN)),
+                                     ERRORS(EVB(EV_PKT_IN) | EVB(EV_OVERLAP))};
+
+    _Static_assert(CR_CONN_START == 1 && CR_STATE == 2 && CR_REXMIT == 4 && CR_ERROR == 8 &&
+                       CR_OVERLAP == 16 && EVB(EV_RANKS) - 1 <= UINT16_MAX,
+                   "by number");
+    assert(raised < ARRAY_SIZE(ranks));
+    return ranks[raised];
 }
 
 /*
@@ -146,7 +156,7 @@ static void finish(struct worker *w, struct conn_pkt *cp)
 
     if (reason)
         conn_kill(&m->env, cp->idx, reason);
-    mon_reclass(m, cp->idx);
+    mon_reclass(m, cp->idx, cp->f);
     if (unlikely(m->env.se.ooo_mem > m->env.cfg.ooo_memory))
         mon_relieve(m);
 }
@@ -364,31 +374,24 @@ static inline void tell_merged(struct worker *w, struct conn_pkt *cp)
         finish(w, cp);
 }
 
-/* track_plain: the same for a plain segment (conn/plain.h): what it can raise is known. */
-static void track_plain(struct worker *w, struct conn_pkt *cp)
+/* track_calm: the same for a plain segment, most of all in a calm flow (conn/calm.h): what it can raise is known. */
+static force_inline void track_calm(struct worker *w, struct conn_pkt *cp, struct ends e)
 {
     struct mon *m = w->m;
 
-    plain_send(&m->env, cp);
-    if (mon_tell_packet_in(m, cp, HK_SND, cp->from) && turned(w, cp))
+    plain_send(&m->env, cp, e);
+    if (mon_tell_packet_in(m, cp, HK_SND, cp->from) && unlikely(!calm_still(cp)) && turned(w, cp))
         return;
-    plain_recv(cp);
-    plain_merge(&m->env, cp);
+    plain_recv(cp, e);
+    plain_merge(&m->env, cp, e);
     mon_tell_packet_in(m, cp, HK_RCV, cp->to);
     tell_merged(w, cp);
 }
 
-/* track_calm: the same in a calm flow (conn/calm.h). */
-static inline void track_calm(struct worker *w, struct conn_pkt *cp, struct calm c)
+/* track_plain: where the flow is not calm. */
+static never_inline void track_plain(struct worker *w, struct conn_pkt *cp)
 {
-    struct mon *m = w->m;
-
-    calm_send(&m->env, cp, c);
-    if (mon_tell_packet_in(m, cp, HK_SND, cp->from) && unlikely(!calm_still(cp)) && turned(w, cp))
-        return;
-    calm_receive(&m->env, cp, c);
-    mon_tell_packet_in(m, cp, HK_RCV, cp->to);
-    tell_merged(w, cp);
+    track_calm(w, cp, cp_ends(cp));
 }
 
 /* finish_in_place: the same, where only a FIN, the end of the handshake or the last ACK can have. */
@@ -408,13 +411,14 @@ static inline void finish_in_place(struct worker *w, struct conn_pkt *cp)
 /* track_in_place: likewise for one in its place (conn/place.h). key: of a flow that it has opened. */
 static void track_in_place(struct worker *w, struct conn_pkt *cp, const struct flow_key *key)
 {
+    const struct ends e = cp_ends(cp);
     struct mon *m = w->m;
 
     if (unlikely(m->heads != NULL))
         mon_head_note(m, cp);
-    place_send(&m->env, cp);
+    place_send(&m->env, cp, e);
     if (mon_hears(m, cp->f, HK_SND, ranks_of(cp->snd))) {
-        mon_tell_packet(m, cp, HK_SND, cp->from, ranks_of(cp->snd));
+        mon_tell_packet_all(m, cp, HK_SND, cp->from, ranks_of(cp->snd));
         if (unlikely(cp->edited)) {
             receive_edited(w, cp);
             return;
@@ -427,10 +431,9 @@ static void track_in_place(struct worker *w, struct conn_pkt *cp, const struct f
             return;
         }
     }
-    place_recv(cp);
-    plain_merge(&m->env, cp);
-    if (mon_hears(m, cp->f, HK_RCV, ranks_of(cp->rcv)))
-        mon_tell_packet(m, cp, HK_RCV, cp->to, ranks_of(cp->rcv));
+    place_recv(cp, e);
+    plain_merge(&m->env, cp, e);
+    mon_tell_packet(m, cp, HK_RCV, cp->to, ranks_of(cp->rcv));
     if (cp->gap0 < m->env.ngaps || (cp->data && mon_hears(m, cp->f, HK_RCV, EVB(EV_NEW_DATA))))
         mon_tell_merged(m, cp);
     finish_in_place(w, cp);
@@ -527,19 +530,19 @@ static force_inline bool input_calm(struct worker *w, struct look *l)
     struct conn_env *env = &w->m->env;
     struct flow *f = l->rec;
     struct conn_pkt cp;
-    struct calm c;
+    struct ends e;
     unsigned from;
 
     if (unlikely(f == NULL || !still_lives(w, l) || !flow_ends_are(f, l->ends) || !conn_is_calm(f)))
         return false;
     from = (unsigned)flow_from(f, l->end);
-    c = calm_ends(f, from);
-    if (unlikely(!calm_next(env, f, c, s)))
+    e = ends_of(f, from);
+    if (unlikely(!calm_next(env, f, e, s)))
         return false;
     if (f->csum != CSUM_OFF && refused(w, s, l->guess, (int)from, false))
         return true;
     plain_begin(env, &cp, s, f, l->guess, (int)from);
-    track_calm(w, &cp, c);
+    track_calm(w, &cp, e);
     return true;
 }
 

@@ -5,10 +5,8 @@
 
 #include "base/errtext.h"
 
-static void add(struct ftable *t, struct flow_queue *q, uint32_t idx)
+static void add(struct ftable *t, struct flow_queue *q, uint32_t idx, struct flow *f)
 {
-    struct flow *f = flow_at(t, idx);
-
     f->qnext = 0;
     f->qprev = q->tail;
     if (q->tail)
@@ -19,10 +17,8 @@ static void add(struct ftable *t, struct flow_queue *q, uint32_t idx)
     q->count++;
 }
 
-static void del(struct ftable *t, struct flow_queue *q, uint32_t idx)
+static void del(struct ftable *t, struct flow_queue *q, struct flow *f)
 {
-    struct flow *f = flow_at(t, idx);
-
     if (f->qprev)
         flow_at(t, f->qprev)->qnext = f->qnext;
     else
@@ -40,33 +36,31 @@ static struct flow_queue *queue_of(struct ftable *t, enum flow_class class)
     return class == CLASS_HALF ? &t->half : class == CLASS_ONE ? &t->one : &t->closing;
 }
 
+/* leave: out of its queue, if it is in one. */
+static inline void leave(struct ftable *t, struct flow *f)
+{
+    if (f->queue == CLASS_NONE)
+        return;
+    del(t, queue_of(t, f->queue), f);
+    f->queue = CLASS_NONE;
+    f->flags &= (uint16_t)~FLOW_HALF;
+}
+
 void flow_enqueue(struct ftable *t, uint32_t idx, enum flow_class class)
 {
     struct flow *f = flow_at(t, idx);
 
     assert(class != CLASS_NONE);
-    flow_unqueue(t, idx);
+    leave(t, f);
     f->queue = (uint8_t) class & 15;
     if (class != CLASS_CLOSING)
         f->flags |= FLOW_HALF;
-    add(t, queue_of(t, class), idx);
-}
-
-void flow_begins_closing(struct ftable *t, uint32_t idx)
-{
-    if (flow_at(t, idx)->queue != CLASS_CLOSING)
-        flow_enqueue(t, idx, CLASS_CLOSING);
+    add(t, queue_of(t, class), idx, f);
 }
 
 void flow_unqueue(struct ftable *t, uint32_t idx)
 {
-    struct flow *f = flow_at(t, idx);
-
-    if (f->queue == CLASS_NONE)
-        return;
-    del(t, queue_of(t, f->queue), idx);
-    f->queue = CLASS_NONE;
-    f->flags &= (uint16_t)~FLOW_HALF;
+    leave(t, flow_at(t, idx));
 }
 
 /* -- tombstones: idx without FLOW_TOMB inside the links, 0: none -- */

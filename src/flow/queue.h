@@ -17,8 +17,6 @@ enum flow_class { CLASS_NONE, CLASS_HALF, CLASS_ONE, CLASS_CLOSING };
 
 /* flow_enqueue: the last in the queue of that class; it leaves the one that it was in. */
 void flow_enqueue(struct ftable *t, uint32_t idx, enum flow_class class);
-/* flow_begins_closing: the last in that queue, unless it is there already. */
-void flow_begins_closing(struct ftable *t, uint32_t idx);
 /* flow_unqueue: out of its queue. => harmless if it is in none. */
 void flow_unqueue(struct ftable *t, uint32_t idx);
 

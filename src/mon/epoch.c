@@ -79,11 +79,15 @@ static void tell_raises(struct mon *m, uint32_t only)
 }
 
 /* end_side: the side is CLOSED now; its last two events at both hooks (API semantics 3.3). */
-static void end_side(struct mon *m, uint32_t idx, int side)
+static void end_side(struct mon *m, uint32_t idx, struct flow *f, int side)
 {
-    flow_at(&m->env.ft, idx)->side[side].state = FS_CLOSED;
-    mon_tell(m, idx, HK_RCV, side, EVB(EV_STATE) | EVB(EV_CONN_END));
-    mon_tell(m, idx, HK_SND, side, EVB(EV_STATE) | EVB(EV_CONN_END));
+    const uint32_t ranks = EVB(EV_STATE) | EVB(EV_CONN_END);
+
+    f->side[side].state = FS_CLOSED;
+    if (mon_hears(m, f, HK_RCV, ranks))
+        mon_tell_all(m, idx, HK_RCV, side, ranks);
+    if (mon_hears(m, f, HK_SND, ranks))
+        mon_tell_all(m, idx, HK_SND, side, ranks);
 }
 
 void mon_end(struct mon *m, uint32_t idx, int reason)
@@ -111,8 +115,8 @@ void mon_end(struct mon *m, uint32_t idx, int reason)
     f->end_state[SVR] = f->side[SVR].state;
     if (f->reason == MOS_END_EVICTED)
         mon_tell(m, idx, HK_NULL, MOS_SIDE_BOTH, EVB(EV_EVICT));
-    end_side(m, idx, last);
-    end_side(m, idx, !last);
+    end_side(m, idx, f, last);
+    end_side(m, idx, f, !last);
     m->ending = outer;
     mon_take_back(m, idx);
 }

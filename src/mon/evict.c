@@ -279,13 +279,13 @@ void mon_entered(struct mon *m, uint32_t idx)
 }
 
 /* promote: a flow that has yet to show that two take part. It never goes back. */
-static void promote(struct mon *m, uint32_t idx)
+static void promote(struct mon *m, uint32_t idx, const struct flow *f)
 {
-    enum flow_class class = class_of(flow_at(&m->env.ft, idx));
+    enum flow_class class = class_of(f);
 
     if (class == CLASS_NONE)
         flow_unqueue(&m->env.ft, idx);
-    else if (class == CLASS_ONE && flow_at(&m->env.ft, idx)->queue == CLASS_HALF)
+    else if (class == CLASS_ONE && f->queue == CLASS_HALF)
         flow_enqueue(&m->env.ft, idx, CLASS_ONE);
 }
 
@@ -295,12 +295,12 @@ static bool is_closing(const struct flow *f)
            ((f->side[CLI].flags | f->side[SVR].flags) & SIDE_FIN_SENT);
 }
 
-void mon_reclass(struct mon *m, uint32_t idx)
+void mon_reclass(struct mon *m, uint32_t idx, struct flow *f)
 {
-    const struct flow *f = flow_at(&m->env.ft, idx);
-
-    if (unlikely(is_closing(f)) && !edit_lasts(&m->env, f))
-        flow_begins_closing(&m->env.ft, idx);
-    else if (unlikely(f->flags & FLOW_HALF))
-        promote(m, idx);
+    if (is_closing(f) && likely(!(f->asks && edit_lasts(&m->env, f)))) {
+        if (f->queue != CLASS_CLOSING)
+            flow_enqueue(&m->env.ft, idx, CLASS_CLOSING);
+    } else if (f->flags & FLOW_HALF) {
+        promote(m, idx, f);
+    }
 }

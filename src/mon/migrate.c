@@ -242,7 +242,7 @@ int mon_import(struct mon *m, const struct mon_regs *regs, struct image *im)
     }
     m->nflows++;
     mon_entered(m, idx);
-    mon_reclass(m, idx);
+    mon_reclass(m, idx, flow_at(&m->env.ft, idx));
     return 0;
 }
 

@@ -403,7 +403,7 @@ void mon_relieve(struct mon *m);
 /* mon_entered: a new flow is half open, or one-sided if it was picked up behind its handshake. */
 void mon_entered(struct mon *m, uint32_t idx);
 /* mon_reclass: after a packet: has the handshake ended, have both spoken, does it close? */
-void mon_reclass(struct mon *m, uint32_t idx);
+void mon_reclass(struct mon *m, uint32_t idx, struct flow *f);
 
 static inline bool mon_half_full(const struct mon *m)
 {

@@ -160,17 +160,18 @@ static inline void fix_track(struct fix *x, int from, bool opened)
 static inline bool fix_calm(struct fix *x, int from)
 {
     struct flow *f = fix_flow(x);
-    const struct calm c = calm_ends(f, (unsigned)from);
+    const struct ends e = ends_of(f, (unsigned)from);
 
-    if (!conn_is_calm(f) || !calm_next(&x->env, f, c, &x->seg))
+    if (!conn_is_calm(f) || !calm_next(&x->env, f, e, &x->seg))
         return false;
     x->calms++;
     plain_begin(&x->env, &x->cp, &x->seg, f, x->idx, from);
-    calm_send(&x->env, &x->cp, c);
+    plain_send(&x->env, &x->cp, e);
     if (x->change)
         fix_change(x);
     if (calm_still(&x->cp)) {
-        calm_receive(&x->env, &x->cp, c);
+        plain_recv(&x->cp, e);
+        plain_merge(&x->env, &x->cp, e);
         return true;
     }
     conn_recv(&x->env, &x->cp);
