@@ -17,7 +17,15 @@ enum {
     OPT_TS = 8
 };
 enum { OPT_MD5 = 19, OPT_AO = 29, OPT_TFO = 34, OPT_EXP = 254, EXP_TFO = 0xf989 };
-enum { NOP_NOP_TS = 0x0101080a, WSCALE_MAX = 14 };
+/* Options as they lie side by side: kinds and lengths. */
+enum {
+    NOP_NOP_TS = 0x0101080a,
+    MSS_4 = 0x0204,
+    SACKOK_TS = 0x0402080a,
+    NOP_WSCALE = 0x010303,
+    NOP_NOP_SACKOK = 0x01010402,
+};
+enum { WSCALE_MAX = 14 };
 
 static void take_ts(struct seg *s, const uint8_t *p)
 {
@@ -90,12 +98,35 @@ static void take_option(struct seg *s, const uint8_t *p, uint32_t len)
     }
 }
 
+/*
+ * take_usual: the options of a segment as nearly all hosts lay them out: timestamps alone; the SYN of Linux (with
+ * timestamps, 20 bytes), the SYN of Windows (without, 12 bytes). => false: others, nothing was taken.
+ */
+static inline bool take_usual(struct seg *s, const uint8_t *p, uint32_t len)
+{
+    if (len == 12 && load32(p) == NOP_NOP_TS) {
+        take_ts(s, p + 4);
+        return true;
+    }
+    if (len == 20 && load16(p) == MSS_4 && load32(p + 4) == SACKOK_TS &&
+        load32(p + 16) >> 8 == NOP_WSCALE) {
+        take_ts(s, p + 8);
+        take_wscale(s, p[19]);
+    } else if (len == 12 && load16(p) == MSS_4 && load32(p + 4) >> 8 == NOP_WSCALE &&
+               load32(p + 8) == NOP_NOP_SACKOK) {
+        take_wscale(s, p[7]);
+    } else {
+        return false;
+    }
+    s->flags |= SEG_MSS | SEG_SACKOK;
+    s->mss = load16(p + 2);
+    return true;
+}
+
 void decode_tcp_options(struct seg *s, const uint8_t *p, uint32_t len)
 {
-    if (likely(len == 12 && load32(p) == NOP_NOP_TS)) {
-        take_ts(s, p + 4);
+    if (likely(take_usual(s, p, len)))
         return;
-    }
     while (len > 0 && p[0] != OPT_END) {
         uint32_t n = 1;
 

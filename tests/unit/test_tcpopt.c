@@ -166,6 +166,28 @@ static void fast_path_is_only_a_short_cut(void **state)
     check((const uint8_t *)"\1\1\x8\xa\0\0\0\1\0\0\0", 11);
 }
 
+/* The usual layouts, and each with one byte that has any other value, and cut off or with more behind. */
+static void usual_ones_are_only_short_cuts(void **state)
+{
+    static const struct {
+        uint8_t opts[24], len;
+    } v[] = {{"\1\1\x8\xa\0\0\0\1\0\0\0\2", 12},
+             {"\2\4\5\xb4\4\2\x8\xa\0\0\0\1\0\0\0\2\1\3\3\7", 20},
+             {"\2\4\5\xb4\1\3\3\x8\1\1\4\2", 12}};
+    uint8_t opts[24];
+
+    for (uint32_t i = 0; i < ARRAY_SIZE(v); i++) {
+        for (uint32_t len = 0; len <= sizeof(opts); len++)
+            check(v[i].opts, len);
+        for (uint32_t at = 0; at < v[i].len; at++)
+            for (uint32_t byte = 0; byte < 256; byte++) {
+                memcpy(opts, v[i].opts, sizeof(opts));
+                opts[at] = (uint8_t)byte;
+                check(opts, v[i].len);
+            }
+    }
+}
+
 static void kept_values(void **state)
 {
     struct seg s = {.flags = SEG_IP6 | SEG_TRUNC};
@@ -183,6 +205,7 @@ int main(void)
         cmocka_unit_test(random_ones),
         cmocka_unit_test(every_prefix),
         cmocka_unit_test(fast_path_is_only_a_short_cut),
+        cmocka_unit_test(usual_ones_are_only_short_cuts),
         cmocka_unit_test(kept_values),
     };
 
