@@ -95,6 +95,15 @@ static void keep_vlans(struct conn_env *env, struct flow *f, const struct seg *s
     }
 }
 
+/* arm_first: as conn_rearm, of a flow in which there can be no hole yet. */
+static void arm_first(struct conn_env *env, uint32_t idx, const struct flow *f)
+{
+    const uint64_t when = conn_deadline(env, f);
+
+    if (likely(when != UINT64_MAX))
+        wheel_hang(&env->ft.wheel, idx, when);
+}
+
 uint32_t conn_open(struct conn_env *env, const struct seg *s, const struct flow_key *k,
                    uint32_t hash, int client, int mode)
 {
@@ -126,7 +135,7 @@ uint32_t conn_open(struct conn_env *env, const struct seg *s, const struct flow_
     }
     if (s->nvlan)
         keep_vlans(env, f, s);
-    conn_rearm(env, idx);
+    arm_first(env, idx, f);
     return idx;
 }
 

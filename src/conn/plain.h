@@ -232,7 +232,8 @@ static inline void plain_recv(struct conn_pkt *cp, struct ends e)
 static inline void plain_merge(struct conn_env *env, struct conn_pkt *cp, struct ends e)
 {
     cp->merged = true;
-    if (likely((e.snd->strm | e.rcv->strm) == 0 && !(e.rcv->flags & SIDE_WANTED)))
+    if (likely((e.snd->strm | e.rcv->strm) == 0 &&
+               (cp->s->plen == 0 || !(e.rcv->flags & SIDE_WANTED))))
         e.rcv->next += cp->s->plen;
     else
         plain_streams(env, cp);

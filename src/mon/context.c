@@ -21,16 +21,11 @@ static struct mon *contexts[MON_CONTEXTS];
 /* What programs hold, callbacks' argument included: it outlives the context (API semantics 13.2). */
 static struct mtcp_context handles[MON_CONTEXTS];
 
-/* The context whose thread this is, while it runs: what callbacks ask for. */
-static __thread struct {
-    mctx_t mctx;
-    struct mon *m;
-} mine;
+__thread struct mon_own mon_own;
 
 void mon_mine(struct mon *m)
 {
-    mine.mctx = m ? m->mctx : NULL;
-    mine.m = m;
+    mon_own = (struct mon_own){.mctx = m ? m->mctx : NULL, .m = m};
 }
 
 mctx_t mon_handle(int cpu)
@@ -57,8 +52,7 @@ struct mon *mon_of(mctx_t mctx)
     return m;
 }
 
-/* enter_other: not from the context's own thread while it runs. */
-static never_inline struct mon *enter_other(mctx_t mctx)
+struct mon *mon_enter_other(mctx_t mctx)
 {
     struct mon *m = mon_of(mctx);
     enum mon_state st;
@@ -72,11 +66,6 @@ static never_inline struct mon *enter_other(mctx_t mctx)
         return err_null(EPERM, "context %d runs: only its own thread (a callback) may call",
                         mctx->cpu);
     return m;
-}
-
-struct mon *mon_enter(mctx_t mctx)
-{
-    return likely(mctx && mctx == mine.mctx) ? mine.m : enter_other(mctx);
 }
 
 #define KEPT_FROM (4u << 20) /* a budget of which a part is kept for streams */

@@ -166,10 +166,30 @@ mctx_t mon_handle(int cpu);
  */
 struct mon *mon_of(mctx_t mctx);
 /*
+ * The context whose thread this is, while it runs: what callbacks ask for. mon_here: it, if it is that one; else
+ * NULL.
+ */
+struct mon_own {
+    mctx_t mctx;
+    struct mon *m;
+};
+extern __thread struct mon_own mon_own
+    __attribute__((visibility("hidden"), tls_model("initial-exec")));
+static inline struct mon *mon_here(mctx_t mctx)
+{
+    return likely(mctx == mon_own.mctx) ? mon_own.m : NULL;
+}
+/*
  * mon_enter: mon_of, and the calling thread may use it now. => NULL with EPERM too (wrong thread,
  * or finished).
  */
-struct mon *mon_enter(mctx_t mctx);
+struct mon *mon_enter_other(mctx_t mctx); /* not from its own thread while it runs */
+static inline struct mon *mon_enter(mctx_t mctx)
+{
+    struct mon *m = mon_here(mctx);
+
+    return likely(m != NULL) ? m : mon_enter_other(mctx);
+}
 /* mon_mine: the calling thread runs this context from now on, until it says NULL; then mon_enter is quick. */
 void mon_mine(struct mon *m);
 /* mon_register: make it known under its number; NULL takes it back. */

@@ -331,12 +331,21 @@ void mtcp_set_uctx(mctx_t mctx, int sock, void *uctx)
         *p = uctx;
 }
 
-void *mtcp_get_uctx(mctx_t mctx, int sock)
+static never_inline void *get_uctx(mctx_t mctx, int sock)
 {
     struct mon *m = mon_enter(mctx);
     void **p = m ? uctx_of(m, sock) : NULL;
 
     return p ? *p : NULL;
+}
+
+void *mtcp_get_uctx(mctx_t mctx, int sock)
+{
+    const struct mon *m = mon_here(mctx);
+
+    if (likely(m && mon_is_told(m, sock))) /* what most callbacks begin with */
+        return m->told->c0.uctx;
+    return get_uctx(mctx, sock);
 }
 
 /*
