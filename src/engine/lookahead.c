@@ -98,11 +98,11 @@ void worker_look(struct worker *w, struct pktbuf *pb, struct look *l)
     look_at(w, pb, l);
 }
 
-/* expect: the flow that a frame probably belongs to; 0: no idea. */
-static inline void expect(const struct worker *w, struct look *l, uint32_t idx)
+/* expect: the flow that a frame probably belongs to. */
+static inline void expect(struct look *l, struct flow_guess g)
 {
-    l->guess = idx;
-    l->rec = idx ? flow_at(&w->m->env.ft, idx) : NULL;
+    l->guess = g.idx;
+    l->rec = g.f;
 }
 
 /* fetch_record: of a frame that was looked at. => false: it may lie behind the first line of its chain. */
@@ -110,17 +110,17 @@ static inline bool fetch_record(const struct worker *w, struct look *l)
 {
     if (unlikely(l->seg.level != SEG_TCP ||
                  w->m->raw_sockets)) { /* those may change a frame first */
-        expect(w, l, 0);
+        expect(l, (struct flow_guess){0});
         return true;
     }
-    expect(w, l, ftable_expect(&w->m->env.ft, l->line, l->hash));
+    expect(l, ftable_expect(&w->m->env.ft, l->line, l->hash));
     return l->guess != 0;
 }
 
 /* fetch_behind: of a frame for which that said so. */
 static inline void fetch_behind(const struct worker *w, struct look *l)
 {
-    expect(w, l, ftable_expect_behind(&w->m->env.ft, l->line, l->hash));
+    expect(l, ftable_expect_behind(&w->m->env.ft, l->line, l->hash));
 }
 
 /* ends: will this segment, or has one before it, begin the end of its flow? Then it needs the record's last line. */

@@ -42,55 +42,68 @@ static inline const struct bucket *ftable_prefetch(const struct ftable *t, uint3
     return l;
 }
 
-/* ftable_fetch: fetch what a packet of this slot's record touches: identity, sides, counters. */
-static inline void ftable_fetch(const struct ftable *t, uint32_t ref)
+/* ftable_fetch: fetch what a packet of this slot's record touches: identity, sides, counters. => the record, if it is one. */
+static inline struct flow *ftable_fetch(const struct ftable *t, uint32_t ref)
 {
-    const char *p = ref & FLOW_TOMB ? (char *)tomb_at(t, ref) : (char *)flow_at(t, ref & SLOT_IDX);
+    struct flow *f;
 
-    prefetch_w(p);
-    if (ref & FLOW_TOMB)
-        return;
-    prefetch_w(p + CACHELINE);
-    prefetch_w(p + 2 * CACHELINE);
+    if (unlikely(ref & FLOW_TOMB)) {
+        prefetch_w(tomb_at(t, ref));
+        return NULL;
+    }
+    f = flow_at(t, ref & SLOT_IDX);
+    prefetch_w(f);
+    prefetch_w((const char *)f + CACHELINE);
+    prefetch_w((const char *)f + 2 * CACHELINE);
+    return f;
 }
 
-/* ftable_expect_in: fetch the records whose tags match in this line. => the first of them, if it is a plain one, else 0. */
-static inline uint32_t ftable_expect_in(const struct ftable *t, const struct bucket *l,
-                                        uint32_t match)
-{
-    uint32_t first = l->ref[__builtin_ctz(match)];
+/* What a look-up will probably find; idx 0: no idea, or it is no plain record. */
+struct flow_guess {
+    struct flow *f; /* NULL then */
+    uint32_t idx;
+};
 
-    ftable_fetch(t, first);
+/* ftable_expect_in: fetch the records whose tags match in this line. => the first of them, if it is a plain one. */
+static inline struct flow_guess ftable_expect_in(const struct ftable *t, const struct bucket *l,
+                                                 uint32_t match)
+{
+    const uint32_t first = l->ref[__builtin_ctz(match)];
+    struct flow *f = ftable_fetch(t, first);
+
     while (unlikely(match &= match - 1))
         ftable_fetch(t, l->ref[__builtin_ctz(match)]);
-    return first & (FLOW_TOMB | SLOT_ALT) ? 0 : first; /* what ftable_find meets first may answer */
+    if (unlikely(first & (FLOW_TOMB | SLOT_ALT))) /* what ftable_find meets first may answer */
+        return (struct flow_guess){0};
+    return (struct flow_guess){.f = f, .idx = first};
 }
 
 /*
  * ftable_expect: fetch the records whose tags match, from the line on that ftable_prefetch told. => the one that a look-up will probably find, to
- * prefetch what hangs on it; no key is compared. 0: none, or it is no plain record; or it is behind the
+ * prefetch what hangs on it; no key is compared. None: or it is behind the
  * first line of its chain, and that is on its way: ask ftable_expect_behind, later.
  */
-static inline uint32_t ftable_expect(const struct ftable *t, const struct bucket *l, uint32_t hash)
+static inline struct flow_guess ftable_expect(const struct ftable *t, const struct bucket *l,
+                                              uint32_t hash)
 {
     const uint32_t match = bucket_match(l, hash);
 
     if (unlikely(bucket_beyond(l, hash)))
         prefetch_r(bucket_over(ftable_slots(t), l));
-    return match ? ftable_expect_in(t, l, match) : 0;
+    return match ? ftable_expect_in(t, l, match) : (struct flow_guess){0};
 }
 
-/* ftable_expect_behind: where that said 0: the same for the second line of the chain. */
-static inline uint32_t ftable_expect_behind(const struct ftable *t, const struct bucket *l,
-                                            uint32_t hash)
+/* ftable_expect_behind: where that had no idea: the same for the second line of the chain. */
+static inline struct flow_guess ftable_expect_behind(const struct ftable *t, const struct bucket *l,
+                                                     uint32_t hash)
 {
     uint32_t match;
 
     if (!bucket_beyond(l, hash) || bucket_match(l, hash))
-        return 0;
+        return (struct flow_guess){0};
     l = bucket_over(ftable_slots(t), l);
     match = l ? bucket_match(l, hash) : 0;
-    return match ? ftable_expect_in(t, l, match) : 0;
+    return match ? ftable_expect_in(t, l, match) : (struct flow_guess){0};
 }
 
 /* ftable_maybe: can ftable_find find anything? Seldom in vain, and no key is needed. */

@@ -100,10 +100,12 @@ static void compare(const struct ftable *t, const struct flow_key *k, int end)
     assert_int_equal(got.second, want.second);
     /* what is expected, if it is confirmed, is what is found */
     const struct bucket *line = ftable_prefetch(t, ftable_hash(t, k));
-    uint32_t guess = ftable_expect(t, line, ftable_hash(t, k));
+    struct flow_guess g = ftable_expect(t, line, ftable_hash(t, k));
+    if (g.idx == 0)
+        g = ftable_expect_behind(t, line, ftable_hash(t, k));
+    const uint32_t guess = g.idx;
 
-    if (guess == 0)
-        guess = ftable_expect_behind(t, line, ftable_hash(t, k));
+    assert_true(guess ? g.f == flow_at(t, guess) : g.f == NULL);
     struct pktbuf pb = {.realm = k->realm};
     struct seg s = {.pb = &pb, .sport = k->port[end], .dport = k->port[!end]};
     struct flow_hit sure = {0};
