@@ -166,7 +166,7 @@ static void tell_receiver(struct worker *w, struct conn_pkt *cp)
 {
     if (unlikely(cp->edited))
         edit_show(&w->m->env, cp, true);
-    mon_tell_packet(w->m, cp, HK_RCV, cp->to, ranks_of(cp->rcv));
+    mon_tell_ranks(w->m, cp, HK_RCV, cp->to, ranks_of(cp->rcv));
     if (unlikely(cp->edited))
         edit_show(&w->m->env, cp, false);
 }
@@ -219,7 +219,7 @@ static void track(struct worker *w, struct conn_pkt *cp, const struct flow_key *
         return;
     }
     conn_send(&m->env, cp);
-    mon_tell_packet(m, cp, HK_SND, cp->from, ranks_of(cp->snd));
+    mon_tell_ranks(m, cp, HK_SND, cp->from, ranks_of(cp->snd));
     if (unlikely(cp->edited)) {
         receive_edited(w, cp);
         return;
@@ -417,8 +417,7 @@ static void track_in_place(struct worker *w, struct conn_pkt *cp, const struct f
     if (unlikely(m->heads != NULL))
         mon_head_note(m, cp);
     place_send(&m->env, cp, e);
-    if (mon_hears(m, cp->f, HK_SND, ranks_of(cp->snd))) {
-        mon_tell_packet_all(m, cp, HK_SND, cp->from, ranks_of(cp->snd));
+    if (mon_tell_ranks(m, cp, HK_SND, cp->from, ranks_of(cp->snd))) {
         if (unlikely(cp->edited)) {
             receive_edited(w, cp);
             return;
@@ -433,7 +432,7 @@ static void track_in_place(struct worker *w, struct conn_pkt *cp, const struct f
     }
     place_recv(cp, e);
     plain_merge(&m->env, cp, e);
-    mon_tell_packet(m, cp, HK_RCV, cp->to, ranks_of(cp->rcv));
+    mon_tell_ranks(m, cp, HK_RCV, cp->to, ranks_of(cp->rcv));
     if (cp->gap0 < m->env.ngaps || (cp->data && mon_hears(m, cp->f, HK_RCV, EVB(EV_NEW_DATA))))
         mon_tell_merged(m, cp);
     finish_in_place(w, cp);

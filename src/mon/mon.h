@@ -291,14 +291,14 @@ static inline void mon_tell(struct mon *m, uint32_t idx, enum mon_hook hook, int
     if (mon_hears(m, flow_at(&m->env.ft, idx), hook, ranks))
         mon_tell_all(m, idx, hook, side, ranks);
 }
-/* mon_tell_packet: the same for the packet at hand: m->seg and m->cp are set around it. */
-void mon_tell_packet_all(struct mon *m, struct conn_pkt *cp, enum mon_hook hook, int side,
-                         uint32_t ranks);
+/* mon_tell_packet: the same for the packet at hand: m->seg and m->cp are set around it (tellpkt.h has it inline). */
+void mon_tell_some(struct mon *m, struct conn_pkt *cp, enum mon_hook hook, int side,
+                   uint32_t ranks);
 static inline void mon_tell_packet(struct mon *m, struct conn_pkt *cp, enum mon_hook hook, int side,
                                    uint32_t ranks)
 {
     if (mon_hears(m, cp->f, hook, ranks))
-        mon_tell_packet_all(m, cp, hook, side, ranks);
+        mon_tell_some(m, cp, hook, side, ranks);
 }
 /*
  * mon_tell_merged: what the merge of a packet has raised: ERROR at NULL, GAP and NEW_DATA at RCV.

@@ -158,34 +158,6 @@ void mon_tell_some(struct mon *m, struct conn_pkt *cp, enum mon_hook hook, int s
     m->ip_len_was = 0;
 }
 
-/* sole_of: the only callback for the packet, as tell_sole needs it. => NULL: it is not so. */
-static inline const struct ev_op *sole_of(const struct mon *m, const struct child *c,
-                                          enum mon_hook hook, int side)
-{
-    const struct ev_op *op = ev_sole(m->sets, c->set[hook]);
-
-    return likely(op && !c->next && c->sock >= 0 && !m->in_callback &&
-                  !(c->flags & stop_bits(side)))
-               ? op
-               : NULL;
-}
-
-void mon_tell_packet_all(struct mon *m, struct conn_pkt *cp, enum mon_hook hook, int side,
-                         uint32_t ranks)
-{
-    const struct child *c = &cp->f->c0;
-    const struct ev_op *op = sole_of(m, c, hook, side);
-
-    if (!op || (evset_mask(m->sets, c->set[hook]) & ranks) != EVB(EV_PKT_IN)) {
-        mon_tell_some(m, cp, hook, side, ranks);
-        return;
-    }
-    tell_sole(m, cp, hook, side, op);
-    ranks &= ~EVB(EV_PKT_IN);
-    if (unlikely(ranks && mon_hears(m, cp->f, hook, ranks))) /* since then */
-        mon_tell_some(m, cp, hook, side, ranks);
-}
-
 uint32_t mon_next_gap(const struct mon *m, uint32_t idx, int side, uint32_t gap0, uint64_t from)
 {
     uint32_t low = m->env.ngaps;

@@ -64,25 +64,53 @@ static inline void tell_sole(struct mon *m, struct conn_pkt *cp, enum mon_hook h
     m->ip_len_was = 0;
 }
 
-/* mon_tell_some: PKT_IN and whatever else, of the packet at hand, whoever it is for. */
-void mon_tell_some(struct mon *m, struct conn_pkt *cp, enum mon_hook hook, int side,
-                   uint32_t ranks);
+/* sole_of: the only callback for the packet, of child 0, if that is so. => NULL: go the common way. */
+static inline const struct ev_op *sole_of(const struct evset_brief *b, const struct child *c,
+                                          int side)
+{
+    return likely(b->sole && !c->next && !(c->flags & stop_of(side))) ? b->sole : NULL;
+}
 
 /* mon_tell_packet_in: as mon_tell_packet, where it raises nothing but PKT_IN. => was anybody told? */
-static inline bool mon_tell_packet_in(struct mon *m, struct conn_pkt *cp, enum mon_hook hook,
-                                      int side)
+static force_inline bool mon_tell_packet_in(struct mon *m, struct conn_pkt *cp, enum mon_hook hook,
+                                            int side)
 {
     const struct child *c = &cp->f->c0;
     const struct evset_brief *b = evset_brief(m->sets, c->set[hook]);
+    const struct ev_op *op = sole_of(b, c, side);
 
     assert(!m->in_callback && c->sock >= 0);
-    if (likely(b->sole && !c->next && !(c->flags & stop_of(side)))) {
-        tell_sole(m, cp, hook, side, b->sole);
+    if (likely(op != NULL)) {
+        tell_sole(m, cp, hook, side, op);
         return true;
     }
     if (likely(!(b->mask & EVB(EV_PKT_IN)) && !c->next))
         return false;
     mon_tell_some(m, cp, hook, side, EVB(EV_PKT_IN));
+    return true;
+}
+
+/* mon_tell_ranks: as mon_tell_packet, where it may raise more than that. => was anybody told? */
+static inline bool mon_tell_ranks(struct mon *m, struct conn_pkt *cp, enum mon_hook hook, int side,
+                                  uint32_t ranks)
+{
+    const struct child *c = &cp->f->c0;
+    const struct evset_brief *b = evset_brief(m->sets, c->set[hook]);
+    const uint32_t heard = b->mask & ranks;
+    const struct ev_op *op = sole_of(b, c, side);
+
+    assert(!m->in_callback);
+    if (heard == 0 && likely(!c->next))
+        return false;
+    /* of an edited flow that nobody watches any more the child has gone */
+    if (heard != EVB(EV_PKT_IN) || op == NULL || unlikely(c->sock < 0)) {
+        mon_tell_some(m, cp, hook, side, ranks);
+        return true;
+    }
+    tell_sole(m, cp, hook, side, op);
+    ranks &= ~EVB(EV_PKT_IN);
+    if (unlikely(ranks && mon_hears(m, cp->f, hook, ranks))) /* since then */
+        mon_tell_some(m, cp, hook, side, ranks);
     return true;
 }
 
