@@ -127,12 +127,24 @@ static int rx(struct io_dev *dev, struct pktbuf **pb, int n)
     return n;
 }
 
+static int ahead(struct io_dev *dev, const uint8_t **frame, int n)
+{
+    const struct memdev *m = dev->priv;
+    const uint64_t left = m->p->n - m->at;
+
+    if (left < (uint64_t)n)
+        n = (int)left;
+    for (int i = 0; i < n; i++)
+        frame[i] = m->p->pkt[m->at + (uint64_t)i].data;
+    return n;
+}
+
 static void rx_done(struct io_dev *dev)
 {
     (void)dev;
 }
 
-static const struct io_ops ops = {.kind = "bench", .rx = rx, .rx_done = rx_done};
+static const struct io_ops ops = {.kind = "bench", .rx = rx, .ahead = ahead, .rx_done = rx_done};
 
 void memdev_install(const struct preload *p, struct memdev_result *r)
 {

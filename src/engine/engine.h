@@ -91,7 +91,11 @@ _Static_assert(sizeof(struct look) == 256, "a shift away from each other");
 struct worker {
     struct mon *m;
     struct look look[IO_BURST];
-    uint32_t gone; /* what ftable.gone was then */
+    uint32_t gone;                 /* what ftable.gone was then */
+    const uint8_t *next[IO_BURST]; /* frames of the next burst, to be fetched meanwhile: */
+    int nnext;                     /* so many are known, */
+    const struct io_dev *next_of;  /* of this device */
+    int fetched; /* so many of this burst were, while the one before was worked off */
     struct gate gate;
     int at;                 /* number of the frame being worked off, in its burst */
     bool slots;             /* frames carry that number in pb->slot */
@@ -113,14 +117,31 @@ void worker_burst(struct worker *w, struct pktbuf *const *pb, int n);
  * Frames are looked at in their order, and meanwhile the headers of one that is so many further are
  * fetched, options and the beginning of the payload with them: spread over the work, and not a whole
  * burst at a time, for which the processor has to wait.
- * fetch_first: before the first frame of a burst; fetch_ahead: with frame i.
+ * fetch_first: before the first frame of a burst; fetch_ahead: with frame i. n 0: they have been fetched, since their
+ * device knew that they would come (worker_next).
  */
 enum { FRAMES_AHEAD = 12 };
 
+static inline void fetch_lines(const uint8_t *frame)
+{
+    prefetch_r(frame);
+    prefetch_r(frame + CACHELINE);
+}
+
 static inline void fetch_frame(const struct pktbuf *pb)
 {
-    prefetch_r(pb->data);
-    prefetch_r(pb->data + CACHELINE);
+    fetch_lines(pb->data);
+}
+
+/*
+ * worker_next: while the burst at hand is worked off, the frames are fetched that this device knows to come next: memory is
+ * asked for them all the time, and not only while a burst is looked at.
+ */
+static inline void worker_next(struct worker *w, struct io_dev *dev)
+{
+    w->fetched = w->next_of == dev ? w->nnext : 0;
+    w->next_of = dev;
+    w->nnext = io_ahead(dev, w->next, IO_BURST);
 }
 
 static inline void fetch_first(struct pktbuf *const *pb, int n)

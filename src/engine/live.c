@@ -386,6 +386,7 @@ static int receive(struct live *lv, struct lane *l)
             failed(lv);
         if (n <= 0)
             continue;
+        worker_next(&l->c->w, l->out.dev[i]);
         work_received(lv, l, pb, n);
         io_rx_done(l->out.dev[i]);
         all += n;

@@ -187,14 +187,15 @@ static inline void fetch_flows(struct worker *w, int n, uint64_t bare)
 uint64_t look_burst(struct worker *w, struct pktbuf *const *pb, int n)
 {
     const uint64_t all = UINT64_MAX >> (IO_BURST - n);
+    const int fetch = w->fetched >= n ? 0 : n;
     uint64_t bare = 0;
 
-    fetch_first(pb, n);
+    fetch_first(pb, fetch);
     if (unlikely(mon_half_full(w->m)) && gate_shut(w)) {
         bare = gate_look(w, pb, n);
     } else {
         for (int i = 0; i < n; i++) {
-            fetch_ahead(pb, i, n);
+            fetch_ahead(pb, i, fetch);
             look_at(w, pb[i], &w->look[i]);
         }
     }

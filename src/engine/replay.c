@@ -291,6 +291,7 @@ static void *run_alone(void *arg)
         for (int i = 0; i < n; i++)
             stamp(r, pb[i]);
         mon_clock(c->m, pb[0]->clock_ns);
+        worker_next(&c->w, e->in);
         worker_burst(&c->w, pb, n);
         c->w.at = n;
         in_epoch += n;

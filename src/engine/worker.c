@@ -749,6 +749,8 @@ void worker_burst(struct worker *w, struct pktbuf *const *pb, int n)
             continue;
         }
         account(w, l->seg.pb, i);
+        if (i < w->nnext)
+            fetch_lines(w->next[i]);
         if (unlikely(w->m->raw_sockets || !input_calm(w, l)))
             worker_input(w, l);
     }

@@ -325,6 +325,7 @@ const struct io_ops afxdp_ops = {
     .kind = "afxdp",
     .open = afxdp_open,
     .rx = afxdp_rx,
+    .ahead = afxdp_ahead,
     .rx_done = afxdp_rx_done,
     .tx = afxdp_tx,
     .fds = afxdp_fds,

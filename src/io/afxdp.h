@@ -42,6 +42,7 @@ static inline uint32_t afxdp_level(const struct xumem *u)
 
 /* The operations of io_ops with these names. */
 int afxdp_rx(struct io_dev *dev, struct pktbuf **pb, int n);
+int afxdp_ahead(struct io_dev *dev, const uint8_t **frame, int n);
 void afxdp_rx_done(struct io_dev *dev);
 int afxdp_tx(struct io_dev *dev, struct pktbuf *const *pb, int n);
 int afxdp_flush(struct io_dev *dev);

@@ -92,6 +92,12 @@ struct io_ops {
     /* rx_done: the frames of the last rx go back; with poison set, 0xDB is written over them. */
     void (*rx_done)(struct io_dev *dev);
     /*
+     * ahead: where the first frames of the next rx begin, as far as that is known without touching
+     * them, at most n: to be fetched into the cache, and for nothing else. They may come later, or not.
+     * Not before the frames of the last rx are looked at; may be NULL. => how many.
+     */
+    int (*ahead)(struct io_dev *dev, const uint8_t **frame, int n);
+    /*
      * tx: send n frames (copied or sent before return). NULL: the back end has no output.
      * => number taken; the rest failed (counted, text of the last failure set).
      */
@@ -173,6 +179,12 @@ void io_add_kind(const struct io_ops *ops);
 static inline int io_rx(struct io_dev *d, struct pktbuf **pb, int n)
 {
     return d->ops->rx(d, pb, n);
+}
+
+/* io_ahead: see io_ops.ahead. */
+static inline int io_ahead(struct io_dev *d, const uint8_t **frame, int n)
+{
+    return d->ops->ahead ? d->ops->ahead(d, frame, n) : 0;
 }
 
 static inline void io_rx_done(struct io_dev *d)

@@ -410,6 +410,42 @@ static void not_promiscuous(void **state)
     assert_int_equal(system("ip -d link show v0 | grep -q 'promiscuity 0'"), 0);
 }
 
+/* Of a device that knows what comes next (io_ahead): it comes, there and in that order; others know nothing. */
+static void what_comes_next(void **state)
+{
+    enum { FRAMES = 12, FIRST = 5 };
+    const struct io_open_args args = {.dir = IO_IN};
+    struct io_dev *d = device("afpacket:v0", false);
+    const uint8_t *ahead[IO_BURST];
+    struct pktbuf *pb, *got[IO_BURST];
+    int n = 0, k = 0;
+
+    assert_int_equal(io_ahead(d, ahead, IO_BURST), 0);
+    io_close(d);
+    d = io_open("afxdp:v0", &args);
+    if (d == NULL)
+        skip();
+    for (uint32_t i = 0; i < FRAMES; i++) {
+        pb = frame_tcp(&fb, (struct frame){.seq = i, .plen = 100});
+        say(pb->data, pb->len, &plain);
+    }
+    usleep(100000);
+    for (int i = 0; i < 100 && n == 0; i++, usleep(1000)) /* as many as fit, all are there */
+        n = io_rx(d, got, FIRST);
+    assert_int_equal(n, FIRST);
+    assert_int_equal(io_ahead(d, ahead, 3), 3);
+    n = io_ahead(d, ahead, IO_BURST);
+    assert_int_equal(n, FRAMES - FIRST);
+    io_rx_done(d);
+    k = io_rx(d, got, IO_BURST);
+    assert_int_equal(k, n);
+    for (int i = 0; i < k; i++)
+        assert_ptr_equal(got[i]->data, ahead[i]);
+    assert_int_equal(io_ahead(d, ahead, IO_BURST), 0);
+    io_rx_done(d);
+    io_close(d);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, open_peer, close_peer)
@@ -417,7 +453,7 @@ int main(void)
         T(not_promiscuous),      T(as_it_was_sent),   T(tag_is_put_back),
         T(unfinished_both_ways), T(largest_segments), T(outgoing_frames),
         T(lost_is_counted),      T(around_the_ring),  T(refused_frames_keep_back_nobody),
-        T(only_ethernet),
+        T(only_ethernet),        T(what_comes_next),
     };
 
     if (set_up() != 0) {
