@@ -553,12 +553,12 @@ static inline bool input_short(struct worker *w, struct look *l)
 {
     struct seg *s = &l->seg;
     struct conn_env *env = &w->m->env;
-    const uint32_t idx = expected(w, l);
+    const uint32_t idx = l->guess;
     struct flow *f = l->rec;
     struct conn_pkt cp;
     int from;
 
-    if (idx == 0 || !flow_is_of(f, l->ends))
+    if (f == NULL || !still_lives(w, l) || !flow_is_of(f, l->ends))
         return false;
     from = flow_from(f, l->end);
     if (!conn_is_plain(env, f, s, from))
@@ -754,4 +754,5 @@ void worker_burst(struct worker *w, struct pktbuf *const *pb, int n)
         if (unlikely(w->m->raw_sockets || !input_calm(w, l)))
             worker_input(w, l);
     }
+    w->fetched = 0; /* of this burst */
 }

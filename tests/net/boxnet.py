@@ -11,6 +11,7 @@ run in them.
 Interfaces: c0 (cli) = b0 (box), b1 (box) = s0 (srv). The box has no addresses and says nothing of its own. Nothing is left when
 the block ends: programs are killed and awaited, namespaces deleted.
 """
+import contextlib
 import json
 import os
 import select
@@ -39,7 +40,8 @@ class Program:
 
     def __init__(self, words):
         self.words = words
-        self.child = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        self.child = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
+                                      start_new_session=True)
 
     def wait_line(self, seconds=PATIENCE):
         """Until it has said a first line."""
@@ -62,8 +64,9 @@ class Program:
         return self.child.returncode, out.decode(), err.decode()
 
     def kill(self):
-        if self.child.poll() is None:
-            self.child.kill()
+        """It, and what it has started: a shell's pipeline goes on without the shell."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.child.pid, signal.SIGKILL)
         self.child.wait()
 
 
