@@ -53,16 +53,6 @@ static inline bool conn_is_calm(const struct flow *f)
 
 /* ---- a segment of it ---- */
 
-/* calm_stamps: as plain_stamps, of one that has them. */
-static inline bool calm_stamps(struct ends e, const struct seg *s)
-{
-    const struct flow_ctr *sent = ctr_of(e.snd);
-
-    return (e.snd->flags & e.rcv->flags & SIDE_TS_OK) && sent->tsval != 0 &&
-           !seq_lt(s->tsval, sent->echoed) && !seq_lt(s->tsval, sent->tsval) &&
-           seq_leq(s->tsecr, ctr_of(e.rcv)->tsval);
-}
-
 /*
  * calm_next: is it plain? The next bytes in order, and inside the window; the ACK is no older than the last one, and
  * of what has come.
@@ -74,7 +64,7 @@ static inline bool calm_next(const struct conn_env *env, const struct flow *f, s
     return plain_segment(env, s) && plain_awake(env, f) && s->seq == e.snd->snd_max &&
            seq_diff(ctr_of(e.rcv)->edge, s->seq + s->plen) >= 0 &&
            s->ack - e.snd->ack <= e.rcv->snd_max - e.snd->ack &&
-           ctr_of(e.snd)->packets != UINT32_MAX && (!(s->flags & SEG_TS) || calm_stamps(e, s));
+           ctr_of(e.snd)->packets != UINT32_MAX && plain_stamps(e, s);
 }
 
 /* calm_still: after a callback: does it go on this way? */

@@ -207,7 +207,7 @@ void conn_env_fini(struct conn_env *env);
  */
 bool conn_reuse(struct conn_env *env, struct flow *f, const struct seg *s, int from);
 
-/* conn_ruffle: something happens to the flow that is not a plain segment: it is not marked as calm any more (plain.h). */
+/* conn_ruffle: something happens to the flow that is not a plain segment: it is not marked as calm any more (calm.h). */
 static inline void conn_ruffle(struct flow *f)
 {
     f->calm = false;

@@ -40,12 +40,6 @@ static inline bool place_stamps(struct ends e, const struct seg *s)
     return (e.rcv->flags & SIDE_FIN_SENT) || seq_leq(s->tsecr, other->tsval);
 }
 
-/* place_next: as next_seq, of what this end receives. */
-static inline uint32_t place_next(const struct flow_side *sd)
-{
-    return sd->base + (uint32_t)sd->next + !!(sd->flags & SIDE_FIN_RCVD);
-}
-
 /*
  * place_follows: both SYNs were seen, and it is the next of its sender, whole, and inside the window; it acknowledges
  * no less than before and what has come. Behind the sender's FIN only ACKs follow.
@@ -61,11 +55,11 @@ static inline bool place_follows(const struct flow *f, struct ends e, const stru
            (rcv->state > FS_SYN_RCVD || (rcv->state == FS_SYN_RCVD && from == CLI)) &&
            (snd->flags & rcv->flags & SIDE_SPOKE) && (rcv->flags & SIDE_EDGE) &&
            ended == !!(snd->flags & SIDE_FIN_SENT) && (!ended || len == 0) &&
-           s->seq == place_next(rcv) && s->seq == snd->snd_max &&
+           s->seq == side_next(rcv) && s->seq == snd->snd_max &&
            (!(rcv->flags & SIDE_ACKED) || seq_leq(rcv->ack, s->seq)) &&
            seq_leq(s->seq + len, ctr_of(e.rcv)->edge) &&
            seq_leq(snd->flags & SIDE_ACKED ? snd->ack : snd->base, s->ack) &&
-           seq_diff(rcv->snd_max, s->ack) >= 0 && seq_leq(s->ack, place_next(snd)) &&
+           seq_diff(rcv->snd_max, s->ack) >= 0 && seq_leq(s->ack, side_next(snd)) &&
            (!(s->flags & SEG_TS) || place_stamps(e, s));
 }
 

@@ -51,12 +51,15 @@ static inline struct flow_ctr *ctr_of(struct flow_side *sd)
     return (struct flow_ctr *)(void *)((char *)sd + BEHIND);
 }
 
-/* next_seq: the sequence number behind what has come in order on this side; a FIN counts. */
+/* side_next, next_seq: the sequence number behind what has come in order on this side; a FIN counts. */
+static inline uint32_t side_next(const struct flow_side *sd)
+{
+    return sd->base + (uint32_t)sd->next + !!(sd->flags & SIDE_FIN_RCVD);
+}
+
 static inline uint32_t next_seq(const struct flow *f, int side)
 {
-    const struct flow_side *sd = &f->side[side];
-
-    return sd->base + (uint32_t)sd->next + !!(sd->flags & SIDE_FIN_RCVD);
+    return side_next(&f->side[side]);
 }
 
 /* plain_segment: by itself: an ACK, with bytes or without, all of it captured, in order of time. */
@@ -103,12 +106,12 @@ static inline bool plain_streams_calm(const struct conn_env *env, const struct f
  * plain_place: the next bytes in order, and inside the window; the ACK is no older than the last one,
  * and of what has come; all that either end has acknowledged is here.
  */
-static inline bool plain_place(const struct flow *f, const struct seg *s, int from)
+static inline bool plain_place(struct ends e, const struct seg *s)
 {
-    const struct flow_side *snd = &f->side[from], *rcv = &f->side[from ^ 1];
+    const struct flow_side *snd = e.snd, *rcv = e.rcv;
 
     return s->seq == rcv->base + (uint32_t)rcv->next && s->seq == snd->snd_max &&
-           seq_leq(rcv->ack, s->seq) && seq_leq(s->seq + s->plen, f->ctr[from ^ 1].edge) &&
+           seq_leq(rcv->ack, s->seq) && seq_leq(s->seq + s->plen, ctr_of(e.rcv)->edge) &&
            seq_leq(snd->ack, s->ack) && seq_diff(rcv->snd_max, s->ack) >= 0 &&
            seq_leq(s->ack, snd->base + (uint32_t)snd->next);
 }
@@ -117,26 +120,27 @@ static inline bool plain_place(const struct flow *f, const struct seg *s, int fr
  * plain_stamps: none, or agreed by both ends, not older than what has been echoed or sent, and the echo is of
  * what is known to have come in order.
  */
-static inline bool plain_stamps(const struct flow *f, const struct seg *s, int from)
+static inline bool plain_stamps(struct ends e, const struct seg *s)
 {
-    const struct flow_ctr *c = &f->ctr[from];
+    const struct flow_ctr *c = ctr_of(e.snd);
 
     if (!(s->flags & SEG_TS))
         return true;
-    return (f->side[CLI].flags & f->side[SVR].flags & SIDE_TS_OK) && c->tsval != 0 &&
+    return (e.snd->flags & e.rcv->flags & SIDE_TS_OK) && c->tsval != 0 &&
            !seq_lt(s->tsval, c->echoed) && !seq_lt(s->tsval, c->tsval) &&
-           seq_leq(s->tsecr, f->ctr[!from].tsval);
+           seq_leq(s->tsecr, ctr_of(e.rcv)->tsval);
 }
 
 /* plain_streams: plain_merge where there is a stream, or somebody wants one (merge.c). */
 void plain_streams(struct conn_env *env, struct conn_pkt *cp);
 
-static inline bool conn_is_plain(const struct conn_env *env, const struct flow *f,
-                                 const struct seg *s, int from)
+static inline bool conn_is_plain(const struct conn_env *env, struct flow *f, const struct seg *s,
+                                 int from)
 {
-    return plain_segment(env, s) && plain_flow(f) && plain_awake(env, f) &&
-           plain_place(f, s, from) && plain_stamps(f, s, from) &&
-           f->ctr[from].packets != UINT32_MAX && plain_streams_calm(env, f);
+    const struct ends e = ends_of(f, (unsigned)from);
+
+    return plain_segment(env, s) && plain_flow(f) && plain_awake(env, f) && plain_place(e, s) &&
+           plain_stamps(e, s) && ctr_of(e.snd)->packets != UINT32_MAX && plain_streams_calm(env, f);
 }
 
 /* cp_ends: of the segment at hand. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * worker.c: READ ME FIRST. A packet's way through the stack is worker_input() and what it calls
+ * worker.c: READ ME FIRST. A packet's way through the stack is worker_burst() and what it calls
  * here, straight down:
  *
  *   decode (the whole burst), fragments to their table (frags.c) -> key, hash, prefetch (the whole
@@ -14,6 +14,9 @@
  *   -> 3 what it does to its receiver, repetition -> REXMIT is told before the merge
  *   -> 4 its payload is merged                  -> events at RCV, ERROR, GAP and NEW_DATA at once
  *   -> 5 has the connection come to its end?
+ *
+ * Most segments take a short cut through the steps: input_calm (conn/calm.h), or input_short (conn/plain.h, place.h).
+ * All others go by input_tcp and track.
  *
  * The verdict is left in pb->flags; egress.c acts on it. The end of a batch is mon/epoch.c.
  */
@@ -157,7 +160,7 @@ static void finish(struct worker *w, struct conn_pkt *cp)
     if (reason)
         conn_kill(&m->env, cp->idx, reason);
     mon_reclass(m, cp->idx, cp->f);
-    if (unlikely(m->env.se.ooo_mem > m->env.cfg.ooo_memory))
+    if (unlikely(m->env.cfg.ooo_memory && m->env.se.ooo_mem > m->env.cfg.ooo_memory))
         mon_relieve(m);
 }
 
@@ -497,22 +500,23 @@ static inline struct flow_hit find_flow(struct worker *w, struct look *l)
 }
 
 /* input_in_place: others of the flow that was expected. => false: as input_short. */
-static never_inline bool input_in_place(struct worker *w, struct seg *s, uint32_t idx, int from)
+static never_inline bool input_in_place(struct worker *w, struct look *l, int from)
 {
     struct conn_env *env = &w->m->env;
-    struct flow *f = flow_at(&env->ft, idx);
+    struct flow *f = l->rec;
+    struct seg *s = &l->seg;
     const enum conn_place place = conn_place(env, f, s, from, false);
     struct conn_pkt cp;
 
     if (place == PLACE_NONE)
         return false;
-    if (f->csum != CSUM_OFF && refused(w, s, idx, from, false))
+    if (f->csum != CSUM_OFF && refused(w, s, l->guess, from, false))
         return true;
     /* its handshake ends: it leaves a queue, soon */
     if ((f->flags & FLOW_HALF) && !(s->tflags & TH_SYN_) && ftable_big(&env->ft))
         flow_fetch_neighbours(&env->ft, f);
     conn_ruffle(f);
-    plain_begin(env, &cp, s, f, idx, from);
+    plain_begin(env, &cp, s, f, l->guess, from);
     cp.plain = false;
     cp.in_place = place;
     track_in_place(w, &cp, NULL);
@@ -553,7 +557,6 @@ static inline bool input_short(struct worker *w, struct look *l)
 {
     struct seg *s = &l->seg;
     struct conn_env *env = &w->m->env;
-    const uint32_t idx = l->guess;
     struct flow *f = l->rec;
     struct conn_pkt cp;
     int from;
@@ -562,11 +565,11 @@ static inline bool input_short(struct worker *w, struct look *l)
         return false;
     from = flow_from(f, l->end);
     if (!conn_is_plain(env, f, s, from))
-        return input_in_place(w, s, idx, from);
+        return input_in_place(w, l, from);
     conn_calm(env, f);
-    if (f->csum != CSUM_OFF && refused(w, s, idx, from, false))
+    if (f->csum != CSUM_OFF && refused(w, s, l->guess, from, false))
         return true;
-    plain_begin(env, &cp, s, f, idx, from);
+    plain_begin(env, &cp, s, f, l->guess, from);
     track_plain(w, &cp);
     return true;
 }
@@ -636,7 +639,8 @@ static void account(struct worker *w, const struct pktbuf *pb, int i)
 /* input_uncalm: any other segment. */
 static void input_uncalm(struct worker *w, struct look *l)
 {
-    struct seg *s = &l->seg;
+    const struct seg *s = &l->seg;
+
     if (input_short(w, l))
         return;
     if (unlikely(s->flags & SEG_OPT_BAD))
@@ -644,12 +648,6 @@ static void input_uncalm(struct worker *w, struct look *l)
     if (unlikely((s->tflags & TH_SYN_) && (s->tflags & (TH_FIN_ | TH_RST_))))
         w->m->env.reasons[REASON_TCP_FLAGS]++;
     input_tcp(w, l);
-}
-
-static void input_segment(struct worker *w, struct look *l)
-{
-    if (unlikely(!input_calm(w, l)))
-        input_uncalm(w, l);
 }
 
 /* input_fragment: a datagram that it completes goes in its place; both have one verdict. */
@@ -661,7 +659,7 @@ static void input_fragment(struct worker *w, struct seg *s)
     for (int k = 0; k < FRAG_DATAGRAMS; k++) {
         if (note->dg[k] == NULL || !frags_whole(w, s, note->dg[k]))
             continue;
-        input_segment(w, &w->whole);
+        input_uncalm(w, &w->whole);
         if (note->dg[k]->pb.flags & PB_DROP) {
             s->pb->flags |= PB_DROP;
             frags_dropped(w->noted ? NULL : &w->frags, note, s->pb->clock_ns);

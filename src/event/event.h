@@ -130,8 +130,8 @@ void evset_unref(struct evtab *t, uint32_t set);
 void evset_gc(struct evtab *t);
 /* What each packet asks of a set first; by set, [0] is of the empty one. */
 struct evset_brief {
-    const struct ev_op *
-        sole; /* what PKT_IN runs, if that is one callback alone (sole.h); NULL: more, none, not known yet */
+    const struct ev_op
+        *sole;     /* what PKT_IN runs, if one callback alone; NULL: not so, or not known */
     uint32_t mask; /* evset_mask */
 };
 struct evtab_head {

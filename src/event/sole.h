@@ -1,18 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * sole.h: the dispatch that most packets need, inline: the set has one callback for the packet itself, and no
- * user-defined event below that. Anything else is ev_dispatch's.
+ * user-defined event below that (evset_brief says which). Anything else is ev_dispatch's.
  */
 #ifndef WEIR_EVENT_SOLE_H
 #define WEIR_EVENT_SOLE_H
 
 #include "event/evset_int.h"
-
-/* ev_sole: what PKT_IN runs in this set. => NULL: it is not one callback alone, or that is not known yet. */
-static inline const struct ev_op *ev_sole(const struct evtab *t, uint32_t set)
-{
-    return evset_brief(t, set)->sole;
-}
 
 /* ev_run_sole: as ev_dispatch, for a child that is not stopped. */
 static inline void ev_run_sole(struct ev_call *c, const struct ev_op *o)

@@ -122,7 +122,7 @@ struct flow {
     struct key_end end[2]; /* in the key's order; IPv6: end[0].addr is an index in the key pool */
     uint8_t proto;
     uint8_t kind : 2;  /* enum flow_kind */
-    uint8_t calm : 1;  /* nothing about it is in question (plain.h) */
+    uint8_t calm : 1;  /* nothing about it is in question (conn/calm.h) */
     uint8_t timed : 1; /* `timeout` is not 0 */
     uint8_t csum : 2;  /* enum csum_mode of conn/ */
     uint8_t asks : 1;  /* the extension may have something that each segment must be asked about */

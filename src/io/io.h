@@ -94,7 +94,7 @@ struct io_ops {
     /*
      * ahead: where the first frames of the next rx begin, as far as that is known without touching
      * them, at most n: to be fetched into the cache, and for nothing else. They may come later, or not.
-     * Not before the frames of the last rx are looked at; may be NULL. => how many.
+     * Asked between rx and rx_done; may be NULL. => how many.
      */
     int (*ahead)(struct io_dev *dev, const uint8_t **frame, int n);
     /*

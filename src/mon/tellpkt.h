@@ -11,19 +11,18 @@
 #include "event/sole.h"
 #include "mon/mon.h"
 
-/* stop_bits: the flags with which a child hears no more of this side. */
-static inline uint16_t stop_bits(int side)
+/* stop_of: the flags with which a child hears no more of this side, the client's or the server's. stop_bits: or of both. */
+static inline uint16_t stop_of(int side)
 {
     _Static_assert(MOS_SIDE_CLI == 0 && MOS_SIDE_SVR == 1 && CHILD_STOP_SVR == CHILD_STOP_CLI << 1,
                    "by side");
-    return (uint16_t)(side == MOS_SIDE_BOTH ? CHILD_CLOSED : CHILD_CLOSED | CHILD_STOP_CLI << side);
-}
-
-/* stop_of: the same of one side, which is the client's or the server's. */
-static inline uint16_t stop_of(int side)
-{
     assert(side == MOS_SIDE_CLI || side == MOS_SIDE_SVR);
     return (uint16_t)(CHILD_CLOSED | CHILD_STOP_CLI << side);
+}
+
+static inline uint16_t stop_bits(int side)
+{
+    return side == MOS_SIDE_BOTH ? CHILD_CLOSED : stop_of(side);
 }
 
 /* call_of: a child's dispatch, in the one that `outer` is. A struct that is cleared first would be written twice. */

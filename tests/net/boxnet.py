@@ -11,7 +11,6 @@ run in them.
 Interfaces: c0 (cli) = b0 (box), b1 (box) = s0 (srv). The box has no addresses and says nothing of its own. Nothing is left when
 the block ends: programs are killed and awaited, namespaces deleted.
 """
-import contextlib
 import json
 import os
 import select
@@ -65,7 +64,7 @@ class Program:
 
     def kill(self):
         """It, and what it has started: a shell's pipeline goes on without the shell."""
-        with contextlib.suppress(ProcessLookupError):
+        if self.child.poll() is None:  # else its number may be another's by now
             os.killpg(self.child.pid, signal.SIGKILL)
         self.child.wait()
 
