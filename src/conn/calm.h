@@ -45,23 +45,28 @@ static inline void conn_calm(const struct conn_env *env, struct flow *f)
         flow_set_word(f, flow_word(f) | FLOW_WORD(0, 1, 0, 0, 0));
 }
 
-/* conn_is_calm: of a flow of IPv4 that has one key; others are never asked. */
+/* conn_is_calm: of a flow of IPv4 that has one key; others are never asked. calm_with: and is the segment SEG_PLAIN? */
 static inline bool conn_is_calm(const struct flow *f)
 {
     return (flow_word(f) & CALM_ASKS) == CALM_IS;
 }
 
+static inline bool calm_with(const struct flow *f, const struct seg *s)
+{
+    return (((flow_word(f) ^ CALM_IS) & CALM_ASKS) | (~s->flags & SEG_PLAIN)) == 0;
+}
+
 /* ---- a segment of it ---- */
 
 /*
- * calm_next: is it plain? The next bytes in order, and inside the window; the ACK is no older than the last one, and
+ * calm_next: of a segment that is SEG_PLAIN: is it plain? The next bytes in order, and inside the window; the ACK is no older than the last one, and
  * of what has come.
  */
 static inline bool calm_next(const struct conn_env *env, const struct flow *f, struct ends e,
                              const struct seg *s)
 {
     assert(calm_holds(env, f));
-    return plain_segment(env, s) && plain_awake(env, f) && s->seq == e.snd->snd_max &&
+    return plain_now(env, s) && plain_awake(env, f) && s->seq == e.snd->snd_max &&
            seq_diff(ctr_of(e.rcv)->edge, s->seq + s->plen) >= 0 &&
            s->ack - e.snd->ack <= e.rcv->snd_max - e.snd->ack &&
            ctr_of(e.snd)->packets != UINT32_MAX && plain_stamps(e, s);

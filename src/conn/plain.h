@@ -62,10 +62,10 @@ static inline uint32_t next_seq(const struct flow *f, int side)
     return side_next(&f->side[side]);
 }
 
-/* plain_segment: by itself: an ACK, with bytes or without, all of it captured, in order of time. */
-static inline bool plain_segment(const struct conn_env *env, const struct seg *s)
+/* plain_now: in order of time, and as it came. */
+static inline bool plain_now(const struct conn_env *env, const struct seg *s)
 {
-    return (s->flags & SEG_PLAIN) && !(s->pb->flags & PLAIN_NO_PB) && s->pb->ts_ns >= env->now;
+    return !(s->pb->flags & PLAIN_NO_PB) && s->pb->ts_ns >= env->now;
 }
 
 /* plain_flow: both ends connected, and nothing rare about them. */
@@ -74,9 +74,9 @@ static inline bool plain_flow(const struct flow *f)
     const uint64_t is = SIDE_WORD(PLAIN_SIDE, FS_ESTABLISHED),
                    differ = (side_word(&f->side[CLI]) ^ is) | (side_word(&f->side[SVR]) ^ is);
 
-    return (flow_word(f) & FLOW_WORD(0, 0, 1, 1, PLAIN_NEVER | PLAIN_BASES)) ==
-               FLOW_WORD(0, 0, 0, 0, PLAIN_BASES) &&
-           (differ & SIDE_WORD(PLAIN_SIDE | PLAIN_NO_SIDE, UINT8_MAX)) == 0;
+    return (((flow_word(f) ^ FLOW_WORD(0, 0, 0, 0, PLAIN_BASES)) &
+             FLOW_WORD(0, 0, 1, 1, PLAIN_NEVER | PLAIN_BASES)) |
+            (differ & SIDE_WORD(PLAIN_SIDE | PLAIN_NO_SIDE, UINT8_MAX))) == 0;
 }
 
 /* plain_awake: not idle for so long that somebody would have to be told. */
@@ -139,8 +139,9 @@ static inline bool conn_is_plain(const struct conn_env *env, struct flow *f, con
 {
     const struct ends e = ends_of(f, (unsigned)from);
 
-    return plain_segment(env, s) && plain_flow(f) && plain_awake(env, f) && plain_place(e, s) &&
-           plain_stamps(e, s) && ctr_of(e.snd)->packets != UINT32_MAX && plain_streams_calm(env, f);
+    return plain_flow(f) & !!(s->flags & SEG_PLAIN) && plain_now(env, s) && plain_awake(env, f) &&
+           plain_place(e, s) && plain_stamps(e, s) && ctr_of(e.snd)->packets != UINT32_MAX &&
+           plain_streams_calm(env, f);
 }
 
 /* cp_ends: of the segment at hand. */
@@ -235,9 +236,11 @@ static inline void plain_recv(struct conn_pkt *cp, struct ends e)
 /* plain_merge: as conn_merge. */
 static inline void plain_merge(struct conn_env *env, struct conn_pkt *cp, struct ends e)
 {
+    /* as a number: a branch on whether a segment has bytes would be wrong every other time */
+    const uint32_t wanted = cp->s->plen & -(uint32_t) !!(e.rcv->flags & SIDE_WANTED);
+
     cp->merged = true;
-    if (likely((e.snd->strm | e.rcv->strm) == 0 &&
-               (cp->s->plen == 0 || !(e.rcv->flags & SIDE_WANTED))))
+    if (likely((e.snd->strm | e.rcv->strm | wanted) == 0))
         e.rcv->next += cp->s->plen;
     else
         plain_streams(env, cp);

@@ -536,7 +536,9 @@ static force_inline bool input_calm(struct worker *w, struct look *l)
     struct ends e;
     unsigned from;
 
-    if (unlikely(f == NULL || !still_lives(w, l) || !flow_ends_are(f, l->ends) || !conn_is_calm(f)))
+    if (unlikely(f == NULL || !still_lives(w, l) || !flow_ends_are(f, l->ends)))
+        return false;
+    if (unlikely(!calm_with(f, s)))
         return false;
     from = (unsigned)flow_from(f, l->end);
     e = ends_of(f, from);
