@@ -45,6 +45,17 @@ static inline void conn_calm(const struct conn_env *env, struct flow *f)
         flow_set_word(f, flow_word(f) | FLOW_WORD(0, 1, 0, 0, 0));
 }
 
+/*
+ * conn_calm_now: the same for a flow whose flags and states have just been written, where few are calm: those are asked one
+ * by one first, as the processor waits for a word that was written in parts.
+ */
+static inline void conn_calm_now(const struct conn_env *env, struct flow *f)
+{
+    if (f->side[CLI].state == FS_ESTABLISHED && f->side[SVR].state == FS_ESTABLISHED &&
+        !((f->side[CLI].flags | f->side[SVR].flags) & PLAIN_NO_SIDE) && !(f->flags & PLAIN_NEVER))
+        conn_calm(env, f);
+}
+
 /* conn_is_calm: of a flow of IPv4 that has one key; others are never asked. calm_with: and is the segment SEG_PLAIN? */
 static inline bool conn_is_calm(const struct flow *f)
 {

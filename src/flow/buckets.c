@@ -12,7 +12,7 @@
  * for each of its refs whether it stays or goes to the new bucket at the end. One split per
  * insertion at most, so no insertion ever costs more than one chain. The table does not shrink.
  *
- * Which bit: a slot keeps the upper 16 bits of the hash. From 2^16 buckets on the bit is among
+ * Which bit: a line keeps the upper 20 bits of its hashes. From 2^12 buckets on the bit is among
  * them and a split touches nothing but its own lines; below, the owner is asked (hash_of), whose
  * records are then few and near.
  *
@@ -81,8 +81,22 @@ static uint64_t bit_of(uint16_t tag)
     return 1ULL << (tag >> 10);
 }
 
+#define KEPT_FROM 12u /* the first bit of a hash that is kept */
+
+/* kept_hash, keep_hash: of a slot, the part that is kept. */
+static inline uint32_t kept_hash(const struct bucket *l, uint32_t i)
+{
+    return (uint32_t)l->tag[i] << 16 | (l->low >> 4 * i & 15) << KEPT_FROM;
+}
+
+static inline void keep_hash(struct bucket *l, uint32_t i, uint32_t hash)
+{
+    l->tag[i] = (uint16_t)(hash >> 16);
+    l->low = (l->low & ~(15u << 4 * i)) | (hash >> KEPT_FROM & 15) << 4 * i;
+}
+
 /* Put a ref at the end of the chain that begins at `first`. */
-static bool append(struct buckets *b, struct bucket *first, uint16_t tag, uint32_t ref)
+static bool append(struct buckets *b, struct bucket *first, uint32_t hash, uint32_t ref)
 {
     struct bucket *l = first;
 
@@ -98,10 +112,10 @@ static bool append(struct buckets *b, struct bucket *first, uint16_t tag, uint32
         l = bucket_over(b, l);
         i = 0;
     }
-    l->tag[i] = tag;
+    keep_hash(l, i, hash);
     l->ref[i] = ref;
     if (l != first)
-        first->beyond |= bit_of(tag);
+        first->beyond |= bit_of(l->tag[i]);
     return true;
 }
 
@@ -111,9 +125,8 @@ static void deal(struct buckets *b, const struct bucket *l, uint32_t from, uint3
     const uint32_t bit = (b->mask >> 1) + 1;
 
     for (uint32_t i = 0; i < BUCKET_SLOTS && l->ref[i]; i++) {
-        uint32_t hash =
-            bit >= 1u << 16 ? (uint32_t)l->tag[i] << 16 : b->hash_of(b->owner, l->ref[i]);
-        bool ok = append(b, bucket_at(b, hash & bit ? to : from), l->tag[i], l->ref[i]);
+        const uint32_t hash = bit >> KEPT_FROM ? kept_hash(l, i) : b->hash_of(b->owner, l->ref[i]);
+        bool ok = append(b, bucket_at(b, hash & bit ? to : from), hash, l->ref[i]);
 
         assert(ok); /* the lines it needs have just been given back */
         (void)ok;
@@ -140,7 +153,7 @@ static void split(struct buckets *b)
 bool buckets_put(struct buckets *b, uint32_t hash, uint32_t ref)
 {
     assert(ref);
-    if (!append(b, bucket_of(b, hash), (uint16_t)(hash >> 16), ref))
+    if (!append(b, bucket_of(b, hash), hash, ref))
         return false;
     b->entries++;
     b->puts++;
@@ -186,7 +199,7 @@ bool buckets_del(struct buckets *b, uint32_t hash, uint32_t ref)
         before = end;
     last = used(end) - 1;
     l->ref[slot] = end->ref[last];
-    l->tag[slot] = end->tag[last];
+    keep_hash(l, slot, kept_hash(end, last));
     end->ref[last] = 0;
     b->entries--;
     if (!before)
@@ -236,7 +249,7 @@ static int64_t check_chain(const struct buckets *b, uint32_t no, uint32_t *lines
             if (!l->ref[i])
                 continue;
             uint32_t hash = b->hash_of(b->owner, l->ref[i]);
-            if (bucket_no(b, hash) != no || hash >> 16 != l->tag[i])
+            if (bucket_no(b, hash) != no || (hash ^ kept_hash(l, i)) >> KEPT_FROM != 0)
                 return err_set(EINVAL, "bucket %u: ref %#x does not belong here", no, l->ref[i]);
         }
         if ((l->over && n < BUCKET_SLOTS) || (!n && l != bucket_at(b, no)))

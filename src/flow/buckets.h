@@ -21,7 +21,7 @@ struct bucket {
     uint32_t ref[BUCKET_SLOTS]; /* 0: free */
     uint16_t tag[BUCKET_SLOTS]; /* the upper half of the hash */
     uint32_t over;              /* next line of the chain in the pool `over`, 0: none */
-    uint32_t spare;
+    uint32_t low;               /* four bits a slot: those of the hash below its tag */
     uint64_t beyond; /* of a chain's first line: the hashes in the others, a bit for each */
 };
 

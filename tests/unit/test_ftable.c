@@ -115,6 +115,32 @@ static void misses_stay_in_one_line(void **state)
     assert_int_equal(beyond_the_first(t), 0);
 }
 
+/* A line's splits ask the owner for hashes up to 2^12 buckets, then what the line keeps: four bits, then the tags. */
+static void many_splits_lose_nobody(void **state)
+{
+    enum { N = 480000, PORTS = 60000 };
+    static uint32_t idx[N];
+    struct ftable *t = &((struct fix *)*state)->t;
+    uint32_t due = 1u << 11;
+
+    for (int i = 0; i < N; i++) {
+        idx[i] = new_flow(t, 1 + i / PORTS, 1000 + i % PORTS, 20, 80);
+        if (ftable_slots(t)->n >= due) {
+            check(t);
+            due *= 2;
+        }
+    }
+    assert_true(ftable_slots(t)->n > 1u << 16);
+    check(t);
+    for (int i = 0; i < N; i += 2)
+        ftable_del(t, idx[i]);
+    check(t);
+    for (int i = 0; i < N; i++)
+        assert_int_equal(find(t, 1 + i / PORTS, 1000 + i % PORTS, 20, 80).idx, i % 2 ? idx[i] : 0);
+    for (int i = 1; i < N; i += 2)
+        ftable_del(t, idx[i]);
+}
+
 static void both_ends_find_the_flow(void **state)
 {
     struct ftable *t = &((struct fix *)*state)->t;
@@ -563,6 +589,7 @@ int main(void)
         CASE(the_walk_and_the_clock_hand),
         CASE(a_long_chain),
         CASE(misses_stay_in_one_line),
+        CASE(many_splits_lose_nobody),
         CASE(prefetching_is_harmless),
         CASE(expected_is_confirmed),
         cmocka_unit_test(fields_as_numbers),
