@@ -18,8 +18,9 @@
 #include "conn/plain.h"
 
 /* In one word: a calm flow of IPv4 with one key. */
-#define CALM_ASKS FLOW_WORD(UINT8_MAX, 1, 1, 1, PLAIN_NEVER | PLAIN_BASES | FLOW_NAT | FLOW_V6)
-#define CALM_IS   FLOW_WORD(IPPROTO_TCP, 1, 0, 0, PLAIN_BASES)
+#define CALM_FLAGS (PLAIN_NEVER | PLAIN_BASES | FLOW_NAT | FLOW_V6)
+#define CALM_ASKS  FLOW_WORD(UINT8_MAX, 1, 1, 1, CALM_FLAGS)
+#define CALM_IS    FLOW_WORD(IPPROTO_TCP, 1, 0, 0, PLAIN_BASES)
 
 /* ---- the mark ---- */
 
@@ -42,26 +43,23 @@ static inline bool calm_holds(const struct conn_env *env, const struct flow *f)
 static inline void conn_calm(const struct conn_env *env, struct flow *f)
 {
     if (calm_holds(env, f))
-        flow_set_word(f, flow_word(f) | FLOW_WORD(0, 1, 0, 0, 0));
+        f->calm = true;
 }
 
-/*
- * conn_calm_now: the same for a flow whose flags and states have just been written, where few are calm: those are asked one
- * by one first, as the processor waits for a word that was written in parts.
- */
+/* conn_calm_now: the same for a flow whose flags and states have just been written: in parts, and so they are asked. */
 static inline void conn_calm_now(const struct conn_env *env, struct flow *f)
 {
-    if (f->side[CLI].state == FS_ESTABLISHED && f->side[SVR].state == FS_ESTABLISHED &&
-        !((f->side[CLI].flags | f->side[SVR].flags) & PLAIN_NO_SIDE) && !(f->flags & PLAIN_NEVER))
-        conn_calm(env, f);
+    const struct flow_side *cli = &f->side[CLI], *svr = &f->side[SVR];
+
+    if (cli->state == FS_ESTABLISHED && svr->state == FS_ESTABLISHED &&
+        (cli->flags & svr->flags & PLAIN_SIDE) == PLAIN_SIDE &&
+        !((cli->flags | svr->flags) & PLAIN_NO_SIDE) &&
+        (f->flags & (PLAIN_NEVER | PLAIN_BASES)) == PLAIN_BASES && !f->timed && !f->asks &&
+        plain_streams_calm(env, f) && calm_settled(f, CLI) && calm_settled(f, SVR))
+        f->calm = true;
 }
 
-/* conn_is_calm: of a flow of IPv4 that has one key; others are never asked. calm_with: and is the segment SEG_PLAIN? */
-static inline bool conn_is_calm(const struct flow *f)
-{
-    return (flow_word(f) & CALM_ASKS) == CALM_IS;
-}
-
+/* calm_with: is a flow of IPv4 that has one key calm, and the segment SEG_PLAIN? Other flows are never asked. */
 static inline bool calm_with(const struct flow *f, const struct seg *s)
 {
     return (((flow_word(f) ^ CALM_IS) & CALM_ASKS) | (~s->flags & SEG_PLAIN)) == 0;
@@ -83,10 +81,13 @@ static inline bool calm_next(const struct conn_env *env, const struct flow *f, s
            ctr_of(e.snd)->packets != UINT32_MAX && plain_stamps(e, s);
 }
 
-/* calm_still: after a callback: does it go on this way? */
+/* calm_still: after a callback: does it go on this way? By parts, as they have been written. */
 static inline bool calm_still(const struct conn_pkt *cp)
 {
-    return !(cp->s->pb->flags & PLAIN_NO_PB) && conn_is_calm(cp->f);
+    const struct flow *f = cp->f;
+
+    return !(cp->s->pb->flags & PLAIN_NO_PB) && f->calm && !f->timed && !f->asks &&
+           (f->flags & CALM_FLAGS) == PLAIN_BASES;
 }
 
 #endif

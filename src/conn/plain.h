@@ -171,8 +171,7 @@ static inline void plain_seen(const struct conn_env *env, struct conn_pkt *cp, s
 
     cp->idle = env->now - f->last;
     f->last = env->now;
-    flow_set_word(f, (flow_word(f) & ~FLOW_WORD(0, 0, 0, 0, FLOW_IDLE_TOLD | FLOW_LAST_SVR)) |
-                         cp->to * FLOW_WORD(0, 0, 0, 0, FLOW_LAST_SVR));
+    f->flags = (uint16_t)((f->flags & ~(FLOW_IDLE_TOLD | FLOW_LAST_SVR)) | cp->to * FLOW_LAST_SVR);
     c->packets++;
     if (likely(!env->no_counts)) {
         c->ip_bytes += cp->s->ip_len;

@@ -150,7 +150,8 @@ struct flow {
 } __cacheline;
 
 /*
- * Neighbours in one number, for tests of several at once: flow_word: proto to flags; side_word: strm to the
+ * Neighbours in one number, for tests of several at once, but not of what has just been written in parts: a processor
+ * waits then until these, and all that was written before them, are in its cache. flow_word: proto to flags; side_word: strm to the
  * end. FLOW_WORD, SIDE_WORD: the number in which these fields have these values, and all others 0 (test_ftable).
  */
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -169,11 +170,6 @@ static inline uint32_t flow_word(const struct flow *f)
 
     memcpy(&w, (const char *)f + offsetof(struct flow, proto), sizeof(w));
     return w;
-}
-
-static inline void flow_set_word(struct flow *f, uint32_t w)
-{
-    memcpy((char *)f + offsetof(struct flow, proto), &w, sizeof(w));
 }
 
 static inline uint64_t side_word(const struct flow_side *sd)
@@ -247,50 +243,50 @@ struct flow_range { /* of sequence numbers */
     uint32_t start, end;
 };
 
-/* What few flows have: allocated when first needed. */
+/* What few flows have: allocated when first needed. What each segment may have to be asked about lies in front, in few lines. */
 struct flow_ext {
+    uint64_t
+        behind; /* `last` minus the newest packet's time, where times run backwards; < 0: refused */
+    uint32_t edit; /* struct flow_edit of conn/: its bytes were changed or held on the way */
+    uint8_t nsyn, next_syn;
+    bool restored; /* the flow is one that had made way for what was none (KEPT_LIVE) */
+    bool auth;     /* a SYN was signed (TCP-AO or MD5) */
     struct {
+        uint64_t given_up; /* up to this offset holes were given up that nobody has acknowledged */
+        uint32_t far_ack;  /* the other side's newest ACK of what passed unseen, not believed yet */
+        uint16_t far_wnd;  /* its window */
+        uint8_t far_acks;  /* how much ACKs there count so far, 0: there are none (conn/far.c) */
+        uint8_t far_segs;  /* segments there since */
+        bool unheard; /* it went beyond the window at unheard_seq; the peer had sent so much: */
+        bool refused; /* strict: segments of it were refused, up to refused_max */
+        bool rst;     /* it sent a RST that its receiver may have believed */
+        bool reset;   /* it sent the RST that ended the flow */
+        bool probe;   /* it sent one byte into a closed window: */
+        uint8_t probe_byte;
+        bool fin_on_syn;  /* there is a FIN, on its SYN: the next ACK tells */
+        bool fin_doubted; /* there is one, and its receiver may not have taken it yet */
+        bool ts_ahead;    /* it has sent this timestamp beyond a hole: */
+        bool ts_doubt;    /* it has sent these in order, and they were refused: */
+        uint8_t nsack; /* what it has told with SACK, newest first, as far as Linux remembers it */
+        uint8_t nmore; /* FINs that wait behind the one of fin_seg */
+        uint32_t ahead, doubt_first, doubt_last;
+        uint32_t unheard_seq, unheard_packets;
+        uint32_t refused_max;
+        uint32_t fin_seg;  /* its FIN came out of order: where that segment begins */
+        uint32_t held_fin; /* number of a FIN that counts once it is acknowledged */
+        uint32_t next_again;
         uint64_t rexmit_packets, rexmit_bytes, ooo_packets, late_bytes;
         uint64_t gap_bytes; /* bytes it sent that were declared lost */
         uint64_t packets_carry;
-        uint32_t far_ack; /* the other side's newest ACK of what passed unseen, not believed yet */
-        uint16_t far_wnd; /* its window */
-        uint8_t far_acks; /* how much ACKs there count so far, 0: there are none (conn/far.c) */
-        uint8_t far_segs; /* segments there since */
-        bool unheard;     /* it went beyond the window at unheard_seq; the peer had sent so much: */
-        uint32_t unheard_seq, unheard_packets;
-        bool refused; /* strict: segments of it were refused, up to refused_max */
-        uint32_t refused_max;
-        bool rst;   /* it sent a RST that its receiver may have believed */
-        bool reset; /* it sent the RST that ended the flow */
-        bool probe; /* it sent one byte into a closed window: */
-        uint8_t probe_byte;
-        uint8_t nsack; /* what it has told with SACK, newest first, as far as Linux remembers it */
         struct flow_range sack[SEG_MAX_SACK];
-        uint32_t fin_seg;                /* its FIN came out of order: where that segment begins */
-        struct flow_fin more[FLOW_FINS]; /* FINs that wait behind that one */
-        uint8_t nmore;
-        uint32_t held_fin; /* number of a FIN that counts once it is acknowledged: */
-        bool fin_on_syn;   /* there is one, on its SYN: the next ACK tells */
-        bool fin_doubted;  /* there is one, and its receiver may not have taken it yet */
-        bool ts_ahead;     /* it has sent this timestamp beyond a hole: */
-        bool ts_doubt;     /* it has sent these in order, and they were refused: */
-        uint32_t ahead, doubt_first, doubt_last;
-        uint64_t given_up; /* up to this offset holes were given up that nobody has acknowledged */
+        struct flow_fin more[FLOW_FINS];
         /* its last repetitions that were counted as lost; start == end: none */
         struct flow_range again[FLOW_AGAINS];
-        uint32_t next_again;
         uint32_t kind[8]; /* repetitions by enum rexmit_class */
         uint64_t probe_off;
         uint64_t changed_packets, changed_bytes; /* repeated with other bytes */
     } dir[2];                                    /* by sender */
     struct flow_syn syn[FLOW_SYNS];              /* SYNs that may begin another connection */
-    uint32_t edit; /* struct flow_edit of conn/: its bytes were changed or held on the way */
-    uint8_t nsyn, next_syn;
-    bool restored; /* the flow is one that had made way for what was none (KEPT_LIVE) */
-    bool auth;     /* a SYN was signed (TCP-AO or MD5) */
-    uint64_t
-        behind; /* `last` minus the newest packet's time, where times run backwards; < 0: refused */
     uint16_t vlan[SEG_MAX_VLANS];
     uint8_t nvlan;
     uint8_t zero;

@@ -118,7 +118,7 @@ static void init_pools(struct ftable *t, uint32_t max_flows)
 
     pool_init(&t->flows, "flows", sizeof(struct flow), CACHELINE, 1u << FLOWS_SHIFT, max, a);
     pool_init(&t->keys6, "IPv6 keys", 32, 32, 1024, 0, a);
-    pool_init(&t->exts, "flow extensions", sizeof(struct flow_ext), 8, 64, 0, a);
+    pool_init(&t->exts, "flow extensions", sizeof(struct flow_ext), CACHELINE, 64, 0, a);
     pool_init(&t->alts, "second keys", sizeof(struct flow_alt), 4, 256, 0, a);
     pool_init(&t->kids, "children", sizeof(struct child_ext), 8, 512, 0, a);
     pool_init(&t->tombs, "tombstones", sizeof(struct flow_tomb), CACHELINE, 512, max, a);
