@@ -241,7 +241,7 @@ static int listen_for(mctx_t mctx, int sock, enum bench_app app, bool csum)
     return 0;
 }
 
-static int configure(const struct preload *p)
+static int configure(const struct preload *p, unsigned how)
 {
     struct mtcp_conf c;
 
@@ -251,6 +251,8 @@ static int configure(const struct preload *p)
     c.rcvbuf_size = 65536;
     engine.conf.seed = 1;                               /* the same table in every run */
     engine.conf.mon.max_half = p->cfg.concurrent + 512; /* W1: all handshakes at once, no flood */
+    if (how & APP_RESERVED)
+        engine.conf.mon.reserve = p->cfg.concurrent + 512;
     return mtcp_setconf(&c);
 }
 
@@ -268,7 +270,7 @@ static uint64_t opened(mctx_t mctx, int sock)
     return 0;
 }
 
-bool app_run(const struct preload *p, enum bench_app app, bool csum, struct app_result *r,
+bool app_run(const struct preload *p, enum bench_app app, unsigned how, struct app_result *r,
              const char **why)
 {
     struct memdev_result dev = {0};
@@ -278,13 +280,13 @@ bool app_run(const struct preload *p, enum bench_app app, bool csum, struct app_
     int sock = -1;
 
     memset(&res, 0, sizeof(res));
-    if (configure(p) == 0) {
+    if (configure(p, how) == 0) {
         memdev_install(p, &dev);
         mctx = mtcp_create_context(0);
     }
     if (mctx)
         sock = mtcp_socket(mctx, AF_UNSPEC, MOS_SOCK_MONITOR_STREAM, 0);
-    if (mctx && listen_for(mctx, sock, app, csum) == 0) {
+    if (mctx && listen_for(mctx, sock, app, how & APP_CSUM) == 0) {
         mtcp_app_join(mctx);
         if (app == APP_NONE)
             res.flows = opened(mctx, sock);

@@ -25,15 +25,19 @@ struct app_result {
     struct gen_totals tot;        /* and what is in them */
 };
 
+enum app_how {
+    APP_CSUM = 1,     /* TCP checksums are verified; else they are not looked at */
+    APP_RESERVED = 2, /* memory for all flows is there from the beginning (the key `reserve`) */
+};
+
 /*
- * app_run: one pass over all packets through the library, in this process, in one context.
+ * app_run: one pass over all packets through the library, in this process, in one context. how: APP_ bits.
  *
- * => csum: TCP checksums are verified; else they are not looked at.
  * => The frames are not copied: the device's rx points at them. From there to the end of the batch
  *    it is the code that reads capture files.
  * => false: *why says what failed.
  */
-bool app_run(const struct preload *p, enum bench_app app, bool csum, struct app_result *r,
+bool app_run(const struct preload *p, enum bench_app app, unsigned how, struct app_result *r,
              const char **why);
 
 #endif

@@ -4,13 +4,14 @@
  *
  *      growth [--rounds N] [--scale F] [--most N] [--seed N]
  *
- * Three runs for each size, each in a process of its own. `floor` and `count` (pipeline.c has both) play
+ * Four runs for each size, each in a process of its own. `floor` and `count` (pipeline.c has both) play
  * whole connections, so many at a time, all handshakes of the first ones before anything else; a
  * request, two short segments, both FINs: 12 packets each. `grow` plays handshake and request
  * of so many flows, nothing else, to a listener without callbacks, and takes the CPU time of each
  * batch of 64 packets: what the growth of the tables costs at once. Packets are made a million at a
  * time while the clock stands. Behind it a loop only writes to as much fresh memory, 64 records at a
- * time: the longest of those pieces is what the machine itself takes to supply it.
+ * time: the longest of those pieces is what the machine itself takes to supply it. `reserved` is `grow` with the memory there
+ * from the beginning (the key of that name).
  *
  * Sizes for which there is not memory enough are left out, and said. Exit status 1: wrong counts.
  */
@@ -35,9 +36,9 @@
 #define ONCE_FROM 900000 /* flows from which one round must do */
 #define PIECE     (64 * 256) /* bytes touched at a time: the records of a batch of new flows */
 
-enum kind { FLOOR, COUNT, GROW, KINDS };
+enum kind { FLOOR, COUNT, GROW, RESERVED, KINDS };
 
-static const char *const kind_name[KINDS] = {"floor", "count", "grow"};
+static const char *const kind_name[KINDS] = {"floor", "count", "grow", "reserved"};
 static const uint32_t sizes[] = {1000, 10000, 100000, 1000000, 4000000};
 
 enum { NSIZES = ARRAY_SIZE(sizes) };
@@ -60,7 +61,7 @@ struct score {
     uint32_t flows;
     int n[KINDS];
     double cycles[KINDS][MEASURE_ROUNDS];
-    double longest[MEASURE_ROUNDS], most[MEASURE_ROUNDS], over[MEASURE_ROUNDS];
+    double longest[KINDS][MEASURE_ROUNDS], most[KINDS][MEASURE_ROUNDS], over[KINDS][MEASURE_ROUNDS];
     double plain[MEASURE_ROUNDS], touch[MEASURE_ROUNDS], touch_over[MEASURE_ROUNDS];
     double rss[KINDS][MEASURE_ROUNDS];
 };
@@ -74,6 +75,12 @@ static struct {
 
 /* ---- one run ---- */
 
+/* grows: handshake and request, nothing else, and each batch is timed. */
+static bool grows(enum kind kind)
+{
+    return kind == GROW || kind == RESERVED;
+}
+
 static struct gen_cfg traffic(const struct job *job)
 {
     struct gen_cfg c;
@@ -82,13 +89,13 @@ static struct gen_cfg traffic(const struct job *job)
     gen_default(&c);
     c.seed = job->seed;
     c.concurrent = job->flows;
-    c.flows = job->kind == GROW || job->flows > least ? job->flows : least;
+    c.flows = grows(job->kind) || job->flows > least ? job->flows : least;
     c.bytes = 128;
     c.mss = 64;
     c.request = 64;
     c.plant_every = 0;
     c.handshakes_first = true;
-    c.idle = job->kind == GROW;
+    c.idle = grows(job->kind);
     c.step_ns = 100; /* nobody is idle for long */
     return c;
 }
@@ -157,8 +164,9 @@ static bool run_app(struct preload *p, const struct job *job, struct outcome *o,
     const char *said;
     bool good;
 
-    memdev_watch(job->kind == GROW && b.v ? &b : NULL);
-    good = app_run(p, job->kind == GROW ? APP_NONE : APP_COUNT, false, &r, &said);
+    memdev_watch(grows(job->kind) && b.v ? &b : NULL);
+    good = app_run(p, grows(job->kind) ? APP_NONE : APP_COUNT,
+                   job->kind == RESERVED ? APP_RESERVED : 0, &r, &said);
     *o = (struct outcome){.packets = r.fed, .ns = r.ns, .rss = r.rss_bytes};
     tell_batches(&b, o);
     free(b.v);
@@ -219,10 +227,10 @@ static bool one_round(struct score *s, int round)
         s->cycles[k][round] = (double)o.ns * measure_hz() / 1e9 / (double)o.packets;
         s->rss[k][round] = (double)o.rss;
         s->n[k]++;
+        s->longest[k][round] = o.longest_us;
+        s->most[k][round] = o.most_us;
+        s->over[k][round] = o.over;
         if (k == GROW) {
-            s->longest[round] = o.longest_us;
-            s->most[round] = o.most_us;
-            s->over[round] = o.over;
             s->plain[round] = o.plain_us;
             s->touch[round] = o.touch_us;
             s->touch_over[round] = o.touch_over;
@@ -241,11 +249,13 @@ static void print_row(const struct score *s, const struct score *first)
     int n = s->n[GROW];
     double rss = median(s->rss[GROW], n);
 
-    printf("  %9u %10.0f %10.0f %8.2f %10.2f %12.1f %10.0f %12.0f %8.0f %6.0f %8.0f %8.0f %6.0f\n",
+    printf("  %9u %10.0f %10.0f %8.2f %10.2f %12.1f %10.0f %12.0f %8.0f %6.0f %8.0f %8.0f %6.0f "
+           "%8.0f %6.0f\n",
            s->flows, cycles(s, FLOOR), cycles(s, COUNT), cycles(s, COUNT) / cycles(s, FLOOR),
            cycles(s, COUNT) / cycles(first, COUNT), rss / 1048576, rss / s->flows,
-           median(s->most, n), median(s->longest, n), median(s->over, n), median(s->plain, n),
-           median(s->touch, n), median(s->touch_over, n));
+           median(s->most[GROW], n), median(s->longest[GROW], n), median(s->over[GROW], n),
+           median(s->plain, n), median(s->touch, n), median(s->touch_over, n),
+           median(s->longest[RESERVED], n), median(s->over[RESERVED], n));
     fflush(stdout);
 }
 
@@ -253,17 +263,19 @@ static void print_json(FILE *f, const struct score *s, const struct score *first
 {
     int n = s->n[GROW];
 
-    fprintf(
-        f,
-        "{\"bench\":\"growth\",\"workload\":\"W5\",\"flows\":%u,\"rounds\":%d,"
-        "\"floor_cycles\":%.1f,\"cycles_per_packet\":%.1f,\"ratio\":%.3f,\"to_first\":%.3f,"
-        "\"grow_cycles\":%.1f,\"rss_bytes\":%.0f,\"bytes_per_flow\":%.1f,"
-        "\"batch_9999_us\":%.1f,\"batch_longest_us\":%.1f,\"batches_over_200us\":%.0f,\"batch_"
-        "longest_without_fault_us\":%.1f,\"touch_longest_us\":%.1f,\"touch_over_200us\":%.0f}\n",
-        s->flows, n, cycles(s, FLOOR), cycles(s, COUNT), cycles(s, COUNT) / cycles(s, FLOOR),
-        cycles(s, COUNT) / cycles(first, COUNT), cycles(s, GROW), median(s->rss[GROW], n),
-        median(s->rss[GROW], n) / s->flows, median(s->most, n), median(s->longest, n),
-        median(s->over, n), median(s->plain, n), median(s->touch, n), median(s->touch_over, n));
+    fprintf(f,
+            "{\"bench\":\"growth\",\"workload\":\"W5\",\"flows\":%u,\"rounds\":%d,"
+            "\"floor_cycles\":%.1f,\"cycles_per_packet\":%.1f,\"ratio\":%.3f,\"to_first\":%.3f,"
+            "\"grow_cycles\":%.1f,\"rss_bytes\":%.0f,\"bytes_per_flow\":%.1f,"
+            "\"batch_9999_us\":%.1f,\"batch_longest_us\":%.1f,\"batches_over_200us\":%.0f,\"batch_"
+            "longest_without_fault_us\":%.1f,\"touch_longest_us\":%.1f,\"touch_over_200us\":%.0f,"
+            "\"reserved_longest_us\":%.1f,\"reserved_over_200us\":%.0f}\n",
+            s->flows, n, cycles(s, FLOOR), cycles(s, COUNT), cycles(s, COUNT) / cycles(s, FLOOR),
+            cycles(s, COUNT) / cycles(first, COUNT), cycles(s, GROW), median(s->rss[GROW], n),
+            median(s->rss[GROW], n) / s->flows, median(s->most[GROW], n),
+            median(s->longest[GROW], n), median(s->over[GROW], n), median(s->plain, n),
+            median(s->touch, n), median(s->touch_over, n), median(s->longest[RESERVED], n),
+            median(s->over[RESERVED], n));
 }
 
 static bool all_sizes(FILE *json)
@@ -307,10 +319,10 @@ int main(int argc, char **argv)
 
     bench_options(argc, argv, "growth", options);
     printf("W5: so many flows at a time. %s, counter at %.2f GHz; medians of %d rounds.\n"
-           "  %9s %10s %10s %8s %10s %12s %10s %12s %8s %6s %8s %8s %6s\n",
+           "  %9s %10s %10s %8s %10s %12s %10s %12s %8s %6s %8s %8s %6s %8s %6s\n",
            measure_cpu(), measure_hz() / 1e9, opt.rounds, "flows", "floor", "count", "ratio",
            "to first", "grown: MB", "B a flow", "batch 99.99%", "longest", "> 200", "no fault",
-           "touch", "> 200");
+           "touch", "> 200", "reserved", "> 200");
     fflush(stdout);
     good = all_sizes(json);
     bench_json_show();

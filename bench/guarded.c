@@ -56,7 +56,7 @@ static bool run(const struct row *row)
 
     if (workload_get(row->workload, row->scale, &c))
         p = preload_generate(&c, &why);
-    ok = p && app_run(p, row->app, row->csum, &r, &why);
+    ok = p && app_run(p, row->app, row->csum ? APP_CSUM : 0, &r, &why);
     if (ok && !check(p, row, &r)) {
         ok = false;
         why = "wrong result";
@@ -108,8 +108,7 @@ static bool run_in_step(size_t i)
     }
     kinds = steps[i].kind;
     memdev_parts(passed);
-    ok = p && app_run(p, steps[i].app, false, &r, &why) &&
-         r.fed == IN_STEP * ARRAY_SIZE(steps[i].kind);
+    ok = p && app_run(p, steps[i].app, 0, &r, &why) && r.fed == IN_STEP * ARRAY_SIZE(steps[i].kind);
     memdev_parts(NULL);
     if (!ok)
         fprintf(stderr, "guarded: %s and so on: %s\n", *kinds, why);

@@ -72,7 +72,7 @@ static bool run_job(const void *arg, void *out, char *why)
     c.handshakes_first = c.idle = true;
     c.step_ns = 100;
     p = preload_stream(&c, AT_ONCE, 0, &said);
-    if (p && app_run(p, job->app, false, r, &said)) {
+    if (p && app_run(p, job->app, 0, r, &said)) {
         if (r->flows == job->flows && r->fed == (uint64_t)job->flows * PACKETS &&
             (job->app == APP_NONE || r->stream_bytes == (uint64_t)job->flows * c.request))
             return true;

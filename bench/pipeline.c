@@ -22,7 +22,7 @@
 #include "measure.h"
 #include "workload.h"
 
-enum { CSUM = 1, FLOOR = 2 };
+enum { CSUM = APP_CSUM, RESERVED = APP_RESERVED, FLOOR = 4 };
 
 static const struct row {
     const char *name;
@@ -37,6 +37,7 @@ static const struct row {
     {"floor+csum+search", FLOOR, FLOOR_CSUM | FLOOR_SEARCH, "floor+csum+search", false},
     {"none", 0, APP_NONE, "floor", false},
     {"count", 0, APP_COUNT, "floor", false},
+    {"count+reserve", RESERVED, APP_COUNT, "floor", false},
     {"search", 0, APP_SEARCH, "floor+search", false},
     {"search-peek", 0, APP_PEEK, "floor+search", true},
     {"count+csum", CSUM, APP_COUNT, "floor+csum", true},
@@ -95,7 +96,7 @@ static void run_app(const struct preload *p, const struct row *row, struct outco
     struct app_result r;
     const char *why;
 
-    o->ok = app_run(p, (enum bench_app)row->app, row->what & CSUM, &r, &why);
+    o->ok = app_run(p, (enum bench_app)row->app, row->what & (CSUM | RESERVED), &r, &why);
     if (!o->ok)
         snprintf(o->why, sizeof(o->why), "%s", why);
     o->ns = r.ns;

@@ -60,11 +60,12 @@ void pool_init(struct pool *p, const char *name, uint32_t size, uint32_t align, 
  * Regions. A pool that has grown beyond 2 MiB takes its slabs from aligned regions of that size, which
  * the system may back by huge pages: a table of many flows is read at random, and with small pages
  * nearly every record costs a walk through the page tables besides. It is told so of a region only when
- * that is full: to clear a huge page at the first touch takes longer than a batch of packets. Where a
- * budget is small, pages stay small, so that what is counted is what is used.
+ * that is full: to clear a huge page at the first touch takes longer than a batch of packets. (At once, where
+ * memory is reserved before there are any.) Where a budget is small, pages stay small, so that what is counted is what is used.
  */
 #define REGION       ((size_t)2 << 20)
 #define SMALL_BUDGET (64 * REGION)
+#define PAGE         4096u /* no system has smaller ones */
 
 static uint32_t slabs_per_region(size_t slab)
 {
@@ -77,22 +78,52 @@ static bool first_of_own(uint32_t i, uint32_t per)
     return per == 0 || i < per || i % per == 0;
 }
 
+/* wish_huge: of a region. */
+static void wish_huge(const struct pool *p, char *region)
+{
+#ifdef MADV_HUGEPAGE
+    if (!p->acct || p->acct->limit == 0 || p->acct->limit >= SMALL_BUDGET)
+        (void)madvise(region, REGION, MADV_HUGEPAGE);
+#else
+    (void)p;
+    (void)region;
+#endif
+}
+
+/* touch: n bytes of fresh memory, so that the system supplies them. */
+static void touch(char *s, size_t n)
+{
+    for (size_t at = 0; at < n; at += PAGE)
+        ((volatile char *)s)[at] = 0;
+}
+
+static char *new_region(const struct pool *p)
+{
+    char *s = aligned_alloc(REGION, REGION);
+
+    if (s && p->at_once) {
+        wish_huge(p, s);
+        touch(s, REGION);
+    }
+    if (s)
+        poison(s, REGION);
+    return s;
+}
+
 static char *slab_memory(const struct pool *p, size_t n)
 {
     uint32_t per = slabs_per_region(n), i = p->nslabs;
     char *s;
 
-    if (per == 0 || i < per)
-        return aligned_alloc(CACHELINE, n);
-    if (i % per)
+    if (per && i >= per && i % per)
         return p->slab[i - 1] + n;
-    s = aligned_alloc(REGION, REGION);
-#ifdef MADV_HUGEPAGE
-    if (i > per && (!p->acct || p->acct->limit == 0 || p->acct->limit >= SMALL_BUDGET))
-        (void)madvise(p->slab[i - per], REGION, MADV_HUGEPAGE); /* a wish */
-#endif
-    if (s)
-        poison(s, REGION);
+    if (per && i > per)
+        wish_huge(p, p->slab[i - per]);
+    if (per && i >= per)
+        return new_region(p);
+    s = aligned_alloc(CACHELINE, n);
+    if (s && p->at_once)
+        touch(s, n);
     return s;
 }
 
@@ -167,6 +198,16 @@ bool pool_keep(struct pool *p, uint32_t n)
         if (!add_slab(p))
             return false;
     return true;
+}
+
+bool pool_reserve(struct pool *p, uint32_t n)
+{
+    bool there;
+
+    p->at_once = true;
+    there = pool_keep(p, n);
+    p->at_once = false;
+    return there;
 }
 
 /* An index never used yet; 0 when a limit is reached. */

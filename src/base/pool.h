@@ -35,6 +35,7 @@ struct pool {
     uint32_t max;       /* limit on objects, 0: none */
     uint32_t align;
     bool vital;           /* may fill what the account keeps; set after pool_init */
+    bool at_once;         /* what is allocated now is to be there, and not only its addresses */
     struct memacct *acct; /* may be NULL */
     const char *name;     /* for tests' reports; a literal */
 };
@@ -72,6 +73,11 @@ static inline uint32_t pool_spare(const struct pool *p)
 
 /* pool_keep: see that n can be. => false: no memory for the slabs. */
 bool pool_keep(struct pool *p, uint32_t n);
+/*
+ * pool_reserve: the same, and the memory is the process's own from now on, in huge pages if the system has them: nothing waits
+ * for it later. => takes as long as the system needs to clear it.
+ */
+bool pool_reserve(struct pool *p, uint32_t n);
 
 /* pool_at: the object with this index. => idx must be 1 .. fresh-1. */
 static inline void *pool_at(const struct pool *p, uint32_t idx)

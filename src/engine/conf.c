@@ -37,6 +37,7 @@ static const struct key mos_keys[] = {
     {"max_flows", INT, AT(mon.max_flows), 0, 1 << 29},
     {"max_half_open", INT, AT(mon.max_half), 0, 1 << 29},
     {"max_stopped", INT, AT(mon.max_stopped), 0, 1 << 29},
+    {"reserve", INT, AT(mon.reserve), 0, 1 << 29},
     {"rmem_size", SIZE, AT(mon.rmem_size), 1, 1u << 30},
     {"wmem_size", INT, AT(pub.sndbuf_size), 0, INT_MAX},
     {"ooo_size", SIZE, AT(mon.ooo_size), 1, 1u << 30},

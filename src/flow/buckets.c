@@ -150,6 +150,28 @@ static void split(struct buckets *b)
     }
 }
 
+/* crowded: are n entries more than the mean load allows? */
+static inline bool crowded(const struct buckets *b, uint32_t n)
+{
+    return (uint64_t)n * LOAD_DEN > (uint64_t)b->n * BUCKET_SLOTS * LOAD_NUM;
+}
+
+bool buckets_reserve(struct buckets *b, uint32_t n)
+{
+    const uint64_t lines = (uint64_t)n * LOAD_DEN / (BUCKET_SLOTS * LOAD_NUM) + 1;
+
+    if (lines > b->n && !pool_reserve(&b->base, (uint32_t)lines - b->n))
+        return false;
+    while (crowded(b, n)) {
+        const uint32_t was = b->n;
+
+        split(b);
+        if (b->n == was)
+            return false;
+    }
+    return true;
+}
+
 bool buckets_put(struct buckets *b, uint32_t hash, uint32_t ref)
 {
     assert(ref);
@@ -157,7 +179,7 @@ bool buckets_put(struct buckets *b, uint32_t hash, uint32_t ref)
         return false;
     b->entries++;
     b->puts++;
-    if ((uint64_t)b->entries * LOAD_DEN > (uint64_t)b->n * BUCKET_SLOTS * LOAD_NUM)
+    if (crowded(b, b->entries))
         split(b);
     return true;
 }

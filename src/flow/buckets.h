@@ -45,6 +45,8 @@ struct buckets {
 int buckets_init(struct buckets *b, uint32_t (*hash_of)(const void *, uint32_t), const void *owner,
                  struct memacct *acct);
 void buckets_fini(struct buckets *b);
+/* buckets_reserve: room for n entries now, so that no split is due before. => false: no memory for that. */
+bool buckets_reserve(struct buckets *b, uint32_t n);
 
 /*
  * buckets_put: enter ref (not 0), and split one bucket if the load asks for it.

@@ -147,6 +147,14 @@ int ftable_init(struct ftable *t, uint32_t max_flows, uint64_t secret, struct me
     return 0;
 }
 
+int ftable_reserve(struct ftable *t, uint32_t n)
+{
+    if (pool_reserve(&t->flows, n) && pool_reserve(&t->live, n / LIVE_BITS + 1) &&
+        buckets_reserve(slots_of(t), n))
+        return 0;
+    return err_set(ENOMEM, "no memory to reserve for %u flows", n);
+}
+
 void ftable_fini(struct ftable *t)
 {
     struct priv *p = t->priv;

@@ -64,6 +64,8 @@ struct flow_hit {
 
 /* ftable_init: => 0; -1 ENOMEM. max_flows 0: no limit. */
 int ftable_init(struct ftable *t, uint32_t max_flows, uint64_t secret, struct memacct *acct);
+/* ftable_reserve: memory for n flows of IPv4 now, none of them has to wait for it later. => 0; -1 ENOMEM. */
+int ftable_reserve(struct ftable *t, uint32_t n);
 void ftable_fini(struct ftable *t);
 
 #define FLOWS_SHIFT 9 /* log2 of records in a slab */

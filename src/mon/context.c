@@ -98,6 +98,21 @@ static uint32_t stopped_limit(const struct mon_conf *c, uint32_t max)
     return n > 64 ? (uint32_t)n : 64;
 }
 
+/* reserve: what is asked for. => 0, -1: EINVAL, ENOMEM. */
+static int reserve(struct mon *m, const struct mon_conf *c, uint32_t flows)
+{
+    if (c->reserve > flows)
+        return err_set(EINVAL,
+                       "reserve = %u: a context has no more than %u connections (see the keys "
+                       "'max_concurrency' and 'max_flows')",
+                       c->reserve, flows);
+    if (c->reserve == 0 ||
+        (ftable_reserve(&m->env.ft, c->reserve) == 0 && mon_reserve_ids(m, c->reserve)))
+        return 0;
+    return err_set(ENOMEM, "no memory to reserve for %u connections%s", c->reserve,
+                   c->mem_limit ? ": see the keys 'reserve' and 'memory'" : "");
+}
+
 struct mon *mon_create(int cpu, const struct mon_conf *c)
 {
     struct mon *m = apart_zalloc(sizeof(*m));
@@ -136,7 +151,10 @@ struct mon *mon_create(int cpu, const struct mon_conf *c)
     m->midstream = c->conn.midstream;
     pthread_mutex_init(&m->timer_lock, NULL);
     m->vlan_in_key = c->vlan_in_key;
-    return m;
+    if (reserve(m, c, flows) == 0)
+        return m;
+    mon_destroy(m);
+    return NULL;
 }
 
 void mon_destroy(struct mon *m)

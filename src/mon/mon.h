@@ -200,6 +200,7 @@ struct mon_conf {
     uint32_t max_sock;            /* max_concurrency */
     uint32_t max_flows, max_half; /* 0: from max_sock, from max_flows */
     uint32_t max_stopped;         /* 0: from max_flows and mem_limit */
+    uint32_t reserve;             /* flows whose memory is there from the beginning */
     uint32_t rmem_size, ooo_size;
     uint64_t secret;
     uint64_t mem_limit; /* bytes, 0: none */
@@ -225,6 +226,8 @@ static inline bool mon_is_told(const struct mon *m, int sock)
 struct listener *mon_listener(struct mon *m, int sock);
 int mon_sock_new(struct mon *m, enum sock_kind kind, uint32_t idx);
 void mon_sock_free(struct mon *m, int sock);
+/* mon_reserve_ids: room for n ids in all, or all that there may be. => false: no memory. */
+bool mon_reserve_ids(struct mon *m, uint32_t n);
 
 /*
  * mon_children: indices in the chain's order: 0 stands for child 0, others are child_ext. => how

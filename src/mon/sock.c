@@ -20,13 +20,10 @@
 
 /* ---- ids ---- */
 
-static bool grow_ids(struct mon *m)
+static bool have_ids(struct mon *m, uint32_t cap)
 {
-    uint32_t cap = m->cap_sock ? m->cap_sock * 2 : 1024;
     uint32_t *v;
 
-    if (m->nsock < m->cap_sock)
-        return true;
     if (cap > m->max_sock)
         cap = m->max_sock;
     v = realloc(m->sock, cap * sizeof(*v));
@@ -35,6 +32,24 @@ static bool grow_ids(struct mon *m)
     m->env.acct.allocs++;
     m->sock = v;
     m->cap_sock = cap;
+    return true;
+}
+
+static bool grow_ids(struct mon *m)
+{
+    return m->nsock < m->cap_sock || have_ids(m, m->cap_sock ? m->cap_sock * 2 : 1024);
+}
+
+bool mon_reserve_ids(struct mon *m, uint32_t n)
+{
+    const uint32_t was = m->cap_sock;
+
+    if (n <= was)
+        return true;
+    if (!have_ids(m, n))
+        return false;
+    memset(m->sock + was, 0,
+           (m->cap_sock - was) * sizeof(*m->sock)); /* there, and not only its addresses */
     return true;
 }
 
