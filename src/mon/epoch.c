@@ -57,6 +57,13 @@ static void tell_unlisted(struct mon *m, uint32_t only)
     }
 }
 
+/* fetch_next: what whoever is told of this, next, will read: while the one before is told. */
+static inline void fetch_next(const struct mon *m, struct conn_raise r)
+{
+    if (likely(r.flow != 0))
+        strm_fetch(&m->env.se, &flow_at(&m->env.ft, r.flow)->side[r.side]);
+}
+
 /* tell_raises: all of them, or those of one flow; callbacks may add more. */
 static void tell_raises(struct mon *m, uint32_t only)
 {
@@ -66,6 +73,8 @@ static void tell_raises(struct mon *m, uint32_t only)
         if (r.flow == 0 || (only && r.flow != only))
             continue;
         m->env.raises[i].flow = 0;
+        if (only == 0 && i + 1 < m->env.nraises)
+            fetch_next(m, m->env.raises[i + 1]);
         tell_raise(m, r.flow, r.side);
     }
     if (unlikely(m->env.raises_lack) && only)

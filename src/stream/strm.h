@@ -338,6 +338,23 @@ static inline bool strm_has_rival(const struct strm_env *e, const struct flow_si
 size_t strm_view(const struct strm_env *e, const struct flow_side *sd, uint64_t off, uint64_t end,
                  size_t max, struct iovec *iov, int *cnt);
 /*
+ * strm_fetch: fetch the bytes that came last, if they lie in a frame: at most one of Ethernet's; of larger ones the processor
+ * finds the rest itself.
+ */
+static inline void strm_fetch(const struct strm_env *e, const struct flow_side *sd)
+{
+    enum { FRAME = 24 * CACHELINE };
+    const struct strm *s = sd->strm ? strm_at(e, sd->strm) : NULL;
+    const struct chunk *c;
+
+    if (s == NULL || s->tail == 0)
+        return;
+    c = pool_of(&e->chunks, struct chunk, CHUNKS_SHIFT, s->tail);
+    for (uint32_t at = 0; c->blk == 0 && at < c->len && at < FRAME; at += CACHELINE)
+        prefetch_r(c->ptr + at);
+}
+
+/*
  * strm_lost: bytes at `off`, below strm_end, that are not held and never will be. => 0 if the byte
  * at off is held or off is at the end.
  */
