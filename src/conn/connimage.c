@@ -10,8 +10,8 @@
 #include "base/errtext.h"
 #include "conn/streamedit.h"
 
-/* Sizes stand in front: an image of another build is refused. */
-static const uint32_t version[] = {0x77666c32, sizeof(struct flow), sizeof(struct flow_ext),
+/* A number for the order of their fields, and sizes, stand in front: an image of another build is refused. */
+static const uint32_t version[] = {0x77666c33, sizeof(struct flow), sizeof(struct flow_ext),
                                    sizeof(struct strm), sizeof(struct flow_edit)};
 
 void conn_export(const struct conn_env *env, uint32_t idx, struct image *im)
