@@ -184,7 +184,7 @@ static void note_ack(struct conn_env *env, struct conn_pkt *cp)
          * up to the window
          */
         if ((rcv->flags & SIDE_SPOKE) &&
-            seq_lt(rcv->snd_max + (all_seen(f) ? 0 : beyond), s->ack)) {
+            seq_diff(s->ack, rcv->snd_max) > (int64_t)(all_seen(f) ? 0 : beyond)) {
             env->reasons[REASON_ACK_INVALID]++;
             if (!(f->flags & FLOW_STRICT))
                 far_ack(env, cp, true);

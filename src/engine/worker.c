@@ -397,17 +397,20 @@ static never_inline void track_plain(struct worker *w, struct conn_pkt *cp)
     track_calm(w, cp, cp_ends(cp));
 }
 
-/* finish_in_place: the same, where only a FIN, the end of the handshake or the last ACK can have. */
-static inline void finish_in_place(struct worker *w, struct conn_pkt *cp)
+/*
+ * finish_in_place: the same, where only a FIN, the end of the handshake or the last ACK can have. tflags: of the segment as its
+ * receiver took it; callbacks may have written others since.
+ */
+static inline void finish_in_place(struct worker *w, struct conn_pkt *cp, uint8_t tflags)
 {
     const struct flow *f = cp->f;
 
     if ((cp->in_place == PLACE_NEXT &&
-         ((f->flags & FLOW_HALF) || (cp->s->tflags & TH_FIN_) ||
+         ((f->flags & FLOW_HALF) || (tflags & TH_FIN_) ||
           (fsm_done(f->side[CLI].state) && fsm_done(f->side[SVR].state)))) ||
         unlikely(f->flags & FLOW_ENDED))
         finish(w, cp);
-    if (!(cp->s->tflags & (TH_SYN_ | TH_FIN_))) /* the handshake has ended: what follows is plain */
+    if (!(tflags & (TH_SYN_ | TH_FIN_))) /* the handshake has ended: what follows is plain */
         conn_calm_now(&w->m->env, cp->f);
 }
 
@@ -416,6 +419,7 @@ static void track_in_place(struct worker *w, struct conn_pkt *cp, const struct f
 {
     const struct ends e = cp_ends(cp);
     struct mon *m = w->m;
+    uint8_t tflags;
 
     if (unlikely(m->heads != NULL))
         mon_head_note(m, cp);
@@ -435,10 +439,11 @@ static void track_in_place(struct worker *w, struct conn_pkt *cp, const struct f
     }
     place_recv(cp, e);
     plain_merge(&m->env, cp, e);
+    tflags = cp->s->tflags;
     mon_tell_ranks(m, cp, HK_RCV, cp->to, ranks_of(cp->rcv));
     if (cp->gap0 < m->env.ngaps || (cp->data && mon_hears(m, cp->f, HK_RCV, EVB(EV_NEW_DATA))))
         mon_tell_merged(m, cp);
-    finish_in_place(w, cp);
+    finish_in_place(w, cp, tflags);
 }
 
 /*
@@ -699,6 +704,8 @@ static never_inline void input_rare(struct worker *w, struct look *l)
     /* only now: the verdict on a datagram holds for what comes next; as it came, so before raw sockets */
     if (unlikely(s->reason == REASON_IP_FRAGMENT) && !w->noted)
         frags_take(&w->frags, s, &w->froom);
+    if (s->level == SEG_TCP)
+        need_key(l); /* as it came, if there was no raw socket yet when it was looked at */
     if (unlikely(m->raw_sockets) && s->level >= SEG_IP && !(w->noted && frags_is_second(s->pb)))
         mon_tell_raw(m, s);
     if (s->level == SEG_TCP)

@@ -131,6 +131,7 @@ static void leave_unwatched(struct mon *m, uint32_t idx)
     struct flow *f = flow_at(&m->env.ft, idx);
 
     memset(f->c0.set, 0, sizeof(f->c0.set));
+    conn_ruffle(f);
     if (f->flags & FLOW_ENDED)
         conn_free(&m->env, idx);
 }

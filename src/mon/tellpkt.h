@@ -78,7 +78,7 @@ static force_inline bool mon_tell_packet_in(struct mon *m, struct conn_pkt *cp, 
     const struct evset_brief *b = evset_brief(m->sets, c->set[hook]);
     const struct ev_op *op = sole_of(b, c, side);
 
-    assert(!m->in_callback && c->sock >= 0);
+    assert(!m->in_callback && (c->sock >= 0 || c->set[hook] == 0));
     if (likely(op != NULL)) {
         tell_sole(m, cp, hook, side, op);
         return true;
@@ -101,7 +101,7 @@ static inline bool mon_tell_ranks(struct mon *m, struct conn_pkt *cp, enum mon_h
     assert(!m->in_callback);
     if (heard == 0 && likely(!c->next))
         return false;
-    /* of an edited flow that nobody watches any more the child has gone */
+    /* of an edited flow that nobody watches any more, or that found no memory to be forgotten, the child has gone */
     if (heard != EVB(EV_PKT_IN) || op == NULL || unlikely(c->sock < 0)) {
         mon_tell_some(m, cp, hook, side, ranks);
         return true;
