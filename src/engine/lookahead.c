@@ -190,7 +190,7 @@ uint64_t look_burst(struct worker *w, struct pktbuf *const *pb, int n)
     const int fetch = w->fetched >= n ? 0 : n;
     uint64_t bare = 0;
 
-    assert(n > 0 && n <= IO_BURST);
+    assert(n > 0);
     fetch_first(pb, fetch);
     if (unlikely(mon_half_full(w->m)) && gate_shut(w)) {
         bare = gate_look(w, pb, n);
