@@ -60,8 +60,8 @@ void pool_init(struct pool *p, const char *name, uint32_t size, uint32_t align, 
  * Regions. A pool that has grown beyond 2 MiB takes its slabs from aligned regions of that size, which
  * the system may back by huge pages: a table of many flows is read at random, and with small pages
  * nearly every record costs a walk through the page tables besides. It is told so of a region only when
- * that is full: to clear a huge page at the first touch takes longer than a batch of packets. (At once, where
- * memory is reserved before there are any.) Where a budget is small, pages stay small, so that what is counted is what is used.
+ * that is full: to clear a huge page at the first touch takes longer than a batch of packets. (At once, where memory is reserved
+ * before there are any.) Where a budget is small, pages stay small, so that what is counted is what is used.
  */
 #define REGION       ((size_t)2 << 20)
 #define SMALL_BUDGET (64 * REGION)
@@ -93,6 +93,7 @@ static void wish_huge(const struct pool *p, char *region)
 /* touch: n bytes of fresh memory, so that the system supplies them. */
 static void touch(char *s, size_t n)
 {
+    unpoison(s, n);
     for (size_t at = 0; at < n; at += PAGE)
         ((volatile char *)s)[at] = 0;
 }
@@ -101,10 +102,8 @@ static char *new_region(const struct pool *p)
 {
     char *s = aligned_alloc(REGION, REGION);
 
-    if (s && p->at_once) {
+    if (s && p->at_once)
         wish_huge(p, s);
-        touch(s, REGION);
-    }
     if (s)
         poison(s, REGION);
     return s;
@@ -113,18 +112,14 @@ static char *new_region(const struct pool *p)
 static char *slab_memory(const struct pool *p, size_t n)
 {
     uint32_t per = slabs_per_region(n), i = p->nslabs;
-    char *s;
 
-    if (per && i >= per && i % per)
+    if (per == 0 || i < per)
+        return aligned_alloc(CACHELINE, n);
+    if (i % per)
         return p->slab[i - 1] + n;
-    if (per && i > per)
+    if (i > per)
         wish_huge(p, p->slab[i - per]);
-    if (per && i >= per)
-        return new_region(p);
-    s = aligned_alloc(CACHELINE, n);
-    if (s && p->at_once)
-        touch(s, n);
-    return s;
+    return new_region(p);
 }
 
 static size_t slab_bytes(const struct pool *p)
@@ -187,6 +182,8 @@ static bool add_slab(struct pool *p)
         a->allocs++;
         a->used += n;
     }
+    if (p->at_once)
+        touch(s, n);
     poison(s, n);
     p->slab[p->nslabs++] = s;
     return true;

@@ -74,8 +74,8 @@ static inline uint32_t pool_spare(const struct pool *p)
 /* pool_keep: see that n can be. => false: no memory for the slabs. */
 bool pool_keep(struct pool *p, uint32_t n);
 /*
- * pool_reserve: the same, and the memory is the process's own from now on, in huge pages if the system has them: nothing waits
- * for it later. => takes as long as the system needs to clear it.
+ * pool_reserve: the same, and the memory is the process's own from now on, beyond the first 2 MB in huge pages if the system has
+ * them: nothing waits for it later. => takes as long as the system needs to clear it.
  */
 bool pool_reserve(struct pool *p, uint32_t n);
 

@@ -6,7 +6,8 @@
  * marked as calm; whatever is not plain takes the mark away (conn_ruffle). A few comparisons are left for
  * its next segment.
  *
- * It is a short cut and no second truth: the mark says what calm_holds says (asserted for each segment), and for
+ * It is a short cut and no second truth: where no flag beside it says that the flow is over or has a timeout of its own, the
+ * mark says what calm_holds says (asserted for each segment), and for
  * what passes the test all ways leave the same bytes in the record (test_plain_model).
  */
 #ifndef WEIR_CONN_CALM_H
@@ -32,30 +33,25 @@ static inline bool calm_settled(const struct flow *f, int side)
     return snd->snd_max == rcv->base + (uint32_t)rcv->next && seq_leq(rcv->ack, snd->snd_max);
 }
 
-/* calm_holds: does the mark say the truth, or may it be set? */
+/*
+ * calm_holds: does the mark say the truth, or may it be set? By parts (record.h): the flags and states of a flow that has
+ * just been connected have been written so.
+ */
 static inline bool calm_holds(const struct conn_env *env, const struct flow *f)
 {
-    return plain_flow(f) && plain_streams_calm(env, f) && calm_settled(f, CLI) &&
-           calm_settled(f, SVR);
+    const struct flow_side *cli = &f->side[CLI], *svr = &f->side[SVR];
+
+    return cli->state == FS_ESTABLISHED && svr->state == FS_ESTABLISHED &&
+           (cli->flags & svr->flags & PLAIN_SIDE) == PLAIN_SIDE &&
+           !((cli->flags | svr->flags) & PLAIN_NO_SIDE) &&
+           (f->flags & (PLAIN_NEVER | PLAIN_BASES)) == PLAIN_BASES && !f->timed && !f->asks &&
+           plain_streams_calm(env, f) && calm_settled(f, CLI) && calm_settled(f, SVR);
 }
 
 /* conn_calm: mark it, if so. */
 static inline void conn_calm(const struct conn_env *env, struct flow *f)
 {
     if (calm_holds(env, f))
-        f->calm = true;
-}
-
-/* conn_calm_now: the same for a flow whose flags and states have just been written: in parts, and so they are asked. */
-static inline void conn_calm_now(const struct conn_env *env, struct flow *f)
-{
-    const struct flow_side *cli = &f->side[CLI], *svr = &f->side[SVR];
-
-    if (cli->state == FS_ESTABLISHED && svr->state == FS_ESTABLISHED &&
-        (cli->flags & svr->flags & PLAIN_SIDE) == PLAIN_SIDE &&
-        !((cli->flags | svr->flags) & PLAIN_NO_SIDE) &&
-        (f->flags & (PLAIN_NEVER | PLAIN_BASES)) == PLAIN_BASES && !f->timed && !f->asks &&
-        plain_streams_calm(env, f) && calm_settled(f, CLI) && calm_settled(f, SVR))
         f->calm = true;
 }
 

@@ -411,7 +411,7 @@ static inline void finish_in_place(struct worker *w, struct conn_pkt *cp, uint8_
         unlikely(f->flags & FLOW_ENDED))
         finish(w, cp);
     if (!(tflags & (TH_SYN_ | TH_FIN_))) /* the handshake has ended: what follows is plain */
-        conn_calm_now(&w->m->env, cp->f);
+        conn_calm(&w->m->env, cp->f);
 }
 
 /* track_in_place: likewise for one in its place (conn/place.h). key: of a flow that it has opened. */

@@ -45,7 +45,10 @@ struct buckets {
 int buckets_init(struct buckets *b, uint32_t (*hash_of)(const void *, uint32_t), const void *owner,
                  struct memacct *acct);
 void buckets_fini(struct buckets *b);
-/* buckets_reserve: room for n entries now, so that no split is due before. => false: no memory for that. */
+/*
+ * buckets_reserve: room for n entries now, so that no split is due before, and for the lines that they will need behind
+ * full ones. => false: no memory for that.
+ */
 bool buckets_reserve(struct buckets *b, uint32_t n);
 
 /*

@@ -98,7 +98,7 @@ static uint32_t stopped_limit(const struct mon_conf *c, uint32_t max)
     return n > 64 ? (uint32_t)n : 64;
 }
 
-/* reserve: what is asked for. => 0, -1: EINVAL, ENOMEM. */
+/* reserve: what is asked for, and ids for listeners besides. => 0, -1: EINVAL, ENOMEM. */
 static int reserve(struct mon *m, const struct mon_conf *c, uint32_t flows)
 {
     if (c->reserve > flows)
@@ -106,8 +106,8 @@ static int reserve(struct mon *m, const struct mon_conf *c, uint32_t flows)
                        "reserve = %u: a context has no more than %u connections (see the keys "
                        "'max_concurrency' and 'max_flows')",
                        c->reserve, flows);
-    if (c->reserve == 0 ||
-        (ftable_reserve(&m->env.ft, c->reserve) == 0 && mon_reserve_ids(m, c->reserve)))
+    if (c->reserve == 0 || (ftable_reserve(&m->env.ft, c->reserve) == 0 &&
+                            mon_reserve_ids(m, c->reserve + MON_LISTENERS)))
         return 0;
     return err_set(ENOMEM, "no memory to reserve for %u connections%s", c->reserve,
                    c->mem_limit ? ": see the keys 'reserve' and 'memory'" : "");

@@ -14,7 +14,10 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <pcap/pcap.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <mos_api.h>
 
@@ -54,6 +57,20 @@ static inline void fix_event(mctx_t mctx, int sock, int side, event_t ev, filter
 static inline void fix_on(int sock, event_t ev, int hook)
 {
     assert_int_equal((mtcp_register_callback)(fix.ctx, sock, ev, hook, fix_event), 0);
+}
+
+/* fix_init: mtcp_init with a configuration of these items in its mos block. */
+static inline void fix_init(const char *items)
+{
+    char path[] = "/tmp/weir-push-XXXXXX";
+    const int fd = mkstemp(path);
+
+    assert_true(fd >= 0);
+    assert_true(dprintf(fd, "mos {\n%s\n}\n", items) > 0);
+    close(fd);
+    if (mtcp_init(path) < 0)
+        fail_msg("%s", mtcp_errstr());
+    unlink(path);
 }
 
 static inline int fix_up(void **state)

@@ -22,15 +22,9 @@ static uint64_t counted(enum reason why)
 /* up: a context with these lines in its mos block. */
 static void up(const char *conf)
 {
-    char path[] = "/tmp/weir-frags-XXXXXX";
-    int fd = mkstemp(path);
-
     memset(&fix, 0, sizeof(fix));
     fix.now = FIX_START;
-    dprintf(fd, "mos {\n%s\n}\n", conf);
-    close(fd);
-    assert_int_equal(mtcp_init(path), 0);
-    unlink(path);
+    fix_init(conf);
     fix.ctx = mtcp_create_context(0);
     assert_non_null(fix.ctx);
     fix.lst = mtcp_socket(fix.ctx, AF_UNSPEC, MOS_SOCK_MONITOR_STREAM, 0);

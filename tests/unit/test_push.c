@@ -102,20 +102,14 @@ static void after_the_end(void **state)
 
 static void with_a_device(void **state)
 {
-    char path[] = "/tmp/weir-push-XXXXXX", trace[300];
-    int fd = mkstemp(path);
+    char trace[300];
     const char *src = getenv("WEIR_SOURCE");
     struct mtcp_frame v = {0};
     mctx_t ctx;
 
-    assert_true(fd >= 0);
-    snprintf(trace, sizeof(trace), "mos {\nnetdev {\npcap:%s/tests/traces/s-gap-acked.pcap\n}\n}\n",
+    snprintf(trace, sizeof(trace), "netdev {\npcap:%s/tests/traces/s-gap-acked.pcap\n}",
              src ? src : ".");
-    assert_int_equal(write(fd, trace, strlen(trace)), strlen(trace));
-    close(fd);
-    if (mtcp_init(path) < 0)
-        fail_msg("%s", mtcp_errstr());
-    unlink(path);
+    fix_init(trace);
     ctx = mtcp_create_context(0);
     assert_fails(EBUSY, mtcp_push(ctx, &v, 1));
     assert_fails(EBUSY, mtcp_push(ctx, NULL, 0));
@@ -433,18 +427,15 @@ static void left(const char *file, const char *want)
 
 static void what_is_made_leaves_by_the_output(void **state)
 {
-    char conf[] = "/tmp/weir-push-XXXXXX", out[] = "/tmp/weir-out-XXXXXX", text[300];
-    int fd = mkstemp(conf), fd2 = mkstemp(out);
+    char out[] = "/tmp/weir-out-XXXXXX", text[300];
+    int fd = mkstemp(out);
 
-    assert_true(fd >= 0 && fd2 >= 0);
-    close(fd2);
-    snprintf(text, sizeof(text), "mos {\nnic_forward_table {\nmem pcap:%s\n}\n}\n", out);
-    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    assert_true(fd >= 0);
     close(fd);
+    snprintf(text, sizeof(text), "nic_forward_table {\nmem pcap:%s\n}", out);
     memset(&fix, 0, sizeof(fix));
     fix.now = FIX_START;
-    if (mtcp_init(conf) < 0)
-        fail_msg("%s", mtcp_errstr());
+    fix_init(text);
     fix.ctx = mtcp_create_context(0);
     fix.lst = mtcp_socket(fix.ctx, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
     fix_on(fix.lst, MOS_ON_TIMEOUT, MOS_NULL);
@@ -461,7 +452,6 @@ static void what_is_made_leaves_by_the_output(void **state)
     left(out, "S S. . . R. R. S R. R ");
     assert_int_equal(mtcp_destroy_context(fix.ctx), 0);
     assert_int_equal(mtcp_destroy(), 0);
-    unlink(conf);
     unlink(out);
 }
 

@@ -16,6 +16,7 @@
 #include <mos_api.h>
 #include <sys/mman.h>
 
+#include "pushfix.h"
 #include "base/errtext.h"
 #include "base/pool.h"
 #include "engine/engine.h"
@@ -61,6 +62,21 @@ static void a_pool_has_it_at_once(void **state)
     assert_int_equal(acct.used, 0);
 }
 
+/* What a small budget counts is all that it costs: of a region of 2 MB no more is touched than has been asked for. */
+static void no_more_than_is_counted(void **state)
+{
+    enum { SLAB = 512 * 256, PER = (2 << 20) / SLAB };
+    struct memacct acct = {.limit = 64 << 20};
+    struct pool p;
+
+    pool_init(&p, "t", 256, 64, 512, 0, &acct);
+    assert_true(pool_reserve(&p, PER * 512)); /* with index 0 one slab in a region */
+    assert_int_equal(p.nslabs, PER + 1);
+    assert_true(resident(p.slab[PER], SLAB) >= SLAB - 2 * 4096);
+    assert_int_equal(resident(p.slab[PER] + SLAB, (PER - 1) * SLAB), 0);
+    pool_fini(&p);
+}
+
 static void a_pool_says_that_it_cannot(void **state)
 {
     struct memacct acct = {.limit = 1 << 20};
@@ -84,27 +100,38 @@ static uint32_t enter(struct ftable *t, uint32_t no)
     return ftable_new(t, &k, ftable_hash(t, &k), end, 1);
 }
 
-static void flows_ask_for_nothing(void **state)
+static void need_nothing(uint32_t n)
 {
     struct memacct acct = {0};
     struct ftable t;
     uint32_t lines;
+    uint64_t used;
 
     assert_int_equal(ftable_init(&t, 0, 7, &acct), 0);
-    assert_int_equal(ftable_reserve(&t, MANY), 0);
+    assert_int_equal(ftable_reserve(&t, n), 0);
     assert_true(ftable_check(&t));
     lines = ftable_slots(&t)->n;
-    assert_in_range(lines, MANY / 8, MANY / 4);
-    for (uint32_t i = 0; i < MANY; i++)
+    used = acct.used;
+    acct.limit = used; /* there is nothing more to be had */
+    for (uint32_t i = 0; i < n; i++)
         assert_int_equal(enter(&t, i), i + 1);
     assert_int_equal(ftable_slots(&t)->n, lines); /* not one split */
-    assert_int_equal(t.flows.nslabs, MANY / 512 + 1);
+    assert_int_equal(acct.used, used);
     assert_true(ftable_check(&t));
-    assert_int_not_equal(enter(&t, MANY), 0); /* one more: as ever */
-    while (ftable_next(&t, 0))
-        ftable_del(&t, ftable_next(&t, 0));
+    acct.limit = 0;
+    assert_int_not_equal(enter(&t, n), 0); /* one more: as ever */
+    for (uint32_t i = 1; i <= n + 1; i++)
+        ftable_del(&t, i);
     ftable_fini(&t);
     assert_int_equal(acct.used, 0);
+}
+
+/* Sizes at which a tenth, the half and nearly all of the buckets have been split since their number last doubled. */
+static void flows_ask_for_nothing(void **state)
+{
+    for (uint32_t lines = 1 << 12; lines <= 1 << 15; lines <<= 3)
+        for (uint32_t tenths = 11; tenths < 20; tenths += 4)
+            need_nothing(lines * tenths / 10 * BUCKET_SLOTS * 65 / 100);
 }
 
 static void a_table_says_that_it_cannot(void **state)
@@ -129,16 +156,7 @@ static void a_table_says_that_it_cannot(void **state)
 /* context: of a configuration of these items in its mos block. => NULL as mtcp_create_context has it. */
 static mctx_t context(const char *items)
 {
-    char path[] = "/tmp/weir-reserve-XXXXXX", text[300];
-    int fd = mkstemp(path);
-
-    assert_true(fd >= 0);
-    snprintf(text, sizeof(text), "mos {\n%s\n}\n", items);
-    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-    close(fd);
-    if (mtcp_init(path) < 0)
-        fail_msg("%s", mtcp_errstr());
-    unlink(path);
+    fix_init(items);
     errno = 0;
     return mtcp_create_context(0);
 }
@@ -156,7 +174,7 @@ static void a_context_has_it(void **state)
 
     assert_non_null(ctx);
     assert_true(pool_spare(&m->env.ft.flows) >= 5000);
-    assert_int_equal(m->cap_sock, 5000);
+    assert_int_equal(m->cap_sock, 5000 + MON_LISTENERS);
     mtcp_destroy_context(ctx);
 }
 
@@ -193,6 +211,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_pool_has_it_at_once),
+        cmocka_unit_test(no_more_than_is_counted),
         cmocka_unit_test(a_pool_says_that_it_cannot),
         cmocka_unit_test(flows_ask_for_nothing),
         cmocka_unit_test(a_table_says_that_it_cannot),

@@ -20,19 +20,10 @@ static char told[400]; /* what was told, by log_it */
 /* up_with: a configuration of these items in its mos block. */
 static int up_with(const char *items)
 {
-    char path[] = "/tmp/weir-sock-XXXXXX", text[300];
-    int fd = mkstemp(path);
-
-    assert_true(fd >= 0);
-    snprintf(text, sizeof(text), "mos {\n%s\n}\n", items);
-    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-    close(fd);
     memset(&fix, 0, sizeof(fix));
     fix.now = FIX_START;
     fix.child = -1;
-    if (mtcp_init(path) < 0)
-        fail_msg("%s", mtcp_errstr());
-    unlink(path);
+    fix_init(items);
     fix.ctx = mtcp_create_context(0);
     m = engine.ctx[0].m;
     fix.lst = mtcp_socket(fix.ctx, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
