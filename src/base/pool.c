@@ -61,7 +61,8 @@ void pool_init(struct pool *p, const char *name, uint32_t size, uint32_t align, 
  * the system may back by huge pages: a table of many flows is read at random, and with small pages
  * nearly every record costs a walk through the page tables besides. It is told so of a region only when
  * that is full: to clear a huge page at the first touch takes longer than a batch of packets. (At once, where memory is reserved
- * before there are any.) Where a budget is small, pages stay small, so that what is counted is what is used.
+ * before there are any.) Where a budget is small, pages are kept small, whatever the system does by itself, so that what is
+ * counted is what is used.
  */
 #define REGION       ((size_t)2 << 20)
 #define SMALL_BUDGET (64 * REGION)
@@ -78,16 +79,16 @@ static bool first_of_own(uint32_t i, uint32_t per)
     return per == 0 || i < per || i % per == 0;
 }
 
-/* wish_huge: of a region. */
-static void wish_huge(const struct pool *p, char *region)
+/* small_budget: do whole huge pages not go with what this pool may use? */
+static bool small_budget(const struct pool *p)
 {
-#ifdef MADV_HUGEPAGE
-    if (!p->acct || p->acct->limit == 0 || p->acct->limit >= SMALL_BUDGET)
-        (void)madvise(region, REGION, MADV_HUGEPAGE);
-#else
-    (void)p;
-    (void)region;
-#endif
+    return p->acct && p->acct->limit && p->acct->limit < SMALL_BUDGET;
+}
+
+/* wish: tell the system how a region is used (MADV_...); it may know better. */
+static void wish(char *region, int advice)
+{
+    (void)madvise(region, REGION, advice);
 }
 
 /* touch: n bytes of fresh memory, so that the system supplies them. */
@@ -102,10 +103,13 @@ static char *new_region(const struct pool *p)
 {
     char *s = aligned_alloc(REGION, REGION);
 
-    if (s && p->at_once)
-        wish_huge(p, s);
-    if (s)
-        poison(s, REGION);
+    if (s == NULL)
+        return NULL;
+    if (small_budget(p))
+        wish(s, MADV_NOHUGEPAGE);
+    else if (p->at_once)
+        wish(s, MADV_HUGEPAGE);
+    poison(s, REGION);
     return s;
 }
 
@@ -117,8 +121,8 @@ static char *slab_memory(const struct pool *p, size_t n)
         return aligned_alloc(CACHELINE, n);
     if (i % per)
         return p->slab[i - 1] + n;
-    if (i > per)
-        wish_huge(p, p->slab[i - per]);
+    if (i > per && !small_budget(p))
+        wish(p->slab[i - per], MADV_HUGEPAGE);
     return new_region(p);
 }
 
