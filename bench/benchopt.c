@@ -1,46 +1,107 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "benchopt.h"
 
+#include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { MOST = 16 };
 
+/* wants: what may stand behind this option. */
+static void wants(FILE *to, const struct bench_opt *o)
+{
+    static const char *const kinds[] = {
+        [BENCH_FLAG] = "",
+        [BENCH_INT] = "a whole number",
+        [BENCH_UINT] = "a whole number",
+        [BENCH_NUMBER] = "a whole number",
+        [BENCH_REAL] = "a number",
+        [BENCH_TEXT] = "a text",
+    };
+
+    if (o->names == NULL) {
+        fprintf(to, "%s", kinds[o->kind]);
+        if (o->least != 0 || o->most != 0)
+            fprintf(to, ", %.10g to %.10g", o->least, o->most);
+        return;
+    }
+    fprintf(to, "one or more of ");
+    for (int i = 0; o->names(i); i++)
+        fprintf(to, "%s%s", i ? "," : "", o->names(i));
+}
+
+static _Noreturn void help(const char *program, const struct bench_opt *list)
+{
+    printf("usage: %s [OPTION]...\nOptions:\n", program);
+    for (; list->name; list++) {
+        printf("  --%-12s ", list->name);
+        wants(stdout, list);
+        printf("\n");
+    }
+    printf("What is measured, and how: docs/performance.md.\n");
+    exit(0);
+}
+
 static _Noreturn void misuse(const char *program, const struct bench_opt *o)
 {
-    fprintf(stderr, "%s: --%s %g to %g\n", program, o->name, o->least, o->most);
+    fprintf(stderr, "%s: --%s: expected ", program, o->name);
+    wants(stderr, o);
+    fprintf(stderr, "\n");
     exit(2);
 }
 
-/* take: => false: it is no number, or out of range. */
+/* known: is each of the names in "A,B,C" one of these? */
+static bool known(const char *list, const char *(*names)(int i))
+{
+    if (*list == '\0')
+        return false;
+    for (const char *p = list; *p; p += strcspn(p, ","), p += *p == ',') {
+        const size_t len = strcspn(p, ",");
+        int i = 0;
+
+        while (names(i) && (strlen(names(i)) != len || strncmp(names(i), p, len) != 0))
+            i++;
+        if (names(i) == NULL)
+            return false;
+    }
+    return true;
+}
+
+/* take: => false: it is no number, or out of range, or no name. */
 static bool take(const struct bench_opt *o, const char *text)
 {
     char *end = NULL;
     double v = text ? strtod(text, &end) : 0;
+    bool whole = true;
 
+    errno = 0;
     switch (o->kind) {
     case BENCH_FLAG:
         *(bool *)o->to = true;
         return true;
     case BENCH_TEXT:
         *(const char **)o->to = text;
-        return true;
-    case BENCH_NUMBER:
+        return o->names == NULL || known(text, o->names);
+    case BENCH_NUMBER: /* all 64 bits of it */
+        whole = strchr(text, '-') == NULL;
         *(uint64_t *)o->to = strtoull(text, &end, 0);
         break;
     case BENCH_INT:
-        *(int *)o->to = (int)v;
+        whole = v >= INT_MIN && v <= INT_MAX && v == (int)v;
+        *(int *)o->to = whole ? (int)v : 0;
         break;
     case BENCH_UINT:
-        *(uint32_t *)o->to = (uint32_t)v;
+        whole = v >= 0 && v <= UINT32_MAX && v == (uint32_t)v;
+        *(uint32_t *)o->to = whole ? (uint32_t)v : 0;
         break;
     case BENCH_REAL:
         *(double *)o->to = v;
         break;
     }
-    return end != text && *end == '\0' &&
+    return whole && errno == 0 && end != text && *end == '\0' &&
            ((o->least == 0 && o->most == 0) || (v >= o->least && v <= o->most));
 }
 
@@ -49,9 +110,12 @@ void bench_options(int argc, char **argv, const char *program, const struct benc
     struct option o[MOST] = {{0}};
     int i, at;
 
-    for (i = 0; list[i].name && i < MOST - 1; i++)
+    for (i = 0; list[i].name && i < MOST - 2; i++)
         o[i] = (struct option){.name = list[i].name, .has_arg = list[i].kind != BENCH_FLAG};
-    while ((i = getopt_long(argc, argv, "", o, &at)) != -1) {
+    o[i] = (struct option){.name = "help", .val = 'h'};
+    while ((i = getopt_long(argc, argv, "h", o, &at)) != -1) {
+        if (i == 'h')
+            help(program, list);
         if (i != 0)
             exit(2); /* it was said why */
         if (!take(&list[at], optarg))

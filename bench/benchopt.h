@@ -22,12 +22,14 @@ struct bench_opt {
     const char *name; /* without the dashes; NULL ends a list */
     enum bench_opt_kind kind;
     void *to;
-    double least, most; /* what an int, uint or real may be; both 0: anything */
+    double least, most; /* what a number may be; both 0: anything from 0 on */
+    const char *(*names)(
+        int i); /* of a text that is a list of names, "A,B,C": those that there are; NULL ends them */
 };
 
 /*
- * bench_options: the command line as this list has it; nothing else may be on it. A mistake is told on
- * standard error, after the program's name, and ends the program with status 2.
+ * bench_options: the command line as this list has it; nothing else may be on it. --help shows the list, and ends the program.
+ * A mistake is told on standard error, after the program's name, and ends the program with status 2.
  */
 void bench_options(int argc, char **argv, const char *program, const struct bench_opt *list);
 

@@ -390,11 +390,11 @@ static bool measure(const char *name, FILE *json)
 }
 
 static const struct bench_opt options[] = {
-    {"rounds", BENCH_INT, &opt.rounds, 1, MEASURE_ROUNDS},
-    {"scale", BENCH_REAL, &opt.scale, 1e-6, 100},
-    {"workload", BENCH_TEXT, &opt.workloads, 0, 0},
-    {"seed", BENCH_NUMBER, &opt.seed, 0, 0},
-    {NULL, 0, NULL, 0, 0},
+    {"rounds", BENCH_INT, &opt.rounds, 1, MEASURE_ROUNDS, NULL},
+    {"scale", BENCH_REAL, &opt.scale, 1e-6, 100, NULL},
+    {"workload", BENCH_TEXT, &opt.workloads, 0, 0, workload_name},
+    {"seed", BENCH_NUMBER, &opt.seed, 0, 0, NULL},
+    {NULL, 0, NULL, 0, 0, NULL},
 };
 
 int main(int argc, char **argv)

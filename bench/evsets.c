@@ -196,12 +196,17 @@ static void report(const struct evwork *w)
             print_json(w, i);
 }
 
+static const char *row_name(int i)
+{
+    return i < NROWS ? rows[i].name : NULL;
+}
+
 static const struct bench_opt options[] = {
-    {"rounds", BENCH_INT, &opt.rounds, 1, MEASURE_ROUNDS},
-    {"scale", BENCH_REAL, &opt.scale, 1e-6, 100},
-    {"rows", BENCH_TEXT, &opt.rows, 0, 0},
-    {"seed", BENCH_NUMBER, &opt.seed, 0, 0},
-    {NULL, 0, NULL, 0, 0},
+    {"rounds", BENCH_INT, &opt.rounds, 1, MEASURE_ROUNDS, NULL},
+    {"scale", BENCH_REAL, &opt.scale, 1e-6, 100, NULL},
+    {"rows", BENCH_TEXT, &opt.rows, 0, 0, row_name},
+    {"seed", BENCH_NUMBER, &opt.seed, 0, 0, NULL},
+    {NULL, 0, NULL, 0, 0, NULL},
 };
 
 int main(int argc, char **argv)

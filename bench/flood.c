@@ -266,14 +266,14 @@ static bool right(const struct flood_cfg *c)
 }
 
 static const struct bench_opt options[] = {
-    {"rounds", BENCH_INT, &opt.rounds, 1, MEASURE_ROUNDS},
-    {"sources", BENCH_NUMBER, &opt.sources, 1, 1e12},
-    {"flows", BENCH_UINT, &opt.flows, 1, 50000},
-    {"per", BENCH_UINT, &opt.per, 1, 1e6},
-    {"step", BENCH_UINT, &opt.step, 0, 1e9},
-    {"bare", BENCH_FLAG, &opt.bare, 0, 0},
-    {"seed", BENCH_NUMBER, &opt.seed, 0, 0},
-    {NULL, 0, NULL, 0, 0},
+    {"rounds", BENCH_INT, &opt.rounds, 1, MEASURE_ROUNDS, NULL},
+    {"sources", BENCH_NUMBER, &opt.sources, 1, 1e12, NULL},
+    {"flows", BENCH_UINT, &opt.flows, 1, 50000, NULL},
+    {"per", BENCH_UINT, &opt.per, 1, 1e6, NULL},
+    {"step", BENCH_UINT, &opt.step, 0, 1e9, NULL},
+    {"bare", BENCH_FLAG, &opt.bare, 0, 0, NULL},
+    {"seed", BENCH_NUMBER, &opt.seed, 0, 0, NULL},
+    {NULL, 0, NULL, 0, 0, NULL},
 };
 
 enum { LOOK_UP, ENTER, LIB, KINDS };

@@ -193,10 +193,12 @@ static int finish(struct lane *lanes)
 
 int main(int argc, char **argv)
 {
-    const struct bench_opt options[] = {
-        {"seconds", BENCH_REAL, &seconds, 0, 86400}, {"queues", BENCH_INT, &queues, 1, MOST_QUEUES},
-        {"filter", BENCH_TEXT, &filter, 0, 0},       {"mirror", BENCH_FLAG, &mirror, 0, 0},
-        {"spin", BENCH_FLAG, &spin, 0, 0},           {NULL, BENCH_FLAG, NULL, 0, 0}};
+    const struct bench_opt options[] = {{"seconds", BENCH_REAL, &seconds, 0, 86400, NULL},
+                                        {"queues", BENCH_INT, &queues, 1, MOST_QUEUES, NULL},
+                                        {"filter", BENCH_TEXT, &filter, 0, 0, NULL},
+                                        {"mirror", BENCH_FLAG, &mirror, 0, 0, NULL},
+                                        {"spin", BENCH_FLAG, &spin, 0, 0, NULL},
+                                        {NULL, BENCH_FLAG, NULL, 0, 0, NULL}};
     static struct lane lanes[MOST_QUEUES];
     struct sigaction act = {.sa_handler = on_signal};
 

@@ -281,6 +281,7 @@ static void print_json(FILE *f, const struct score *s, const struct score *first
 static bool all_sizes(FILE *json)
 {
     static struct score score[NSIZES];
+    const struct score *first = NULL;
     bool good = true;
 
     for (int i = 0; i < NSIZES; i++) {
@@ -298,18 +299,21 @@ static bool all_sizes(FILE *json)
             good = one_round(s, r);
         if (!good)
             return false;
-        print_row(s, &score[0]);
-        print_json(json, s, &score[0]);
+        first = first ? first : s;
+        print_row(s, first);
+        print_json(json, s, first);
     }
-    return good;
+    if (first == NULL)
+        fprintf(stderr, "growth: no size is left to measure (--most, --scale, or memory)\n");
+    return first != NULL;
 }
 
 static const struct bench_opt options[] = {
-    {"rounds", BENCH_INT, &opt.rounds, 1, MEASURE_ROUNDS},
-    {"scale", BENCH_REAL, &opt.scale, 1e-6, 1},
-    {"most", BENCH_UINT, &opt.most, 0, UINT32_MAX},
-    {"seed", BENCH_NUMBER, &opt.seed, 0, 0},
-    {NULL, 0, NULL, 0, 0},
+    {"rounds", BENCH_INT, &opt.rounds, 1, MEASURE_ROUNDS, NULL},
+    {"scale", BENCH_REAL, &opt.scale, 1e-6, 1, NULL},
+    {"most", BENCH_UINT, &opt.most, 10, UINT32_MAX, NULL},
+    {"seed", BENCH_NUMBER, &opt.seed, 0, 0, NULL},
+    {NULL, 0, NULL, 0, 0, NULL},
 };
 
 int main(int argc, char **argv)

@@ -116,9 +116,9 @@ static bool measure(const struct row *row, FILE *json, uint64_t *start)
 }
 
 static const struct bench_opt options[] = {
-    {"scale", BENCH_REAL, &opt.scale, 1e-4, 10},
-    {"seed", BENCH_NUMBER, &opt.seed, 0, 0},
-    {NULL, 0, NULL, 0, 0},
+    {"scale", BENCH_REAL, &opt.scale, 1e-4, 10, NULL},
+    {"seed", BENCH_NUMBER, &opt.seed, 0, 0, NULL},
+    {NULL, 0, NULL, 0, 0, NULL},
 };
 
 int main(int argc, char **argv)

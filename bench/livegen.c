@@ -408,18 +408,18 @@ static void connect_often(void)
 
 int main(int argc, char **argv)
 {
-    const struct bench_opt options[] = {{"interface", BENCH_TEXT, &opt.interface, 0, 0},
-                                        {"to", BENCH_TEXT, &opt.to, 0, 0},
-                                        {"address", BENCH_TEXT, &opt.address, 0, 0},
-                                        {"peer", BENCH_TEXT, &opt.peer, 0, 0},
-                                        {"peer-netns", BENCH_TEXT, &opt.peer_netns, 0, 0},
-                                        {"port", BENCH_INT, &opt.port, 1, 65535},
-                                        {"flows", BENCH_INT, &opt.flows, 1, MOST_FLOWS},
-                                        {"size", BENCH_INT, &opt.size, 60, 1514},
-                                        {"at-once", BENCH_INT, &opt.at_once, 1, MOST_AT_ONCE},
-                                        {"seconds", BENCH_REAL, &opt.seconds, 0, 86400},
-                                        {"pps", BENCH_REAL, &opt.pps, 0, 1e9},
-                                        {NULL, BENCH_FLAG, NULL, 0, 0}};
+    const struct bench_opt options[] = {{"interface", BENCH_TEXT, &opt.interface, 0, 0, NULL},
+                                        {"to", BENCH_TEXT, &opt.to, 0, 0, NULL},
+                                        {"address", BENCH_TEXT, &opt.address, 0, 0, NULL},
+                                        {"peer", BENCH_TEXT, &opt.peer, 0, 0, NULL},
+                                        {"peer-netns", BENCH_TEXT, &opt.peer_netns, 0, 0, NULL},
+                                        {"port", BENCH_INT, &opt.port, 1, 65535, NULL},
+                                        {"flows", BENCH_INT, &opt.flows, 1, MOST_FLOWS, NULL},
+                                        {"size", BENCH_INT, &opt.size, 60, 1514, NULL},
+                                        {"at-once", BENCH_INT, &opt.at_once, 1, MOST_AT_ONCE, NULL},
+                                        {"seconds", BENCH_REAL, &opt.seconds, 0, 86400, NULL},
+                                        {"pps", BENCH_REAL, &opt.pps, 0, 1e9, NULL},
+                                        {NULL, BENCH_FLAG, NULL, 0, 0, NULL}};
     static const struct {
         const char *name;
         void (*run)(void);

@@ -579,11 +579,16 @@ static bool measure(const struct step *s, FILE *json)
     return true;
 }
 
+static const char *case_name(int i)
+{
+    return i < (int)ARRAY_SIZE(steps) ? steps[i].name : NULL;
+}
+
 static const struct bench_opt options[] = {
-    {"rounds", BENCH_INT, &opt.rounds, 1, MEASURE_ROUNDS},
-    {"scale", BENCH_REAL, &opt.scale, 1e-6, 100},
-    {"case", BENCH_TEXT, &opt.cases, 0, 0},
-    {NULL, 0, NULL, 0, 0},
+    {"rounds", BENCH_INT, &opt.rounds, 1, MEASURE_ROUNDS, NULL},
+    {"scale", BENCH_REAL, &opt.scale, 1e-6, 100, NULL},
+    {"case", BENCH_TEXT, &opt.cases, 0, 0, case_name},
+    {NULL, 0, NULL, 0, 0, NULL},
 };
 
 int main(int argc, char **argv)

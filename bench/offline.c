@@ -12,7 +12,6 @@
  * memory the kernel tells. Medians, and the ratio of the medians: tables, then JSON lines.
  */
 #include <fcntl.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <pcap/pcap.h>
 #include <signal.h>
@@ -233,35 +232,29 @@ static void measure(const char *name)
 
 /* ---- command line ---- */
 
+static const struct bench_opt known[] = {
+    {"rounds", BENCH_INT, &opt.rounds, 1, MEASURE_ROUNDS - 1, NULL},
+    {"scale", BENCH_REAL, &opt.scale, 1e-6, 100, NULL},
+    {"workload", BENCH_TEXT, &opt.workloads, 0, 0, workload_name},
+    {"seed", BENCH_NUMBER, &opt.seed, 0, 0, NULL},
+    {"name", BENCH_TEXT, &opt.name, 0, 0, NULL},
+    {NULL, 0, NULL, 0, 0, NULL},
+};
+
+/* options: ... -- COMMAND ARG... */
 static void options(int argc, char **argv)
 {
-    static const struct option o[] = {{"rounds", 1, NULL, 'n'},   {"scale", 1, NULL, 's'},
-                                      {"workload", 1, NULL, 'w'}, {"seed", 1, NULL, 'i'},
-                                      {"name", 1, NULL, 'm'},     {NULL, 0, NULL, 0}};
-    int c;
+    int own = 1;
 
-    while ((c = getopt_long(argc, argv, "+", o, NULL)) != -1) {
-        if (c == 'n')
-            opt.rounds = atoi(optarg);
-        else if (c == 's')
-            opt.scale = atof(optarg);
-        else if (c == 'w')
-            opt.workloads = optarg;
-        else if (c == 'i')
-            opt.seed = strtoull(optarg, NULL, 0);
-        else if (c == 'm')
-            opt.name = optarg;
-        else
-            exit(2);
-    }
-    if (opt.rounds < 1 || opt.rounds >= MEASURE_ROUNDS || !(opt.scale > 0) || optind >= argc)
-        die("usage",
-            "offline [--rounds N] [--scale F] [--workload LIST] [--seed N] [--name NAME] -- "
-            "COMMAND ARG...");
-    opt.command = calloc((size_t)(argc - optind) + 2, sizeof(char *));
+    while (own < argc && strcmp(argv[own], "--") != 0)
+        own++;
+    bench_options(own, argv, "offline", known);
+    if (own + 1 >= argc)
+        die("usage", "offline [OPTION]... -- COMMAND ARG... (--help says which options)");
+    opt.command = calloc((size_t)(argc - own) + 1, sizeof(char *));
     if (opt.command == NULL)
         die("memory", "none");
-    memcpy(opt.command, argv + optind, (size_t)(argc - optind) * sizeof(char *));
+    memcpy(opt.command, argv + own + 1, (size_t)(argc - own - 1) * sizeof(char *));
 }
 
 int main(int argc, char **argv)

@@ -257,13 +257,18 @@ static bool measure(const char *name, struct score *s)
     return ok;
 }
 
+static const char *row_name(int i)
+{
+    return i < NROWS ? rows[i].name : i == NROWS ? "all" : NULL;
+}
+
 static const struct bench_opt options[] = {
-    {"rounds", BENCH_INT, &opt.rounds, 1, MEASURE_ROUNDS},
-    {"scale", BENCH_REAL, &opt.scale, 1e-6, 100},
-    {"workload", BENCH_TEXT, &opt.workloads, 0, 0},
-    {"row", BENCH_TEXT, &opt.rows, 0, 0},
-    {"seed", BENCH_NUMBER, &opt.seed, 0, 0},
-    {NULL, 0, NULL, 0, 0},
+    {"rounds", BENCH_INT, &opt.rounds, 1, MEASURE_ROUNDS, NULL},
+    {"scale", BENCH_REAL, &opt.scale, 1e-6, 100, NULL},
+    {"workload", BENCH_TEXT, &opt.workloads, 0, 0, workload_name},
+    {"row", BENCH_TEXT, &opt.rows, 0, 0, row_name},
+    {"seed", BENCH_NUMBER, &opt.seed, 0, 0, NULL},
+    {NULL, 0, NULL, 0, 0, NULL},
 };
 
 int main(int argc, char **argv)

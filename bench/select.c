@@ -286,11 +286,11 @@ static bool report(const struct evwork *w, const struct score *s)
 }
 
 static const struct bench_opt options[] = {
-    {"rounds", BENCH_INT, &opt.rounds, 1, MEASURE_ROUNDS},
-    {"scale", BENCH_REAL, &opt.scale, 1e-6, 100},
-    {"seed", BENCH_NUMBER, &opt.seed, 0, 0},
-    {"check", BENCH_FLAG, &opt.check, 0, 0},
-    {NULL, 0, NULL, 0, 0},
+    {"rounds", BENCH_INT, &opt.rounds, 1, MEASURE_ROUNDS, NULL},
+    {"scale", BENCH_REAL, &opt.scale, 1e-6, 100, NULL},
+    {"seed", BENCH_NUMBER, &opt.seed, 0, 0, NULL},
+    {"check", BENCH_FLAG, &opt.check, 0, 0, NULL},
+    {NULL, 0, NULL, 0, 0, NULL},
 };
 
 int main(int argc, char **argv)

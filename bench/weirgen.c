@@ -132,6 +132,8 @@ static int options(int argc, char **argv, struct gen_cfg *c)
             usage(o == 'h' ? stdout : stderr, o == 'h' ? 0 : 2);
     }
     gen_default(c);
+    if (name == NULL && scale != 1)
+        die("scale", "it is of a --workload");
     if (name && !workload_get(name, scale, c))
         die(name, "no such workload");
     for (int i = 0; i < NROWS; i++)
@@ -151,7 +153,7 @@ static void write_all(struct gen *g, const char *path)
     uint32_t len;
 
     if (d == NULL)
-        die(path, dead ? pcap_geterr(dead) : "out of memory");
+        die("output", dead ? pcap_geterr(dead) : "out of memory");
     while ((len = gen_next(g, frame, &ns)) != 0) {
         struct pcap_pkthdr h = {.caplen = len, .len = len};
 
@@ -159,8 +161,8 @@ static void write_all(struct gen *g, const char *path)
         h.ts.tv_usec = (suseconds_t)(ns % 1000000000 / 1000);
         pcap_dump((u_char *)d, &h, frame);
     }
-    if (pcap_dump_flush(d) < 0)
-        die(path, "cannot write");
+    if (pcap_dump_flush(d) < 0 || ferror(pcap_dump_file(d)))
+        die(path, "cannot be written");
     pcap_dump_close(d);
     pcap_close(dead);
 }
