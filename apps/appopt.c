@@ -428,8 +428,9 @@ static int parse_app(struct appopt *opt, const char *text)
 
     if (app < 0 || (value && app != APP_SEARCH && app != APP_EVENTS_N) ||
         (app == APP_EVENTS_N && !value))
-        return complain(-1, "--app: expected none, count, search, rexmit or events=N, got '%s'",
-                        text);
+        return complain(
+            -1, "--app: expected none, count, search, search=TEXT, rexmit or events=N, got '%s'",
+            text);
     opt->program = (enum app_program)app;
     if (app == APP_EVENTS_N)
         return parse_number("--app events=N", value, APP_EVENTS, &opt->events);

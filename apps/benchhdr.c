@@ -218,40 +218,31 @@ void hdr_find(struct hdr *h, const uint8_t *p, uint32_t len, int linktype)
 
 /* ---- other addresses ---- */
 
-/* put_sum: the checksum at `sum` when a word of what it sums goes from `was` to `is` (RFC 1624). */
-static void put_sum(uint8_t *sum, uint16_t was, uint16_t is)
+/*
+ * turn: add to one half of an address what the other half loses, modulo 65535, so that no checksum changes, wherever
+ * it lies (RFC 1071). A half of 65535 would come back as 0: such an address stays as it is.
+ */
+static void turn(uint8_t *addr, uint32_t by)
 {
-    uint32_t s = (uint16_t)~get16(sum) + (uint32_t)(uint16_t)~was + is;
+    enum { MOD = 65535 };
+    uint32_t hi = get16(addr), lo = get16(addr + 2);
 
-    s = (s & 0xffff) + (s >> 16);
-    s = ~((s & 0xffff) + (s >> 16));
-    sum[0] = (uint8_t)(s >> 8);
-    sum[1] = (uint8_t)s;
+    if (hi == MOD || lo == MOD)
+        return;
+    hi = (hi + by) % MOD;
+    lo = (lo + MOD - by) % MOD;
+    addr[0] = (uint8_t)(hi >> 8);
+    addr[1] = (uint8_t)hi;
+    addr[2] = (uint8_t)(lo >> 8);
+    addr[3] = (uint8_t)lo;
 }
 
-/* turn_word: the 16 bits at `at` of the frame. */
-static void turn_word(const struct hdr *h, uint8_t *p, uint32_t at, uint16_t bits)
+void hdr_rekey(const struct hdr *h, uint8_t *p, uint32_t by)
 {
-    uint16_t was = get16(p + at), is = was ^ bits;
-
-    p[at] = (uint8_t)(is >> 8);
-    p[at + 1] = (uint8_t)is;
-    if (!h->v6)
-        put_sum(p + h->ip + 10, was, is);
-    if (h->tcp)
-        put_sum(p + h->tcp + 16, was, is);
-}
-
-void hdr_rekey(const struct hdr *h, uint8_t *p, uint32_t bits)
-{
-    uint32_t src = h->ip + (h->v6 ? 20u : 12u), dst = h->ip + (h->v6 ? 36u : 16u);
-
     if (!h->has_ip)
         return;
-    turn_word(h, p, src, (uint16_t)(bits >> 16 & 0xff));
-    turn_word(h, p, src + 2, (uint16_t)bits);
-    turn_word(h, p, dst, (uint16_t)(bits >> 16 & 0xff));
-    turn_word(h, p, dst + 2, (uint16_t)bits);
+    turn(p + h->ip + (h->v6 ? 20 : 12), by);
+    turn(p + h->ip + (h->v6 ? 36 : 16), by);
 }
 
 static uint32_t fold(const uint8_t *p)

@@ -22,11 +22,12 @@ struct hdr {
 void hdr_find(struct hdr *h, const uint8_t *p, uint32_t len, int linktype);
 
 /*
- * hdr_rekey: turn some bits of both addresses, up to 24 of each. IP and TCP checksums change with
- * them (RFC 1624): right ones stay right, wrong ones wrong.
- * => the same again gives the frame as it was.
+ * hdr_rekey: other addresses, each number its own: 0 to 65534, and what has been added to a frame so far counts modulo 65535.
+ * Two addresses that differ stay different. Checksums that were right are right, wrong ones wrong, and none of them is
+ * touched: a header may be split over fragments. An address with 255.255 in the first or last half of its (last) 32 bits
+ * stays as it is.
  */
-void hdr_rekey(const struct hdr *h, uint8_t *p, uint32_t bits);
+void hdr_rekey(const struct hdr *h, uint8_t *p, uint32_t by);
 
 /* hdr_addr: both addresses, folded to 32 bits each, in memory's order. */
 void hdr_addr(const struct hdr *h, const uint8_t *p, uint32_t addr[2]);

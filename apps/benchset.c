@@ -329,22 +329,22 @@ uint64_t set_period(const struct set *s)
            (APPCONF_IDLE_SEC + APPCONF_LINGER_SEC + 60) * UINT64_C(1000000000);
 }
 
-/* loop_bits: what loop number `loop` turns in each address: no two loops the same. */
-static uint32_t loop_bits(uint32_t loop)
+/* loop_key: what loop number `loop` has added to each address: no two loops the same. */
+static uint32_t loop_key(uint32_t loop)
 {
-    return loop * 0x9e3779b1u & 0xffffff;
+    return loop * 40504 % 65535; /* they have no common divisor */
 }
 
 void set_prepare(const struct set *s, int part, int loop)
 {
     const struct set_part *k = &s->part[part];
     uint32_t *has = &k->loop[loop % s->copies];
-    uint32_t bits = loop_bits(*has) ^ loop_bits((uint32_t)loop);
+    uint32_t by = (loop_key((uint32_t)loop) + 65535 - loop_key(*has)) % 65535;
     uint8_t *copy = set_copy(s, loop);
 
     if (*has == (uint32_t)loop)
         return;
     for (uint64_t i = 0; i < k->n; i++)
-        hdr_rekey(&k->v[i].hdr, copy + k->v[i].off, bits);
+        hdr_rekey(&k->v[i].hdr, copy + k->v[i].off, by);
     *has = (uint32_t)loop;
 }

@@ -14,6 +14,7 @@ import tsharktool
 import weirtool
 from gen import C, S
 from test_flows import CAPTURES, REFUSED
+from test_fragments import fragmented
 from weirtool import SIDES, TRACES
 
 FTP, HTTP49, WIKI = (TRACES / n for n in ('s-ftp-80-flows.pcap', 'z-http-49-flows.pcap', 'z-wikipedia.pcap'))
@@ -132,6 +133,21 @@ def test_checksums_stay_right():
     assert sums(bench(wrong, '--csum', 'on', '--loops', 7)) == sums(on, 7)
 
 
+@pytest.mark.parametrize('v6', [False, True], ids=['v4', 'v6'])
+def test_checksums_of_fragments_stay_right(v6, tmp_path):
+    """A TCP header may be split: its ports in one fragment, its checksum in another."""
+    net = gen.Net(seed=5)
+    for _ in range(5):
+        net.random_conn(v6=v6)
+    path = net.write(tmp_path / 'x.pcap', frames=fragmented(net, gen.random.Random(5), 14, share=1))
+    once = sums(bench(path, '--csum', 'on'))
+    assert once['stream_bytes'] == flow_sums(path)['stream_bytes'] > 0
+    for loops in (3, 200):
+        assert sums(bench(path, '--csum', 'on', '--loops', loops)) == {k: v * loops for k, v in once.items()}
+    tcp = bench(TRACES / 's-vlan-ipv4-frag-syn.pcap', '--csum', 'on', '--loops', 5)
+    assert tcp['connections'] == 5
+
+
 # ---- what the programs have seen
 
 def reassembled(path, where):
@@ -230,10 +246,10 @@ def test_no_packets(tmp_path):
 
 
 @pytest.mark.parametrize('args,text', [
-    (('--app', 'fly'), "--app: expected none, count, search, rexmit or events=N, got 'fly'"),
-    (('--app', ''), "--app: expected none, count, search, rexmit or events=N, got ''"),
-    (('--app', 'events'), "--app: expected none, count, search, rexmit or events=N, got 'events'"),
-    (('--app', 'count=1'), "--app: expected none, count, search, rexmit or events=N, got 'count=1'"),
+    (('--app', 'fly'), "--app: expected none, count, search, search=TEXT, rexmit or events=N, got 'fly'"),
+    (('--app', ''), "--app: expected none, count, search, search=TEXT, rexmit or events=N, got ''"),
+    (('--app', 'events'), "--app: expected none, count, search, search=TEXT, rexmit or events=N, got 'events'"),
+    (('--app', 'count=1'), "--app: expected none, count, search, search=TEXT, rexmit or events=N, got 'count=1'"),
     (('--app', 'events=0'), "--app events=N: expected a number from 1 to 64, got '0'"),
     (('--app', 'events=65'), "--app events=N: expected a number from 1 to 64, got '65'"),
     (('--app', 'events='), "--app events=N: expected a number from 1 to 64, got ''"),
