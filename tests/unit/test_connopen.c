@@ -279,6 +279,26 @@ static void picked_up_by_data(void **state)
     reads(&x, SVR, 0, "abcX");
 }
 
+/* A window of 1 GiB on top of as much that is not acknowledged: more than half of all numbers, yet nothing wraps. */
+static void picked_up_far_behind(void **state)
+{
+    const uint32_t unacked = (1u << 30) + 100000;
+    struct flow *f;
+
+    x.env.cfg.midstream = true;
+    feed(&x, (struct frame){.flags = "P.",
+                            .seq = CLI_ISN + 501,
+                            .ack = SVR_ISN + 301,
+                            .win = 65535,
+                            .payload = "abc"});
+    f = fix_flow(&x);
+    assert_int_equal(f->ctr[CLI].edge, SVR_ISN + 301 + (65535u << 14)); /* its scale is not known */
+    f->side[SVR].snd_max = SVR_ISN + 301 + unacked;
+    c2s(&x, ".", 503, 301, "");
+    assert_int_equal(x.env.reasons[REASON_ACK_INVALID], 0);
+    assert_int_equal(f->side[CLI].ack, SVR_ISN + 302);
+}
+
 static void picked_up_from_the_server(void **state)
 {
     x.env.cfg.midstream = true;
@@ -532,6 +552,7 @@ int main(void)
         T(syn_after_a_reset),
         T(only_syns_begin_anew),
         T(picked_up_by_data),
+        T(picked_up_far_behind),
         T(picked_up_from_the_server),
         T(picked_up_without_an_ack),
         T(picked_up_by_a_syn_ack),
