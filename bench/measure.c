@@ -60,6 +60,16 @@ const char *measure_cpu(void)
     return name;
 }
 
+const char *measure_shown(int rounds)
+{
+    static char text[32];
+
+    if (rounds == 1)
+        return "one round";
+    snprintf(text, sizeof(text), "medians of %d rounds", rounds);
+    return text;
+}
+
 uint64_t measure_rss(void)
 {
     unsigned long size, resident = 0;

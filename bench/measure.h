@@ -24,6 +24,8 @@ static inline uint64_t thread_ns(void)
 double measure_hz(void);
 /* measure_cpu: the processor's name, for the report. */
 const char *measure_cpu(void);
+/* measure_shown: what is shown of so many rounds, in words, for the report; valid until the next call. */
+const char *measure_shown(int rounds);
 /* measure_rss: bytes of this process in memory now. */
 uint64_t measure_rss(void);
 
