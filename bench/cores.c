@@ -407,10 +407,10 @@ int main(int argc, char **argv)
     names = strdup(opt.workloads);
     if (names == NULL)
         return 2;
-    printf("Two threads against one: cycles per packet of the busier one; %s.\n"
+    printf("Two threads against one: cycles per packet of the busier one. %s; %s.\n"
            "  %-4s %8s %8s %8s %10s %8s %8s %12s\n",
-           measure_shown(opt.rounds), "", "floor: 1", "2", "gain", "count: 1", "2", "gain",
-           "gain / gain");
+           measure_machine(), measure_shown(opt.rounds), "", "floor: 1", "2", "gain", "count: 1",
+           "2", "gain", "gain / gain");
     fflush(stdout);
     for (name = strtok_r(names, ",", &rest); name; name = strtok_r(NULL, ",", &rest))
         good = measure(name, json) && good;

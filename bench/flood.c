@@ -309,10 +309,9 @@ static void report(void)
 {
     static const char *const name[] = {"floor, looked up", "floor, entered", "library"};
 
-    printf("SYN flood: %" PRIu64
-           " random sources, %u connections with data between. %s, counter at "
-           "%.2f GHz; %s.\n",
-           opt.sources, opt.flows, measure_cpu(), measure_hz() / 1e9, measure_shown(opt.rounds));
+    printf("SYN flood: %" PRIu64 " random sources, %u connections with data between. %s; "
+           "%s.\n",
+           opt.sources, opt.flows, measure_machine(), measure_shown(opt.rounds));
     printf("  %-18s %20s %17s  %s\n", "", "cycles/flood packet", "lowest - highest",
            "library's ratio to it");
     for (int k = 0; k < KINDS; k++)

@@ -322,11 +322,11 @@ int main(int argc, char **argv)
     bool good;
 
     bench_options(argc, argv, "growth", options);
-    printf("W5: so many flows at a time. %s, counter at %.2f GHz; %s.\n"
+    printf("W5: so many flows at a time. %s; %s.\n"
            "  %9s %10s %10s %8s %10s %12s %10s %12s %8s %6s %8s %8s %6s %8s %6s\n",
-           measure_cpu(), measure_hz() / 1e9, measure_shown(opt.rounds), "flows", "floor", "count",
-           "ratio", "to first", "grown: MB", "B a flow", "batch 99.99%", "longest", "> 200",
-           "no fault", "touch", "> 200", "reserved", "> 200");
+           measure_machine(), measure_shown(opt.rounds), "flows", "floor", "count", "ratio",
+           "to first", "grown: MB", "B a flow", "batch 99.99%", "longest", "> 200", "no fault",
+           "touch", "> 200", "reserved", "> 200");
     fflush(stdout);
     good = all_sizes(json);
     bench_json_show();

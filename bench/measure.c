@@ -46,7 +46,29 @@ double measure_hz(void)
     return hz;
 }
 
-const char *measure_cpu(void)
+/*
+ * core_hz: rounds a second of a loop that takes a cycle when nobody else has work for the core: its clock, or what another
+ * thread of the core leaves of it.
+ */
+static double core_hz(void)
+{
+    enum { TRIES = 11, STEPS = 4000000 };
+    double hz[TRIES];
+
+    for (int i = 0; i < TRIES; i++) {
+        uint64_t x = 0, ns = thread_ns();
+
+        while (x < STEPS) {
+            x++;
+            __asm__("" : "+r"(x));
+        }
+        hz[i] = STEPS * 1e9 / (double)(thread_ns() - ns + 1);
+    }
+    return median(hz, TRIES);
+}
+
+/* cpu_name: the processor's, as the system has it. */
+static const char *cpu_name(void)
 {
     static char name[128] = "unknown";
     char line[256];
@@ -58,6 +80,16 @@ const char *measure_cpu(void)
     if (f)
         fclose(f);
     return name;
+}
+
+const char *measure_machine(void)
+{
+    static char text[192];
+
+    if (text[0] == '\0')
+        snprintf(text, sizeof(text), "%s, counter at %.2f GHz, the core does %.2f GHz", cpu_name(),
+                 measure_hz() / 1e9, core_hz() / 1e9);
+    return text;
 }
 
 const char *measure_shown(int rounds)

@@ -22,8 +22,11 @@ static inline uint64_t thread_ns(void)
 
 /* measure_hz: ticks of the time stamp counter a second, measured once against the clock. */
 double measure_hz(void);
-/* measure_cpu: the processor's name, for the report. */
-const char *measure_cpu(void);
+/*
+ * measure_machine: for the report: the processor's name, the rate of its counter, and what its core does at the moment. Where
+ * that is less another's work shares the core: instructions take more of the counter's cycles then, and memory no longer.
+ */
+const char *measure_machine(void);
 /* measure_shown: what is shown of so many rounds, in words, for the report; valid until the next call. */
 const char *measure_shown(int rounds);
 /* measure_rss: bytes of this process in memory now. */

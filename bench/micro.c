@@ -597,10 +597,9 @@ int main(int argc, char **argv)
     bool good = true;
 
     bench_options(argc, argv, "micro", options);
-    printf("Single steps, one core. %s, counter at %.2f GHz; %s.\n"
+    printf("Single steps, one core. %s; %s.\n"
            "  %-10s %-34s %9s %10s %10s\n",
-           measure_cpu(), measure_hz() / 1e9, measure_shown(opt.rounds), "", "", "ns", "cycles",
-           "lowest");
+           measure_machine(), measure_shown(opt.rounds), "", "", "ns", "cycles", "lowest");
     for (size_t i = 0; i < ARRAY_SIZE(steps); i++)
         if (bench_listed(opt.cases, steps[i].name))
             good = measure(&steps[i], json) && good;

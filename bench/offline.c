@@ -263,8 +263,8 @@ int main(int argc, char **argv)
     json = bench_json();
     signal(SIGINT, interrupted);
     signal(SIGTERM, interrupted);
-    printf("Whole programs, capture file in the page cache. %s; %s; the command:", measure_cpu(),
-           measure_shown(opt.rounds));
+    printf("Whole programs, capture file in the page cache. %s; %s; the command:",
+           measure_machine(), measure_shown(opt.rounds));
     for (int i = 0; opt.command[i]; i++)
         printf(" %s", opt.command[i]);
     printf(" FILE\n");

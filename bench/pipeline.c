@@ -278,8 +278,7 @@ int main(int argc, char **argv)
 
     bench_options(argc, argv, "pipeline", options);
     json = bench_json();
-    printf("One core, packets in memory. %s, counter at %.2f GHz; %s.\n", measure_cpu(),
-           measure_hz() / 1e9, measure_shown(opt.rounds));
+    printf("One core, packets in memory. %s; %s.\n", measure_machine(), measure_shown(opt.rounds));
     fflush(stdout);
     for (int i = 0; workload_name(i); i++)
         if (bench_listed(opt.workloads, workload_name(i)))

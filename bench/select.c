@@ -311,9 +311,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "select: %s\n", why);
         return 2;
     }
-    printf("Resource selection: %u connections at a time, %.2f M packets, counter at %.2f GHz; "
+    printf("Resource selection: %u connections at a time, %.2f M packets, %s; "
            "%s.\n",
-           c.flows, (double)w->p->n / 1e6, measure_hz() / 1e9, measure_shown(opt.rounds));
+           c.flows, (double)w->p->n / 1e6, measure_machine(), measure_shown(opt.rounds));
     fflush(stdout);
     for (int k = 0; k < opt.rounds; k++)
         for (int i = 0; i < MODES; i++)
