@@ -124,7 +124,7 @@ static bool is_plain_ip4(const struct seg *s, const struct cursor *c)
 
 /* ---- the usual frame in one go ---- */
 
-enum { AT_IP = 14, AT_TCP = 34, PLAIN_MIN = 54 };
+enum { AT_IP = 14, AT_TCP = 34, PLAIN_MIN = 54, AT_TCP6 = 54, PLAIN6_MIN = 74 };
 
 /* ip4_sum_ok: of a header of 20 bytes (RFC 1071: any word size will do); it is not all zeros. */
 static inline bool ip4_sum_ok(const uint8_t *p)
@@ -145,10 +145,46 @@ static inline bool is_usual(const struct pktbuf *pb)
            (load32_raw(p + 20) & htobe32(0x3fff00ff)) == htobe32(IPP_TCP);
 }
 
+/* is_usual6: likewise of IPv6 without extension headers. */
+static inline bool is_usual6(const struct pktbuf *pb)
+{
+    const uint8_t *p = pb->data;
+
+    return pb->linktype == LINK_ETHER && pb->len >= PLAIN6_MIN &&
+           (load32_raw(p + 12) & htobe32(0xfffff000)) ==
+               htobe32((uint32_t)ETHER_IP6 << 16 | 0x6000) &&
+           p[AT_IP + 6] == IPP_TCP;
+}
+
 /* usual_options: of a usual frame that has options. */
 static never_inline enum reason usual_options(struct seg *s)
 {
-    decode_tcp_options(s, s->pb->data + AT_TCP + TCP_MIN, s->hdr_len - (uint32_t)TCP_MIN);
+    decode_tcp_options(s, s->pb->data + s->l4_off + TCP_MIN, s->hdr_len - (uint32_t)TCP_MIN);
+    s->flags |= seg_is_plain(s) ? SEG_PLAIN : 0;
+    return REASON_NONE;
+}
+
+/* usual_tcp: of a usual frame: its TCP header of hlen bytes, at this place, and the payload, len bytes together. */
+static force_inline enum reason usual_tcp(struct seg *s, struct pktbuf *pb, uint32_t at,
+                                          uint32_t hlen, uint32_t len)
+{
+    const uint8_t *p = pb->data + at;
+
+    s->level = SEG_TCP;
+    s->l4proto = IPP_TCP;
+    s->l3_off = pb->l2_len = AT_IP;
+    s->l4_off = pb->l4_off = (uint16_t)at;
+    memcpy(&s->sport, p, 4); /* both */
+    s->seq = load32(p + 4);
+    s->ack = load32(p + 8);
+    s->hdr_len = (uint8_t)hlen;
+    s->tflags = p[13];
+    s->win = load16(p + 14);
+    s->urp = load16(p + 18);
+    s->pay_off = (uint16_t)(at + hlen);
+    s->plen = s->pcap = len - hlen;
+    if (hlen > TCP_MIN)
+        return usual_options(s);
     s->flags |= seg_is_plain(s) ? SEG_PLAIN : 0;
     return REASON_NONE;
 }
@@ -174,43 +210,46 @@ static enum reason decode_any(struct seg *s, struct pktbuf *pb)
     return r;
 }
 
-/* The usual frame: what decode_any would make of it, without asking twice. */
+/* decode_usual6: what decode_any would make of it, without asking twice. */
+static never_inline enum reason decode_usual6(struct seg *s, struct pktbuf *pb)
+{
+    const uint8_t *p = pb->data + AT_IP;
+    const uint32_t len = load16(p + 4), hlen = (pb->data[AT_TCP6 + 12] >> 4) * 4u;
+
+    if (unlikely(hlen < TCP_MIN || hlen > len || AT_TCP6 + len > pb->len))
+        return decode_any(s, pb);
+    seg_init(s, pb);
+    s->ethertype = ETHER_IP6;
+    s->flags = SEG_IP6;
+    s->ip_len = AT_TCP6 - AT_IP + len;
+    s->tos = (uint8_t)(load16(p) >> 4);
+    s->ttl = p[7];
+    memcpy(s->src.b, p + 8, 16);
+    memcpy(s->dst.b, p + 24, 16);
+    return usual_tcp(s, pb, AT_TCP6, hlen, len);
+}
+
+/* The usual frame: likewise. */
 enum reason decode(struct seg *s, struct pktbuf *pb)
 {
     const uint8_t *p = pb->data;
     uint32_t len, hlen;
 
     if (unlikely(!is_usual(pb)))
-        return decode_any(s, pb);
+        return is_usual6(pb) ? decode_usual6(s, pb) : decode_any(s, pb);
     len = load16(p + AT_IP + 2);
     hlen = (p[AT_TCP + 12] >> 4) * 4u;
     if (unlikely(hlen < TCP_MIN || AT_TCP - AT_IP + hlen > len || AT_IP + len > pb->len))
         return decode_any(s, pb);
     seg_init(s, pb);
-    s->level = SEG_TCP;
-    s->l4proto = IPP_TCP;
     s->ethertype = ETHER_IP4;
-    s->l3_off = pb->l2_len = AT_IP;
-    s->l4_off = pb->l4_off = AT_TCP;
     s->ip_len = len;
     s->tos = p[AT_IP + 1];
     s->frag_id = load16(p + AT_IP + 4);
     s->ttl = p[AT_IP + 8];
     s->src.v4 = load32_raw(p + AT_IP + 12);
     s->dst.v4 = load32_raw(p + AT_IP + 16);
-    memcpy(&s->sport, p + AT_TCP, 4); /* both */
-    s->seq = load32(p + AT_TCP + 4);
-    s->ack = load32(p + AT_TCP + 8);
-    s->hdr_len = (uint8_t)hlen;
-    s->tflags = p[AT_TCP + 13];
-    s->win = load16(p + AT_TCP + 14);
-    s->urp = load16(p + AT_TCP + 18);
-    s->pay_off = (uint16_t)(AT_TCP + hlen);
-    s->plen = s->pcap = len - (AT_TCP - AT_IP) - hlen;
     if (unlikely(!ip4_sum_ok(p + AT_IP)))
         s->flags = SEG_IPCSUM_BAD;
-    if (hlen > TCP_MIN)
-        return usual_options(s);
-    s->flags |= seg_is_plain(s) ? SEG_PLAIN : 0;
-    return REASON_NONE;
+    return usual_tcp(s, pb, AT_TCP, hlen, len - (AT_TCP - AT_IP));
 }

@@ -29,36 +29,61 @@ static uint32_t below(uint32_t n)
     return (uint32_t)rng_below(&r, n);
 }
 
-/* make: a frame that is nearly always right at first sight. => its length. */
-static uint32_t make(uint8_t *p)
+/* fill_tcp: a TCP header of so many words at its place, random but for what makes it one. */
+static void fill_tcp(uint8_t *p, uint32_t words)
 {
     static const uint8_t stamps[12] = {1, 1, 8, 10, 0, 0, 1, 2, 0, 0, 3, 4};
-    uint32_t words = below(4) ? 5 : 8, len = 20 + words * 4 + below(60);
+
+    p[12] = (uint8_t)(words << 4);
+    if (words == 8 && below(2))
+        memcpy(p + 20, stamps, sizeof(stamps));
+}
+
+static void fill_ip4(uint8_t *p, uint32_t len)
+{
     uint32_t sum = 0;
 
-    for (uint32_t i = 0; i < ROOM; i++)
-        p[i] = (uint8_t)below(256);
-    p[12] = 8;
-    p[13] = 0;
-    p[14] = 0x45;
-    p[16] = (uint8_t)(len >> 8);
-    p[17] = (uint8_t)len;
-    p[20] = below(2) ? 0x40 : 0;
-    p[21] = 0;
-    p[23] = 6;
-    p[24] = p[25] = 0;
-    for (int i = 14; i < 34; i += 2)
+    p[0] = 0x45;
+    p[2] = (uint8_t)(len >> 8);
+    p[3] = (uint8_t)len;
+    p[6] = below(2) ? 0x40 : 0;
+    p[7] = 0;
+    p[9] = 6;
+    p[10] = p[11] = 0;
+    for (int i = 0; i < 20; i += 2)
         sum += (uint32_t)(p[i] << 8 | p[i + 1]);
     sum = (sum & 0xffff) + (sum >> 16);
     sum = ~((sum & 0xffff) + (sum >> 16)) & 0xffff;
-    p[24] = (uint8_t)(sum >> 8);
-    p[25] = (uint8_t)sum;
-    p[46] = (uint8_t)(words << 4);
-    if (words == 8 && below(2))
-        memcpy(p + 54, stamps, sizeof(stamps));
+    p[10] = (uint8_t)(sum >> 8);
+    p[11] = (uint8_t)sum;
+}
+
+static void fill_ip6(uint8_t *p, uint32_t len)
+{
+    p[0] = (uint8_t)(0x60 | (p[0] & 15));
+    p[4] = (uint8_t)(len >> 8);
+    p[5] = (uint8_t)len;
+    p[6] = 6;
+}
+
+/* make: a frame that is nearly always right at first sight. => its length. */
+static uint32_t make(uint8_t *p)
+{
+    const bool v6 = below(2);
+    const uint32_t words = below(4) ? 5 : 8, tcp = words * 4 + below(60), ip = v6 ? 40 : 20;
+
+    for (uint32_t i = 0; i < ROOM; i++)
+        p[i] = (uint8_t)below(256);
+    p[12] = v6 ? 0x86 : 8;
+    p[13] = v6 ? 0xdd : 0;
+    if (v6)
+        fill_ip6(p + 14, tcp);
+    else
+        fill_ip4(p + 14, ip + tcp);
+    fill_tcp(p + 14 + ip, words);
     for (uint32_t i = below(3); i; i--) /* and then something is not */
-        p[12 + below(44)] ^= (uint8_t)(1 << below(8));
-    return 14 + len + (below(4) ? 0 : below(20));
+        p[12 + below(24 + ip)] ^= (uint8_t)(1 << below(8));
+    return 14 + ip + tcp + (below(4) ? 0 : below(20));
 }
 
 static void same(uint32_t a, uint32_t b, const char *what)
