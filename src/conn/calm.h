@@ -61,6 +61,13 @@ static inline bool calm_with(const struct flow *f, const struct seg *s)
     return (((flow_word(f) ^ CALM_IS) & CALM_ASKS) | (~s->flags & SEG_PLAIN)) == 0;
 }
 
+/* calm_with_v6: the same of a flow of IPv6, of which that is known. */
+static inline bool calm_with_v6(const struct flow *f, const struct seg *s)
+{
+    return (((flow_word(f) ^ CALM_IS) & (CALM_ASKS & ~FLOW_WORD(0, 0, 0, 0, FLOW_V6))) |
+            (~s->flags & SEG_PLAIN)) == 0;
+}
+
 /* ---- a segment of it ---- */
 
 /*
@@ -77,13 +84,13 @@ static inline bool calm_next(const struct conn_env *env, const struct flow *f, s
            ctr_of(e.snd)->packets != UINT32_MAX && plain_stamps(e, s);
 }
 
-/* calm_still: after a callback: does it go on this way? By parts, as they have been written. */
+/* calm_still: after a callback: does it go on this way (or on that of a plain one of IPv6)? By parts, as they have been written. */
 static inline bool calm_still(const struct conn_pkt *cp)
 {
     const struct flow *f = cp->f;
 
     return !(cp->s->pb->flags & PLAIN_NO_PB) && f->calm && !f->timed && !f->asks &&
-           (f->flags & CALM_FLAGS) == PLAIN_BASES;
+           (f->flags & (CALM_FLAGS & ~FLOW_V6)) == PLAIN_BASES;
 }
 
 #endif

@@ -72,6 +72,22 @@ void worker_key(struct worker *w, struct look *l)
     l->hash = ftable_hash(&w->m->env.ft, &l->key);
 }
 
+/* look_key: key and hash of a segment of IPv6, or of any where raw sockets may change the frame: its key is that of what came. */
+static never_inline void look_key(struct worker *w, struct look *l)
+{
+    unsigned end;
+
+    if (unlikely(w->m->raw_sockets)) {
+        worker_key(w, l);
+        return;
+    }
+    give_realm(w, &l->seg);
+    l->glanced = false;
+    key_no_ends(l->ends);
+    l->hash = key_glance_v6(&l->key, &l->seg, w->m->env.ft.secret, &end);
+    l->end = (uint8_t)end;
+}
+
 /* look_at: decode a frame and fetch what its look-up needs. */
 static inline void look_at(struct worker *w, struct pktbuf *pb, struct look *l)
 {
@@ -88,7 +104,7 @@ static inline void look_at(struct worker *w, struct pktbuf *pb, struct look *l)
         l->end = (uint8_t)end;
         l->glanced = true;
     } else {
-        worker_key(w, l); /* raw sockets may change the frame: its key is that of what came */
+        look_key(w, l);
     }
     l->line = ftable_prefetch(&w->m->env.ft, l->hash);
 }
@@ -131,12 +147,13 @@ static inline bool ends(const struct flow *f, const struct seg *s)
 }
 
 /* fetch_context: the application's, of the flow expected: what callbacks will touch first. */
-static inline void fetch_context(const struct look *l)
+static inline void fetch_context(const struct worker *w, const struct look *l)
 {
     struct flow *f = l->rec;
 
     if (f == NULL)
         return;
+    flow_prefetch_key(&w->m->env.ft, f);
     prefetch_w(f->c0.uctx);
     if (ends(f, &l->seg))
         prefetch_w(&f->start);
@@ -181,7 +198,7 @@ static inline void fetch_flows(struct worker *w, int n, uint64_t bare)
         gate_sift(w, bare);             /* in between: records are on their way */
     for (int i = 0; many && i < n; i++) /* few lie in the cache */
         if (!(bare >> i & 1))
-            fetch_context(&w->look[i]);
+            fetch_context(w, &w->look[i]);
 }
 
 uint64_t look_burst(struct worker *w, struct pktbuf *const *pb, int n)

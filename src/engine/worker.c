@@ -556,6 +556,24 @@ static force_inline bool input_calm(struct worker *w, struct look *l)
     return true;
 }
 
+/* as_expected: is the flow that was expected still there, and that of this segment? */
+static inline bool as_expected(const struct worker *w, const struct look *l)
+{
+    if (l->rec == NULL || !still_lives(w, l))
+        return false;
+    if (unlikely(l->seg.flags & SEG_IP6))
+        return flow_is_of_v6(&w->m->env.ft, l->rec, &l->key);
+    return flow_is_of(l->rec, l->ends);
+}
+
+/* is_calm_v6: is this a plain segment of a calm flow of IPv6? */
+static inline bool is_calm_v6(const struct conn_env *env, struct flow *f, const struct seg *s,
+                              int from)
+{
+    return (s->flags & SEG_IP6) && calm_with_v6(f, s) &&
+           calm_next(env, f, ends_of(f, (unsigned)from), s);
+}
+
 /*
  * input_short: others that are plain, or in their place. => false: go the common way; nothing has been
  * done yet.
@@ -568,12 +586,14 @@ static inline bool input_short(struct worker *w, struct look *l)
     struct conn_pkt cp;
     int from;
 
-    if (f == NULL || !still_lives(w, l) || !flow_is_of(f, l->ends))
+    if (!as_expected(w, l))
         return false;
     from = flow_from(f, l->end);
-    if (!conn_is_plain(env, f, s, from))
-        return input_in_place(w, l, from);
-    conn_calm(env, f);
+    if (!is_calm_v6(env, f, s, from)) {
+        if (!conn_is_plain(env, f, s, from))
+            return input_in_place(w, l, from);
+        conn_calm(env, f);
+    }
     if (f->csum != CSUM_OFF && refused(w, s, l->guess, from, false))
         return true;
     plain_begin(env, &cp, s, f, l->guess, from);

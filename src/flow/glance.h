@@ -26,6 +26,30 @@ static inline uint32_t key_glance(const struct seg *s, uint64_t secret, uint64_t
     return key_hash_v4(end, IPPROTO_TCP, secret);
 }
 
+/*
+ * key_glance_v6: the key of an IPv6 TCP segment (key_of_seg), and its hash. In words, as they are hashed, and without a
+ * branch on the direction.
+ */
+static inline uint32_t key_glance_v6(struct flow_key *k, const struct seg *s, uint64_t secret,
+                                     unsigned *from)
+{
+    const struct key_addr src = key_addr_of(s->src.b), dst = key_addr_of(s->dst.b);
+    const bool second = key_after_v6(src, s->sport, dst, s->dport);
+    const uint64_t turn = -(uint64_t)second, hi = (src.w[0] ^ dst.w[0]) & turn,
+                   lo = (src.w[1] ^ dst.w[1]) & turn;
+    const uint16_t port = (s->sport ^ s->dport) & (uint16_t)turn;
+    const struct flow_key rest = {.port = {s->sport ^ port, s->dport ^ port},
+                                  .realm = s->pb->realm,
+                                  .proto = s->l4proto,
+                                  .v6 = 1};
+    const uint64_t addr[4] = {src.w[0] ^ hi, src.w[1] ^ lo, dst.w[0] ^ hi, dst.w[1] ^ lo};
+
+    memcpy(k->addr, addr, sizeof(addr));
+    memcpy(k->port, rest.port, sizeof(rest) - sizeof(rest.addr));
+    *from = second;
+    return key_hash_v6(k, secret);
+}
+
 /* key_no_ends: of a segment that is none: no flow has these, since they are in no key's order. */
 static inline void key_no_ends(uint64_t end[2])
 {
@@ -129,6 +153,27 @@ static inline bool flow_is_of(const struct flow *f, const uint64_t end[2])
     return (flow_word(f) & FLOW_WORD(UINT8_MAX, 0, 0, 0, FLOW_NAT | FLOW_V6)) ==
                FLOW_WORD(IPPROTO_TCP, 0, 0, 0, 0) &&
            flow_ends_are(f, end);
+}
+
+/* same_addrs: are these two pairs of IPv6 addresses the same? */
+static inline bool same_addrs(const uint8_t *a, const uint8_t *b)
+{
+    uint64_t v[4], w[4];
+
+    memcpy(v, a, sizeof(v));
+    memcpy(w, b, sizeof(w));
+    return ((v[0] ^ w[0]) | (v[1] ^ w[1]) | (v[2] ^ w[2]) | (v[3] ^ w[3])) == 0;
+}
+
+/* flow_is_of_v6: the same of a key of IPv6. */
+static inline bool flow_is_of_v6(const struct ftable *t, const struct flow *f,
+                                 const struct flow_key *k)
+{
+    return (flow_word(f) & FLOW_WORD(UINT8_MAX, 0, 0, 0, FLOW_NAT | FLOW_V6)) ==
+               FLOW_WORD(IPPROTO_TCP, 0, 0, 0, FLOW_V6) &&
+           f->end[0].port == k->port[0] && f->end[1].port == k->port[1] &&
+           f->end[0].realm == (uint16_t)k->realm && f->end[1].realm == (uint16_t)(k->realm >> 16) &&
+           same_addrs(pool_at(&t->keys6, f->end[0].addr), k->addr[0]);
 }
 
 /* flow_from: which side is this endpoint of the flow's key? */

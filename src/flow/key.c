@@ -8,13 +8,10 @@
  */
 #include "flow/key.h"
 
-#include "base/hash.h"
 #include "flow/keyhash.h"
 
 #include <endian.h>
 #include <string.h>
-
-#define KEY6_BYTES offsetof(struct flow_key, proto)
 
 _Static_assert(offsetof(struct flow_key, proto) == 40, "what is hashed has no holes");
 _Static_assert(sizeof(struct flow_key) == 44, "a key has no padding: it may be compared as bytes");
@@ -90,15 +87,14 @@ void key_ends(const struct flow_key *k, struct key_end end[2])
 uint32_t key_hash(const struct flow_key *k, uint64_t secret)
 {
     struct key_end end[2];
-    uint64_t v[2], h;
+    uint64_t v[2];
 
     if (likely(!k->v6)) {
         key_ends(k, end);
         memcpy(v, end, sizeof(v));
         return key_hash_v4(v, k->proto, secret);
     }
-    h = hash_bytes(k, KEY6_BYTES, key_seed(k->proto, secret));
-    return (uint32_t)(h ^ h >> 32);
+    return key_hash_v6(k, secret);
 }
 
 bool key_eq(const struct flow_key *a, const struct flow_key *b)

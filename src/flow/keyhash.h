@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * keyhash.h: the hash of an IPv4 key from its parts, inline: for key.c, and for who has to hash
+ * keyhash.h: order and hash of a key from its parts, inline: for key.c, for the look at a burst, and for who has to hash
  * before he decodes.
  */
 #ifndef WEIR_FLOW_KEYHASH_H
@@ -11,6 +11,7 @@
 #endif
 #include <xxhash.h>
 
+#include <endian.h>
 #include <string.h>
 
 #include "flow/key.h"
@@ -59,6 +60,40 @@ static inline unsigned key_order_v4(uint64_t src, uint64_t dst, uint32_t realm, 
 static inline uint32_t key_hash_v4(const uint64_t end[2], uint8_t proto, uint64_t secret)
 {
     const uint64_t h = XXH3_64bits_withSeed(end, 2 * sizeof(end[0]), key_seed(proto, secret));
+
+    return (uint32_t)(h ^ h >> 32);
+}
+
+/* An IPv6 address as two numbers, in memory's order: only equal or not equal means something. */
+struct key_addr {
+    uint64_t w[2];
+};
+
+static inline struct key_addr key_addr_of(const uint8_t *p)
+{
+    struct key_addr a;
+
+    memcpy(&a, p, sizeof(a));
+    return a;
+}
+
+/* key_after_v6: does (address, port) a come behind b? Without a branch. */
+static inline bool key_after_v6(struct key_addr a, uint16_t aport, struct key_addr b,
+                                uint16_t bport)
+{
+    const uint64_t ah = be64toh(a.w[0]), bh = be64toh(b.w[0]), al = be64toh(a.w[1]),
+                   bl = be64toh(b.w[1]);
+    const bool low = (al > bl) | ((al == bl) & (be16toh(aport) > be16toh(bport)));
+
+    return (ah > bh) | ((ah == bh) & low);
+}
+
+#define KEY6_BYTES offsetof(struct flow_key, proto) /* of an IPv6 key: what is hashed */
+
+/* key_hash_v6: what key_hash gives for this key of IPv6. */
+static inline uint32_t key_hash_v6(const struct flow_key *k, uint64_t secret)
+{
+    const uint64_t h = XXH3_64bits_withSeed(k, KEY6_BYTES, key_seed(k->proto, secret));
 
     return (uint32_t)(h ^ h >> 32);
 }

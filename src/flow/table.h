@@ -109,6 +109,13 @@ static inline const struct buckets *ftable_slots(const struct ftable *t)
 struct flow_hit ftable_find(const struct ftable *t, const struct flow_key *k, uint32_t hash,
                             int end);
 
+/* flow_prefetch_key: of a flow of IPv6, whose record has come: fetch its addresses. */
+static inline void flow_prefetch_key(const struct ftable *t, const struct flow *f)
+{
+    if (f->flags & FLOW_V6)
+        prefetch_r(pool_at(&t->keys6, f->end[0].addr));
+}
+
 /*
  * ftable_new: a zeroed record with this key, entered in the table. `client` is the client's
  * endpoint number in the key.

@@ -90,6 +90,40 @@ static int twin_find(const struct flow_key *k, int end, uint32_t idx, struct flo
     return n;
 }
 
+/* compare_v6: the key of a segment of IPv6 at a glance is what it is with time. */
+static void compare_v6(const struct ftable *t, const struct flow_key *k, int end)
+{
+    struct pktbuf pb = {.realm = k->realm};
+    struct seg s = {.pb = &pb,
+                    .flags = SEG_IP6,
+                    .l4proto = k->proto,
+                    .sport = k->port[end],
+                    .dport = k->port[!end]};
+    struct flow_key glance, want;
+    unsigned from;
+
+    memcpy(s.src.b, k->addr[end], 16);
+    memcpy(s.dst.b, k->addr[!end], 16);
+    memset(&glance, 0xff, sizeof(glance));
+    assert_int_equal(key_glance_v6(&glance, &s, t->secret, &from), ftable_hash(t, k));
+    assert_int_equal((int)from, key_of_seg(&want, &s));
+    assert_memory_equal(&glance, k, sizeof(glance));
+    assert_memory_equal(&glance, &want, sizeof(glance));
+}
+
+/* only_its_own: this record, which has key k of IPv6, answers for that and for no other. */
+static void only_its_own(const struct ftable *t, const struct flow *f, const struct flow_key *k)
+{
+    struct flow_key other;
+
+    assert_int_equal(flow_is_of_v6(t, f, k), k->proto == IPPROTO_TCP && !(f->flags & FLOW_NAT));
+    for (size_t i = 0; i < offsetof(struct flow_key, proto); i++) {
+        other = *k;
+        ((uint8_t *)&other)[i] ^= 1;
+        assert_false(flow_is_of_v6(t, f, &other));
+    }
+}
+
 static void compare(const struct ftable *t, const struct flow_key *k, int end)
 {
     struct flow_hit got = ftable_find(t, k, ftable_hash(t, k), end), want;
@@ -98,6 +132,8 @@ static void compare(const struct ftable *t, const struct flow_key *k, int end)
     assert_int_equal(got.idx, want.idx);
     assert_int_equal(got.from, want.from);
     assert_int_equal(got.second, want.second);
+    if (k->v6 && got.idx && !got.second && !(got.idx & FLOW_TOMB))
+        only_its_own(t, flow_at(t, got.idx), k);
     /* what is expected, if it is confirmed, is what is found */
     const struct bucket *line = ftable_prefetch(t, ftable_hash(t, k));
     struct flow_guess g = ftable_expect(t, line, ftable_hash(t, k));
@@ -114,6 +150,7 @@ static void compare(const struct ftable *t, const struct flow_key *k, int end)
 
     if (k->v6) {
         key_no_ends(ends);
+        compare_v6(t, k, end);
     } else {
         memcpy(&s.src.v4, k->addr[end], 4);
         memcpy(&s.dst.v4, k->addr[!end], 4);
@@ -124,6 +161,9 @@ static void compare(const struct ftable *t, const struct flow_key *k, int end)
     }
     if (guess && k->proto == IPPROTO_TCP)
         sure = ftable_confirm(t, guess, ends, (unsigned)end);
+
+    if (guess && k->v6 && flow_is_of_v6(t, g.f, k))
+        sure = (struct flow_hit){.idx = guess, .from = (uint8_t)flow_from(g.f, (unsigned)end)};
 
     assert_true(sure.idx == 0 || (sure.idx == got.idx && sure.from == got.from && !got.second));
 }
