@@ -25,14 +25,24 @@ static const struct row {
     double scale;
     enum bench_app app;
     const char *name;
-    bool csum;
+    bool csum, ipv6;
 } rows[] = {
-    {"W1", 0.01, APP_NONE, "W1.none", false},     {"W1", 0.01, APP_COUNT, "W1.count", false},
-    {"W1", 0.01, APP_SEARCH, "W1.search", false}, {"W2", 0.02, APP_NONE, "W2.none", false},
-    {"W2", 0.02, APP_COUNT, "W2.count", false},   {"W2", 0.02, APP_COUNT, "W2.count+csum", true},
-    {"W2", 0.02, APP_SEARCH, "W2.search", false}, {"W2", 0.02, APP_PEEK, "W2.search-peek", false},
-    {"W3", 0.006, APP_COUNT, "W3.count", false},  {"W3", 0.006, APP_SEARCH, "W3.search", false},
-    {"W4", 0.02, APP_COUNT, "W4.count", false},   {"W4", 0.02, APP_SEARCH, "W4.search", false},
+    {"W1", 0.01, APP_NONE, "W1.none", false, false},
+    {"W1", 0.01, APP_COUNT, "W1.count", false, false},
+    {"W1", 0.01, APP_SEARCH, "W1.search", false, false},
+    {"W2", 0.02, APP_NONE, "W2.none", false, false},
+    {"W2", 0.02, APP_COUNT, "W2.count", false, false},
+    {"W2", 0.02, APP_COUNT, "W2.count+csum", true, false},
+    {"W2", 0.02, APP_SEARCH, "W2.search", false, false},
+    {"W2", 0.02, APP_PEEK, "W2.search-peek", false, false},
+    {"W3", 0.006, APP_COUNT, "W3.count", false, false},
+    {"W3", 0.006, APP_SEARCH, "W3.search", false, false},
+    {"W4", 0.02, APP_COUNT, "W4.count", false, false},
+    {"W4", 0.02, APP_SEARCH, "W4.search", false, false},
+    {"W1", 0.01, APP_COUNT, "W1.count-ipv6", false, true},
+    {"W2", 0.02, APP_COUNT, "W2.count-ipv6", false, true},
+    {"W3", 0.006, APP_COUNT, "W3.count-ipv6", false, true},
+    {"W4", 0.02, APP_COUNT, "W4.count-ipv6", false, true},
 };
 
 /* check: a wrong result has no price. */
@@ -54,7 +64,9 @@ static bool run(const struct row *row)
     struct preload *p = NULL;
     bool ok;
 
-    if (workload_get(row->workload, row->scale, &c))
+    ok = workload_get(row->workload, row->scale, &c);
+    c.ipv6 = row->ipv6;
+    if (ok)
         p = preload_generate(&c, &why);
     ok = p && app_run(p, row->app, row->csum ? APP_CSUM : 0, &r, &why);
     if (ok && !check(p, row, &r)) {
