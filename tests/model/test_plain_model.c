@@ -30,7 +30,7 @@ static struct {
     struct rng r;
     struct fix a, b; /* the short way, the long way */
     uint32_t isn[2], sent[2], wnd[2], tsval[2], got_ts[2];
-    bool ts, opened;
+    bool ts, v6, opened;
     uint64_t steps, plain, calm, in_place[PLACE_NEXT + 1], odd, changed;
 } m;
 
@@ -206,6 +206,7 @@ static void begin(void)
     m.a.flags |= below(30) ? 0 : SIDE_LAST;
     m.b.flags = m.a.flags;
     m.ts = below(2);
+    m.v6 = below(3) == 0;
     for (int i = 0; i < 2; i++) {
         m.isn[i] = below(3) ? below(UINT32_MAX) : 0u - below(3000);
         m.sent[i] = 0;
@@ -222,6 +223,9 @@ static void both(struct frame f)
     if (f.ts_ns == 0)
         f.ts_ns = m.a.env.now;
     f.may_fail = true;
+    f.v6 = m.v6;
+    if (f.snap && m.v6)
+        f.snap += 20; /* its header is so much longer */
     m.a.change = m.b.change = below(100) == 0;
     p = feed(&m.a, f);
     q = feed(&m.b, f);

@@ -162,7 +162,8 @@ static inline bool fix_calm(struct fix *x, int from)
     struct flow *f = fix_flow(x);
     const struct ends e = ends_of(f, (unsigned)from);
 
-    if (!calm_with(f, &x->seg) || !calm_next(&x->env, f, e, &x->seg))
+    if (!(x->seg.flags & SEG_IP6 ? calm_with_v6(f, &x->seg) : calm_with(f, &x->seg)) ||
+        !calm_next(&x->env, f, e, &x->seg))
         return false;
     x->calms++;
     plain_begin(&x->env, &x->cp, &x->seg, f, x->idx, from);
