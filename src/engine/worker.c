@@ -556,14 +556,14 @@ static force_inline bool input_calm(struct worker *w, struct look *l)
     return true;
 }
 
-/* as_expected: is the flow that was expected still there, and that of this segment? */
-static inline bool as_expected(const struct worker *w, const struct look *l)
+/* as_expected: is that flow still there, and that of this segment? */
+static inline bool as_expected(const struct worker *w, const struct look *l, const struct flow *f)
 {
-    if (l->rec == NULL || !still_lives(w, l))
+    if (!still_lives(w, l))
         return false;
     if (unlikely(l->seg.flags & SEG_IP6))
-        return flow_is_of_v6(&w->m->env.ft, l->rec, &l->key);
-    return flow_is_of(l->rec, l->ends);
+        return flow_is_of_v6(&w->m->env.ft, f, &l->key);
+    return flow_is_of(f, l->ends);
 }
 
 /* is_calm_v6: is this a plain segment of a calm flow of IPv6? */
@@ -586,7 +586,7 @@ static inline bool input_short(struct worker *w, struct look *l)
     struct conn_pkt cp;
     int from;
 
-    if (!as_expected(w, l))
+    if (f == NULL || !as_expected(w, l, f))
         return false;
     from = flow_from(f, l->end);
     if (!is_calm_v6(env, f, s, from)) {
