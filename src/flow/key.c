@@ -10,21 +10,12 @@
 
 #include "flow/keyhash.h"
 
-#include <endian.h>
 #include <string.h>
 
 _Static_assert(offsetof(struct flow_key, proto) == 40, "what is hashed has no holes");
 _Static_assert(sizeof(struct flow_key) == 44, "a key has no padding: it may be compared as bytes");
 
-/* Is endpoint a after endpoint b? Bytes in network order, the address first. */
-static bool after(const uint8_t *a, uint16_t aport, const uint8_t *b, uint16_t bport)
-{
-    int c = memcmp(a, b, 16);
-
-    return c > 0 || (c == 0 && be16toh(aport) > be16toh(bport));
-}
-
-/* after_v4: the same of IPv4, in its order. */
+/* after_v4: is endpoint a behind endpoint b, in the order of IPv4? (Of IPv6: key_after_v6.) */
 static bool after_v4(const uint8_t *a, uint16_t aport, const uint8_t *b, uint16_t bport)
 {
     uint32_t addr[2];
@@ -38,7 +29,8 @@ int key_make(struct flow_key *k, bool v6, const void *src, uint16_t sport, const
              uint16_t dport, uint8_t proto, uint32_t realm)
 {
     const size_t len = v6 ? 16 : 4;
-    const int s = v6 ? after(src, sport, dst, dport) : after_v4(src, sport, dst, dport);
+    const int s = v6 ? key_after_v6(key_addr_of(src), sport, key_addr_of(dst), dport)
+                     : after_v4(src, sport, dst, dport);
 
     memset(k, 0, sizeof(*k));
     memcpy(k->addr[s], src, len);
